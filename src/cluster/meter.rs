@@ -1,0 +1,135 @@
+//! A meter: the kind of number it sends, its unit, and what its activity is booked as.
+
+use crate::cluster::FacilityIx;
+use crate::quantity::{Dimension, Id, Span, Time};
+
+/// The position of a meter in its [`Topology`](crate::cluster::Topology).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MeterIx(pub u32);
+
+/// What the number means, and how usage follows from the readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A cumulative total in base units; usage is the difference of neighbours in time.
+    Register {
+        /// The modulus in base units, where the register wraps to nought.
+        rollover_at: Option<i64>,
+        /// When a drop counts as a reset.
+        reset: Reset,
+    },
+    /// The amount used in a period of fixed length.
+    Interval {
+        /// The period.
+        length: Span,
+        /// Which end of the period the reading's time names.
+        stamp: Stamp,
+    },
+    /// An amount per time, in base units a day.
+    Rate {
+        /// How the rate runs between two readings.
+        shape: Shape,
+    },
+    /// An amount at an instant.
+    Event,
+}
+
+/// When a register that fell is taken as started again from nought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// A drop to below 1 % of the last value; other drops are set aside.
+    ToZero,
+    /// Every drop.
+    AnyDrop,
+    /// No drop; all are set aside.
+    Never,
+}
+
+/// Which end of its period an interval reading is stamped with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// The period begins at the reading's time.
+    Start,
+    /// The period ends at the reading's time.
+    End,
+}
+
+/// The course of a rate between two readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The mean of the two, over the time between them.
+    Linear,
+    /// The first, held until the second.
+    Step,
+}
+
+/// What a meter's activity is booked as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Category {
+    /// Fuel burned in place: scope 1.
+    StationaryCombustion,
+    /// CO2 measured in a stack: scope 1.
+    CemsCo2,
+    /// Bought electricity: scope 2, location- and market-based.
+    PurchasedElectricity,
+}
+
+impl Category {
+    /// All, in the order of their columns.
+    pub const ALL: [Category; 3] = [Category::StationaryCombustion, Category::CemsCo2, Category::PurchasedElectricity];
+
+    /// As written in configuration and entries.
+    pub fn name(self) -> &'static str {
+        match self {
+            Category::StationaryCombustion => "stationary-combustion",
+            Category::CemsCo2 => "cems-co2",
+            Category::PurchasedElectricity => "purchased-electricity",
+        }
+    }
+
+    /// Reads [`Category::name`].
+    pub fn parse(text: &str) -> Option<Category> {
+        Category::ALL.into_iter().find(|c| c.name() == text)
+    }
+}
+
+/// A declared meter.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    /// Unique among meters.
+    pub id: Id,
+    /// The facility it belongs to.
+    pub facility: FacilityIx,
+    /// A name for people.
+    pub name: Option<String>,
+    /// What the number means.
+    pub kind: Kind,
+    /// What the base unit of its activity measures.
+    pub dimension: Dimension,
+    /// The unit as declared.
+    pub unit: String,
+    /// What its activity is booked as.
+    pub category: Category,
+    /// How often a reading is due.
+    pub expected_every: Span,
+    /// The longest time between neighbours whose timing is taken as measured.
+    pub max_gap: Span,
+    /// The highest believable rate in base units a day.
+    pub max_rate: Option<i64>,
+    /// Readings before this are not this meter's.
+    pub valid_from: Time,
+    /// Readings at or after this are not this meter's.
+    pub valid_to: Time,
+}
+
+impl Meter {
+    /// Whether time can be covered by this meter: an event has no duration.
+    pub fn covers_time(&self) -> bool {
+        self.kind != Kind::Event
+    }
+
+    /// The milliseconds of `[from, to)` in which the meter is declared valid.
+    pub fn valid_ms(&self, from: Time, to: Time) -> i64 {
+        let (from, to) = (from.max(self.valid_from), to.min(self.valid_to));
+        to.since(from).0.max(0)
+    }
+}

@@ -1,0 +1,506 @@
+//! From the file as written to the plan: one function per section, every problem collected.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::cluster::{Cluster, ClusterIx, Facility, FacilityIx, Level, Network, NetworkIx, Topology};
+use crate::config::file::{ClusterSection, File, GoalSection};
+use crate::config::layers::{self, Layers};
+use crate::config::meter::{Declarations, check_meters};
+use crate::config::plan::{Daemon, Plan, Retention};
+use crate::config::problem::{Problem, Report, Severity};
+use crate::config::value::{self, Names};
+use crate::decode::Routes;
+use crate::factor::{Catalogue, GwpSet};
+use crate::influx;
+use crate::mqtt;
+use crate::pipeline::Rules;
+use crate::quantity::{Amount, Id, Span, Window, Zone};
+
+/// What is collected while checking.
+pub(crate) struct Checker {
+    pub layers: Layers,
+    pub problems: Vec<Problem>,
+}
+
+/// What a cluster decides for its members.
+#[derive(Clone)]
+pub(crate) struct ClusterRules {
+    pub gwp: GwpSet,
+    pub network_gwp: Option<GwpSet>,
+    pub grid: Option<Names>,
+    pub residual: Option<Names>,
+}
+
+/// Reads and checks a configuration. The report holds every problem; without errors there is a plan.
+pub fn load(file: Option<&Path>) -> (Option<Plan>, Report) {
+    let layers = layers::read(file);
+    let mut checker = Checker { problems: Vec::new(), layers };
+    checker.problems.append(&mut checker.layers.problems);
+    let plan = checker.run();
+    let mut report = Report { problems: checker.problems, sources: checker.layers.sources };
+    report.sort();
+    let plan = if report.has_errors() { None } else { plan };
+    (plan, report)
+}
+
+/// The plan, or all problems.
+pub fn check(file: Option<&Path>) -> Result<Plan, Report> {
+    match load(file) {
+        (Some(plan), _) => Ok(plan),
+        (None, report) => Err(report),
+    }
+}
+
+impl Checker {
+    fn run(&mut self) -> Option<Plan> {
+        let file = self.deserialize();
+        let mut hash = Sha256::new();
+        hash.update(self.layers.tree.to_string());
+        let catalogue = self.catalogue(&file, &mut hash);
+        let (mut topology, cluster_rules) = self.topology(&file);
+        let declarations = Declarations { file: &file, cluster_rules: &cluster_rules, catalogue: &catalogue };
+        let (mappings, methods) = check_meters(self, &declarations, &mut topology);
+        let late_horizon = self.span(&["ledger", "late_horizon"], file.ledger.late_horizon.as_ref(), Span::days(7));
+        let close_after = self.span(&["ledger", "close_after"], file.ledger.close_after.as_ref(), Span::minutes(5));
+        let routes = Routes::new(&mappings);
+        let mqtt = self.mqtt(&file, &routes);
+        let rules = Rules {
+            two_sets: topology.clusters.iter().map(|c| cluster_rules.get(c.id.as_str())).map(|r| r.is_some_and(|r| r.network_gwp.is_some())).collect(),
+            topology,
+            routes,
+            methods,
+            late_horizon,
+            close_after,
+        };
+        Some(Plan {
+            rules: Arc::new(rules),
+            daemon: self.daemon(&file),
+            mqtt: mqtt?,
+            influx: self.influx(&file),
+            retention: self.retention(&file),
+            hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            catalogue,
+        })
+    }
+
+    // ---- reading -------------------------------------------------------------------------------------------------
+
+    /// A key that cannot be read is reported and left out, and the rest is read again: one mistake hides no other.
+    fn deserialize(&mut self) -> File {
+        let mut tree = self.layers.tree.clone();
+        loop {
+            let error = match serde_path_to_error::deserialize(&tree) {
+                Ok(file) => return file,
+                Err(error) => error,
+            };
+            let path: Vec<String> = error
+                .path()
+                .iter()
+                .map_while(|segment| match segment {
+                    serde_path_to_error::Segment::Map { key } => Some(key.clone()),
+                    _ => None,
+                })
+                .collect();
+            let keys: Vec<&str> = path.iter().map(String::as_str).collect();
+            self.unreadable(&keys, &error.inner().to_string());
+            if !remove(&mut tree, &keys) {
+                return File::default();
+            }
+        }
+    }
+
+    fn unreadable(&mut self, path: &[&str], message: &str) {
+        let name = path.last().copied().unwrap_or("");
+        let Some((_, expected)) = message.strip_prefix("unknown field").and_then(|m| m.split_once("expected")) else {
+            let help = (path == ["meters"]).then(|| "write each meter as a table of its own, `[meters.<id>]`: lists of one file replace those of another".to_owned());
+            let message = format!("`{name}`: {message}");
+            return self.push("C004", Severity::Error, path, message, help);
+        };
+        let allowed: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+        let near = nearest(name, allowed.iter().copied());
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("allowed here: {}", allowed.join(", ")),
+        };
+        let place = self.layers.key_place(path);
+        let problem = Problem {
+            code: "C003",
+            severity: Severity::Error,
+            path: path.join("."),
+            place,
+            message: format!("unknown key `{name}`"),
+            help: Some(help),
+        };
+        self.problems.push(problem);
+    }
+
+    // ---- reporting -----------------------------------------------------------------------------------------------
+
+    pub(crate) fn push(
+        &mut self,
+        code: &'static str,
+        severity: Severity,
+        path: &[&str],
+        message: String,
+        help: Option<String>,
+    ) {
+        let place = (1..=path.len()).rev().find_map(|n| {
+            let part = path.get(..n)?;
+            if n == path.len() { self.layers.value_place(part) } else { self.layers.key_place(part) }
+        });
+        self.problems.push(Problem { code, severity, path: path.join("."), place, message, help });
+    }
+
+    pub(crate) fn error(&mut self, code: &'static str, path: &[&str], message: String) {
+        self.push(code, Severity::Error, path, message, None);
+    }
+
+    pub(crate) fn missing(&mut self, path: &[&str], help: &str) {
+        let name = path.last().copied().unwrap_or("");
+        let owner = path.get(..path.len().saturating_sub(1)).unwrap_or_default().join(".");
+        self.push("C005", Severity::Error, path, format!("`{owner}` needs `{name}`"), Some(help.to_owned()));
+    }
+
+    /// A key with a fixed set of words.
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        path: &[&str],
+        written: Option<&String>,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        let text = written?;
+        let found = words.iter().find(|(word, _)| word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.not_one_of(path, text, &allowed);
+        }
+        found
+    }
+
+    pub(crate) fn not_one_of(&mut self, path: &[&str], text: &str, allowed: &[&str]) {
+        let help = match nearest(text, allowed.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`? allowed: {}", allowed.join(", ")),
+            None => format!("allowed: {}", allowed.join(", ")),
+        };
+        let name = path.last().copied().unwrap_or("");
+        self.push("C006", Severity::Error, path, format!("`{name}` cannot be `{text}`"), Some(help));
+    }
+
+    pub(crate) fn span(&mut self, path: &[&str], written: Option<&String>, default: Span) -> Span {
+        let Some(text) = written else {
+            return default;
+        };
+        match Span::parse(text).filter(|span| span.0 > 0) {
+            Some(span) => span,
+            None => {
+                let name = path.last().copied().unwrap_or("");
+                let message = format!("`{name}` is no duration: `{text}`; write \"10s\", \"15m\", \"1h\", \"7d\" or \"10y\"");
+                self.error("C006", path, message);
+                default
+            }
+        }
+    }
+
+    fn id(&mut self, section: &str, id: &str) -> Option<Id> {
+        let parsed = Id::parse(id);
+        if parsed.is_none() {
+            let message = format!("`{id}` is no id: lower-case letters, digits, `-` and `_`, at most 100");
+            let place = self.layers.key_place(&[section, id]);
+            let path = format!("{section}.{id}");
+            self.problems.push(Problem { code: "C010", severity: Severity::Error, path, place, message, help: None });
+        }
+        parsed
+    }
+
+    fn gwp(&mut self, path: &[&str], written: Option<&String>) -> Option<GwpSet> {
+        self.word(path, written, &[("ar4", GwpSet::Ar4), ("ar5", GwpSet::Ar5), ("ar6", GwpSet::Ar6)])
+    }
+
+    /// Looks up a name another section declares.
+    pub(crate) fn reference<T: Copy>(
+        &mut self,
+        path: &[&str],
+        written: &str,
+        known: &BTreeMap<String, T>,
+        section: &str,
+    ) -> Option<T> {
+        if let Some(found) = known.get(written) {
+            return Some(*found);
+        }
+        let help = match nearest(written, known.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("declare `[{section}.{written}]`"),
+        };
+        let name = path.last().copied().unwrap_or("");
+        self.push("C007", Severity::Error, path, format!("unknown {name} `{written}`"), Some(help));
+        None
+    }
+
+    // ---- sections ------------------------------------------------------------------------------------------------
+
+    fn catalogue(&mut self, file: &File, hash: &mut Sha256) -> Catalogue {
+        let mut catalogue = Catalogue::shipped();
+        for written in &file.factors.files {
+            let path = self.layers.resolve(&["factors", "files"], written);
+            match std::fs::read_to_string(&path) {
+                Ok(text) => {
+                    hash.update(&text);
+                    for problem in catalogue.add_csv(&text) {
+                        self.error("C009", &["factors", "files"], format!("{}: {problem}", path.display()));
+                    }
+                }
+                Err(error) => {
+                    let message = format!("cannot read the factor file `{}`: {error}", path.display());
+                    self.error("C001", &["factors", "files"], message);
+                }
+            }
+        }
+        catalogue
+    }
+
+    fn topology(&mut self, file: &File) -> (Topology, BTreeMap<String, ClusterRules>) {
+        let default_gwp = self.gwp(&["factors", "gwp"], file.factors.gwp.as_ref()).unwrap_or(GwpSet::Ar6);
+        let mut topology = Topology::default();
+        let mut networks = BTreeMap::new();
+        for (id, section) in &file.networks {
+            let gwp = self.gwp(&["networks", id, "gwp"], section.gwp.as_ref()).unwrap_or(default_gwp);
+            if let Some(parsed) = self.id("networks", id) {
+                networks.insert(id.clone(), (NetworkIx(networks.len() as u32), gwp));
+                topology.networks.push(Network { id: parsed, name: section.name.clone(), clusters: Vec::new() });
+            }
+        }
+        let mut clusters = BTreeMap::new();
+        let mut rules = BTreeMap::new();
+        for (id, section) in &file.clusters {
+            if let Some((cluster, cluster_rules)) = self.cluster(id, section, &networks, default_gwp) {
+                let ix = ClusterIx(clusters.len() as u32);
+                if let Some(network) = cluster.network {
+                    topology.networks[network.0 as usize].clusters.push(ix);
+                }
+                clusters.insert(id.clone(), ix);
+                rules.insert(id.clone(), cluster_rules);
+                topology.clusters.push(cluster);
+            }
+        }
+        let mut facilities = 0;
+        for (id, section) in &file.facilities {
+            let parsed = self.id("facilities", id);
+            let Some(written) = &section.cluster else {
+                self.missing(&["facilities", id, "cluster"], "name the cluster it is a member of");
+                continue;
+            };
+            let cluster = self.reference(&["facilities", id, "cluster"], written, &clusters, "clusters");
+            if let (Some(parsed), Some(cluster)) = (parsed, cluster) {
+                topology.clusters[cluster.0 as usize].facilities.push(FacilityIx(facilities));
+                let name = section.name.clone();
+                topology.facilities.push(Facility { id: parsed, name, cluster, meters: Vec::new() });
+                facilities += 1;
+            }
+        }
+        (topology, rules)
+    }
+
+    fn cluster(
+        &mut self,
+        id: &str,
+        section: &ClusterSection,
+        networks: &BTreeMap<String, (NetworkIx, GwpSet)>,
+        default_gwp: GwpSet,
+    ) -> Option<(Cluster, ClusterRules)> {
+        let parsed = self.id("clusters", id);
+        let zone = match &section.timezone {
+            Some(name) => self.zone(&["clusters", id, "timezone"], name),
+            None => {
+                self.missing(&["clusters", id, "timezone"], "an IANA name such as \"Europe/Paris\"; its days and months follow it");
+                None
+            }
+        };
+        let written = section.network.as_ref();
+        let network = written.and_then(|name| self.reference(&["clusters", id, "network"], name, networks, "networks"));
+        let gwp = self.gwp(&["clusters", id, "gwp"], section.gwp.as_ref()).unwrap_or(default_gwp);
+        self.goal(&["clusters", id, "baseline"], section.baseline.as_ref());
+        self.goal(&["clusters", id, "target"], section.target.as_ref());
+        let rules = ClusterRules {
+            gwp,
+            network_gwp: network.map(|(_, set)| set).filter(|set| *set != gwp),
+            grid: section.grid.clone(),
+            residual: section.residual.clone(),
+        };
+        let network = network.map(|(ix, _)| ix);
+        Some((Cluster { id: parsed?, name: section.name.clone(), network, zone: zone?, facilities: Vec::new() }, rules))
+    }
+
+    pub(crate) fn zone(&mut self, path: &[&str], name: &str) -> Option<Zone> {
+        let zone = Zone::parse(name);
+        if zone.is_none() {
+            self.error("C006", path, format!("`{name}` is no time zone; write an IANA name such as \"Europe/Paris\""));
+        }
+        zone
+    }
+
+    fn goal(&mut self, path: &[&str], goal: Option<&GoalSection>) {
+        let Some(goal) = goal else {
+            return;
+        };
+        let key = |name: &'static str| -> Vec<&str> { path.iter().copied().chain([name]).collect() };
+        match goal.year {
+            None => self.missing(&key("year"), "such as `year = 2021`"),
+            Some(year) if !(1990..=2100).contains(&year) => {
+                self.error("C006", &key("year"), format!("`year` is {year}; expected 1990 to 2100"));
+            }
+            Some(_) => {}
+        }
+        match goal.value.as_deref().map(Amount::parse) {
+            None => self.missing(&key("value"), "such as `value = \"16 Mt\"`"),
+            Some(Err(problem)) => self.error("C008", &key("value"), problem.to_string()),
+            Some(Ok(_)) => {}
+        }
+        for scope in goal.scopes.iter().flatten().filter(|s| !(1..=2).contains(*s)) {
+            self.error("C006", &key("scopes"), format!("scope {scope} is not kept here; scopes are 1 and 2"));
+        }
+        if let Some(gas) = goal.gas.as_ref().filter(|g| *g != "CO2" && *g != "CO2e") {
+            self.not_one_of(&key("gas"), gas, &["CO2", "CO2e"]);
+        }
+    }
+
+    fn daemon(&mut self, file: &File) -> Daemon {
+        let section = &file.daemon;
+        let http = section.http.clone().unwrap_or_else(|| "127.0.0.1:8077".to_owned());
+        let parsed = http.parse::<SocketAddr>();
+        if parsed.is_err() {
+            self.error("C006", &["daemon", "http"], format!("`http` is no address: `{http}`; write \"127.0.0.1:8077\""));
+        }
+        let state_dir = match &section.state_dir {
+            Some(written) => self.layers.resolve(&["daemon", "state_dir"], written),
+            None => PathBuf::from("state"),
+        };
+        Daemon { state_dir, http: parsed.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 8077))) }
+    }
+
+    fn mqtt(&mut self, file: &File, routes: &Routes) -> Option<mqtt::Options> {
+        let section = &file.mqtt;
+        let url = section.url.clone().unwrap_or_else(|| "mqtt://127.0.0.1:1883".to_owned());
+        let server = mqtt::Server::parse(&url);
+        if server.is_none() {
+            let message = format!("`url` is no broker: `{url}`; write \"mqtt://host:1883\" or \"mqtts://host:8883\"");
+            self.error("C006", &["mqtt", "url"], message);
+        }
+        let inflight = section.inflight.unwrap_or(16);
+        if !(1..=60_000).contains(&inflight) {
+            self.error("C006", &["mqtt", "inflight"], format!("`inflight` is {inflight}; expected 1 to 60000"));
+        }
+        let max_packet = match &section.max_packet {
+            None => 1 << 20,
+            Some(text) => value::bytes(text).filter(|n| (1_024..=100 << 20).contains(n)).unwrap_or_else(|| {
+                let message = format!("`max_packet` is `{text}`; write a size from \"1 KiB\" to \"100 MiB\"");
+                self.error("C006", &["mqtt", "max_packet"], message);
+                1 << 20
+            }),
+        };
+        if section.client_id.as_ref().is_some_and(|id| id.trim().is_empty()) {
+            self.error("C006", &["mqtt", "client_id"], "`client_id` is empty; leave the key out for one of the daemon's own".to_owned());
+        }
+        if section.cert_file.is_some() != section.key_file.is_some() {
+            self.error("C005", &["mqtt", "cert_file"], "`cert_file` and `key_file` are needed together".to_owned());
+        }
+        let layers = &self.layers;
+        let path = |key: &'static str, written: &Option<String>| {
+            written.as_ref().map(|w| layers.resolve(&["mqtt", key], w))
+        };
+        let mut topics: Vec<String> = routes.topics().map(str::to_owned).collect();
+        topics.sort();
+        Some(mqtt::Options {
+            server: server?,
+            client_id: section.client_id.clone(),
+            username: section.username.clone(),
+            password_file: path("password_file", &section.password_file),
+            ca_file: path("ca_file", &section.ca_file),
+            cert_file: path("cert_file", &section.cert_file),
+            key_file: path("key_file", &section.key_file),
+            inflight: usize::try_from(inflight).unwrap_or(16),
+            max_packet: usize::try_from(max_packet).unwrap_or(1 << 20),
+            subscribe: section.subscribe.clone().unwrap_or(topics),
+        })
+    }
+
+    fn influx(&mut self, file: &File) -> Option<influx::Options> {
+        let section = file.influxdb.as_ref()?;
+        for (key, value) in [("url", &section.url), ("org", &section.org), ("bucket", &section.bucket)] {
+            if value.is_none() {
+                self.missing(&["influxdb", key], "without `[influxdb]` the embedded store alone is used");
+            }
+        }
+        let url = section.url.clone().unwrap_or_default();
+        if section.url.is_some() && !url.starts_with("http://") && !url.starts_with("https://") {
+            self.error("C006", &["influxdb", "url"], format!("`url` is `{url}`; write \"http://127.0.0.1:8086\""));
+        }
+        let token_file = section.token_file.as_ref().map(|w| self.layers.resolve(&["influxdb", "token_file"], w));
+        Some(influx::Options {
+            url,
+            org: section.org.clone().unwrap_or_default(),
+            bucket: section.bucket.clone().unwrap_or_default(),
+            token_file,
+            windows: self.influx_windows(&section.windows),
+            activity: section.activity.unwrap_or(false),
+        })
+    }
+
+    fn influx_windows(&mut self, written: &BTreeMap<String, Vec<String>>) -> BTreeMap<Level, Vec<Window>> {
+        let all = Window::ALL.to_vec();
+        let meter = vec![Window::Quarter, Window::Hour, Window::Day];
+        let mut windows: BTreeMap<Level, Vec<Window>> = Level::ALL.into_iter().map(|level| (level, all.clone())).collect();
+        windows.insert(Level::Meter, meter);
+        for (name, list) in written {
+            let Some(level) = Level::parse(name) else {
+                let allowed = Level::ALL.map(Level::name);
+                self.not_one_of(&["influxdb", "windows", name], name, &allowed);
+                continue;
+            };
+            let mut parsed = Vec::new();
+            for text in list {
+                match Window::parse(text) {
+                    Some(window) => parsed.push(window),
+                    None => self.not_one_of(&["influxdb", "windows", name], text, &Window::ALL.map(Window::name)),
+                }
+            }
+            windows.insert(level, parsed);
+        }
+        windows
+    }
+
+    fn retention(&mut self, file: &File) -> Retention {
+        let journal_max_bytes = match &file.journal.max_bytes {
+            None => 20 << 30,
+            Some(text) => value::bytes(text).filter(|n| *n >= 1 << 20).unwrap_or_else(|| {
+                let message = format!("`max_bytes` is `{text}`; write a size of at least \"1 MiB\", such as \"20 GiB\"");
+                self.error("C006", &["journal", "max_bytes"], message);
+                20 << 30
+            }),
+        };
+        Retention {
+            journal_keep: self.span(&["journal", "keep"], file.journal.keep.as_ref(), Span::days(7)),
+            journal_max_bytes,
+            keep_activity: self.span(&["ledger", "keep_activity"], file.ledger.keep_activity.as_ref(), Span::days(3_653)),
+        }
+    }
+}
+
+/// The name that is most like the one written, if it is like it at all.
+pub(crate) fn nearest<'a>(written: &str, allowed: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = allowed.map(|name| (strsim::jaro_winkler(written, name), name));
+    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}
+
+fn remove(tree: &mut Value, path: &[&str]) -> bool {
+    let Some((last, parents)) = path.split_last() else {
+        return false;
+    };
+    let parent = parents.iter().try_fold(tree, |node, key| node.get_mut(key));
+    parent.and_then(Value::as_object_mut).is_some_and(|object| object.remove(*last).is_some())
+}

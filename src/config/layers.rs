@@ -1,0 +1,157 @@
+//! Layers: the given file, `conf.d/*.toml` beside it, and the environment, merged by the `config` crate; and the way
+//! back from a key to the file, line and column it stands in.
+
+use std::path::{Path, PathBuf};
+
+use config::{Config, Environment, FileFormat};
+use serde_json::Value;
+use toml_edit::{Document, Item, TableLike};
+
+use crate::config::problem::{Problem, Severity};
+
+/// A file that was read.
+#[derive(Debug)]
+pub struct Source {
+    /// As given on the command line, or found beside it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    path: PathBuf,
+    document: Option<Document<String>>,
+}
+
+/// Bytes of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which source, by position.
+    pub source: usize,
+    /// The first byte.
+    pub start: usize,
+    /// The end, exclusive.
+    pub end: usize,
+}
+
+impl Source {
+    /// Line and column of a byte, from 1; columns count characters.
+    pub fn line_column(&self, byte: usize) -> (usize, usize) {
+        let before = self.text.get(..byte).unwrap_or(&self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        (line, column)
+    }
+}
+
+/// The merged configuration, and where it came from.
+pub(crate) struct Layers {
+    pub tree: Value,
+    pub sources: Vec<Source>,
+    pub problems: Vec<Problem>,
+}
+
+/// Reads all layers. Without a file only the environment counts.
+pub(crate) fn read(file: Option<&Path>) -> Layers {
+    let mut layers = Layers { tree: Value::Object(Default::default()), sources: Vec::new(), problems: Vec::new() };
+    for path in file.map(paths).unwrap_or_default() {
+        layers.add_file(path);
+    }
+    layers.merge();
+    layers
+}
+
+/// The file itself and its `conf.d` neighbours, sorted by name.
+fn paths(file: &Path) -> Vec<PathBuf> {
+    let directory = file.parent().unwrap_or(Path::new("")).join("conf.d");
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut parts: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
+    parts.sort();
+    parts.insert(0, file.to_owned());
+    parts
+}
+
+impl Layers {
+    fn add_file(&mut self, path: PathBuf) {
+        let name = path.display().to_string();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("cannot read `{name}`: {error}");
+                return self.problem("C001", "", None, message);
+            }
+        };
+        let source = self.sources.len();
+        let document = match Document::parse(text.clone()) {
+            Ok(document) => Some(document),
+            Err(error) => {
+                let span = error.span().unwrap_or(0..0);
+                let place = Place { source, start: span.start, end: span.end };
+                self.problem("C002", "", Some(place), format!("not valid TOML: {}", error.message().trim_end()));
+                None
+            }
+        };
+        self.sources.push(Source { name, text, path, document });
+    }
+
+    fn merge(&mut self) {
+        let mut builder = Config::builder();
+        for source in self.sources.iter().filter(|s| s.document.is_some()) {
+            builder = builder.add_source(config::File::from_str(&source.text, FileFormat::Toml));
+        }
+        let environment = Environment::with_prefix("EMISSIOND").prefix_separator("__").separator("__").try_parsing(true);
+        let merged = builder.add_source(environment).build().and_then(Config::try_deserialize::<Value>);
+        match merged {
+            Ok(tree) => self.tree = tree,
+            Err(error) => self.problem("C002", "", None, error.to_string()),
+        }
+    }
+
+    fn problem(&mut self, code: &'static str, path: &str, place: Option<Place>, message: String) {
+        let problem = Problem { code, severity: Severity::Error, path: path.to_owned(), place, message, help: None };
+        self.problems.push(problem);
+    }
+
+    /// Where a key's value stands: in the last layer that has it.
+    pub(crate) fn value_place(&self, path: &[&str]) -> Option<Place> {
+        self.find(path, |document| {
+            let item = walk(document, path)?;
+            item.span().or_else(|| key_span(document, path))
+        })
+    }
+
+    /// Where a key itself stands.
+    pub(crate) fn key_place(&self, path: &[&str]) -> Option<Place> {
+        self.find(path, |document| key_span(document, path))
+    }
+
+    fn find(
+        &self,
+        path: &[&str],
+        span: impl Fn(&Document<String>) -> Option<std::ops::Range<usize>>,
+    ) -> Option<Place> {
+        if path.is_empty() {
+            return None;
+        }
+        self.sources.iter().enumerate().rev().find_map(|(source, s)| {
+            let range = span(s.document.as_ref()?)?;
+            Some(Place { source, start: range.start, end: range.end })
+        })
+    }
+
+    /// Relative paths are relative to the file that names them.
+    pub(crate) fn resolve(&self, key: &[&str], written: &str) -> PathBuf {
+        let base = self.value_place(key).and_then(|place| self.sources.get(place.source)?.path.parent());
+        base.unwrap_or(Path::new("")).join(written)
+    }
+}
+
+fn walk<'a>(document: &'a Document<String>, path: &[&str]) -> Option<&'a Item> {
+    path.iter().try_fold(document.as_item(), |item, key| match item.as_array() {
+        Some(_) => None,
+        None => item.as_table_like()?.get(key),
+    })
+}
+
+fn key_span(document: &Document<String>, path: &[&str]) -> Option<std::ops::Range<usize>> {
+    let (last, parents) = path.split_last()?;
+    let table: &dyn TableLike = walk(document, parents)?.as_table_like()?;
+    table.get_key_value(last)?.0.span()
+}

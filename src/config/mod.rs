@@ -1,0 +1,13 @@
+//! Configuration: the files as written, checked into a [`Plan`]; every problem at once, with its place and its cure.
+
+mod check;
+mod file;
+mod layers;
+mod meter;
+mod plan;
+mod problem;
+mod value;
+
+pub use check::{check, load};
+pub use plan::{Daemon, Plan, Retention};
+pub use problem::{Problem, Report, Severity};

@@ -1,0 +1,50 @@
+//! The checked configuration: what each room is told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::factor::Catalogue;
+use crate::influx;
+use crate::mqtt;
+use crate::pipeline::Rules;
+use crate::quantity::Span;
+
+/// Everything the daemon needs to know, free of mistakes.
+#[derive(Debug)]
+pub struct Plan {
+    /// What decides figures.
+    pub rules: Arc<Rules>,
+    /// The factors, shipped and the user's.
+    pub catalogue: Catalogue,
+    /// The process.
+    pub daemon: Daemon,
+    /// The broker.
+    pub mqtt: mqtt::Options,
+    /// The database, if any.
+    pub influx: Option<influx::Options>,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// Identifies the plan: SHA-256 of the merged configuration and the factor files.
+    pub hash: String,
+}
+
+/// The process.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    /// Where the store is.
+    pub state_dir: PathBuf,
+    /// Where the HTTP server listens.
+    pub http: SocketAddr,
+}
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Received messages, at least `late_horizon` is not needed: the ledger keeps what may change.
+    pub journal_keep: Span,
+    /// The most the journal may take.
+    pub journal_max_bytes: u64,
+    /// Activity by quarter.
+    pub keep_activity: Span,
+}

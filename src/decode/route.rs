@@ -1,0 +1,198 @@
+//! Which meters listen to a topic, and how their values are found in its payloads.
+
+use std::collections::HashMap;
+
+use crate::cluster::{Kind, Meter, MeterIx};
+use crate::decode::json::{self, Pointers};
+use crate::decode::number::{self, Conversion};
+use crate::decode::{Decoded, Message, Reading, Refusal, TimeFormat};
+use crate::quantity::{Ratio, Span, Time, Unit};
+
+/// A reading more than this ahead of its receipt has a wrong clock.
+const CLOCK_AHEAD_MAX: Span = Span::minutes(5);
+
+/// The wire format of a meter's payloads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// JSON, with pointers (RFC 6901) to the value and to the time.
+    Json {
+        /// Where the value is.
+        value: String,
+        /// Where the time is, if the device sends one.
+        time: Option<String>,
+    },
+    /// The payload is one number.
+    Number,
+}
+
+/// How one meter's readings are found in the payloads of its topic.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// The meter.
+    pub meter: MeterIx,
+    /// Its topic.
+    pub topic: String,
+    /// Its wire format.
+    pub format: Format,
+    /// The form of its time.
+    pub time_format: TimeFormat,
+    /// Its unit.
+    pub unit: Unit,
+    /// The number is multiplied with this,
+    pub scale: Ratio,
+    /// and then this is added, both in the unit.
+    pub offset: Ratio,
+    /// Validity, kept here so that decoding needs no second look-up.
+    valid: (Time, Time),
+}
+
+impl Mapping {
+    /// The mapping of a meter to a topic; scale and offset are neutral until set.
+    pub fn new(ix: MeterIx, meter: &Meter, topic: String, format: Format, unit: Unit) -> Mapping {
+        debug_assert!(unit.per.is_some() == matches!(meter.kind, Kind::Rate { .. }));
+        Mapping {
+            meter: ix,
+            topic,
+            format,
+            time_format: TimeFormat::Received,
+            unit,
+            scale: Ratio::ONE,
+            offset: Ratio::whole(0),
+            valid: (meter.valid_from, meter.valid_to),
+        }
+    }
+}
+
+/// All mappings, by topic.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    topics: HashMap<String, Route>,
+}
+
+/// The meters of one topic, and the pointers they share.
+#[derive(Clone, Debug, Default)]
+struct Route {
+    pointers: Pointers,
+    slots: usize,
+    listeners: Vec<Listener>,
+}
+
+#[derive(Clone, Debug)]
+struct Listener {
+    meter: MeterIx,
+    source: Source,
+    time_format: TimeFormat,
+    conversion: Conversion,
+    valid: (Time, Time),
+}
+
+/// Where a listener's texts are: slots of the JSON pass, or the whole payload.
+#[derive(Clone, Debug)]
+enum Source {
+    Json { value: usize, time: Option<usize> },
+    Number,
+}
+
+impl Routes {
+    /// Builds the table.
+    pub fn new(mappings: &[Mapping]) -> Routes {
+        let mut routes = Routes::default();
+        for mapping in mappings {
+            routes.topics.entry(mapping.topic.clone()).or_default().add(mapping);
+        }
+        routes
+    }
+
+    /// The topics that some meter listens to.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.topics.keys().map(String::as_str)
+    }
+
+    /// What a message holds.
+    pub fn decode(&self, message: &Message) -> Decoded {
+        if message.retain {
+            return Decoded::Retained;
+        }
+        let Some(route) = self.topics.get(&message.topic) else {
+            return Decoded::Unmapped;
+        };
+        if message.oversize {
+            return Decoded::Refused(Refusal::Oversize);
+        }
+        route.read(message)
+    }
+}
+
+impl Route {
+    fn add(&mut self, mapping: &Mapping) {
+        let source = match &mapping.format {
+            Format::Number => Source::Number,
+            Format::Json { value, time } => {
+                Source::Json { value: self.slot(value), time: time.as_ref().map(|t| self.slot(t)) }
+            }
+        };
+        self.listeners.push(Listener {
+            meter: mapping.meter,
+            source,
+            time_format: mapping.time_format.clone(),
+            conversion: Conversion { unit: mapping.unit, scale: mapping.scale, offset: mapping.offset },
+            valid: mapping.valid,
+        });
+    }
+
+    fn slot(&mut self, pointer: &str) -> usize {
+        self.pointers.add(pointer, self.slots);
+        self.slots += 1;
+        self.slots - 1
+    }
+
+    fn read(&self, message: &Message) -> Decoded {
+        let mut few = [None; 8];
+        let mut many = Vec::new();
+        let found = match few.get_mut(..self.slots) {
+            Some(found) => found,
+            None => {
+                many.resize(self.slots, None);
+                many.as_mut_slice()
+            }
+        };
+        if self.slots > 0
+            && let Err(refusal) = self.pointers.extract(&message.payload, found)
+        {
+            return Decoded::Refused(refusal);
+        }
+        Decoded::Readings(self.listeners.iter().map(|l| l.read(message, found)).collect())
+    }
+}
+
+impl Listener {
+    fn read(&self, message: &Message, found: &[Option<&str>]) -> Result<Reading, Refusal> {
+        let received = message.received;
+        let (number, time) = match self.source {
+            Source::Number => (number::payload(&message.payload)?, received),
+            Source::Json { value, time } => {
+                let value = text(found, value).ok_or(Refusal::MissingValue)?;
+                let time = match time {
+                    Some(slot) => {
+                        let stamp = text(found, slot).ok_or(Refusal::MissingTime)?;
+                        self.time_format.read(&stamp, received)?
+                    }
+                    None => received,
+                };
+                (number::parse(&value)?, time)
+            }
+        };
+        let value = self.conversion.to_base(number)?;
+        if time > received.plus(CLOCK_AHEAD_MAX) {
+            return Err(Refusal::ClockAhead);
+        }
+        if time < self.valid.0 || time >= self.valid.1 {
+            return Err(Refusal::NotValid);
+        }
+        Ok(Reading { meter: self.meter, time, value, received })
+    }
+}
+
+fn text<'de>(found: &[Option<&'de str>], slot: usize) -> Option<std::borrow::Cow<'de, str>> {
+    found.get(slot).copied().flatten().and_then(json::scalar)
+}

@@ -1,0 +1,216 @@
+//! The part of the books that is in memory: what is open, and what a late reading is changing.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use crate::cluster::{Entity, FacilityIx, Topology};
+use crate::emission::{Leaf, Tally};
+use crate::ledger::parts::{chain, holders, members, network_holders, ranges, same_date};
+use crate::ledger::{Balance, Entry, Key, Range};
+use crate::quantity::{Quarter, Span, Time, Window};
+
+/// An entry in memory.
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    balance: Balance,
+    /// As last stored; 0 when it never was.
+    revision: u32,
+    /// Differs from what is stored.
+    changed: bool,
+}
+
+/// An entry that a seal stores: closed for the first time, or changed since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Whose and when.
+    pub key: Key,
+    /// What.
+    pub balance: Balance,
+    /// The new revision.
+    pub revision: u32,
+}
+
+/// Open entries, and closed ones that are at hand.
+#[derive(Clone, Debug)]
+pub struct Book {
+    slots: BTreeMap<Key, Slot>,
+    loaded: HashSet<Range>,
+    /// Nothing that begins here or later was ever stored.
+    unstored_from: Time,
+    /// A window closes this long after its end.
+    close_after: Span,
+}
+
+impl Book {
+    /// Books whose past, before `unstored_from`, is in a store.
+    pub fn new(unstored_from: Time, close_after: Span) -> Book {
+        Book { slots: BTreeMap::new(), loaded: HashSet::new(), unstored_from, close_after }
+    }
+
+    /// The stored entries that must be supplied before the facility's quarter can be booked.
+    pub fn missing(&self, topology: &Topology, facility: FacilityIx, quarter: Quarter) -> Vec<Range> {
+        let needed = ranges(topology, facility, quarter).into_iter();
+        needed.filter(|r| r.from < self.unstored_from && !self.loaded.contains(r)).collect()
+    }
+
+    /// Takes stored entries. What is in memory already is newer and stays.
+    pub fn supply(&mut self, range: Range, stored: Vec<Closed>) {
+        for entry in stored {
+            let slot = Slot { balance: entry.balance, revision: entry.revision, changed: false };
+            self.slots.entry(entry.key).or_insert(slot);
+        }
+        self.loaded.insert(range);
+    }
+
+    /// Books the leaf of a facility's quarter.
+    pub fn set_leaf(&mut self, facility: FacilityIx, quarter: Quarter, leaf: &Leaf) {
+        let entity = Entity::Facility(facility);
+        let mut sum = Balance::default();
+        for (minute, own) in leaf.own.iter().enumerate() {
+            let network = leaf.network.as_ref().map(|tallies| Box::new(tallies[minute].clone()));
+            let balance = Balance { own: own.clone(), network };
+            sum.merge(&balance);
+            let start = Time(quarter.start().0 + 60_000 * minute as i64);
+            self.set(Key { entity, window: Window::Minute, start }, balance);
+        }
+        self.set(Key { entity, window: Window::Quarter, start: quarter.start() }, sum);
+    }
+
+    /// Adds up everything above the given leaves.
+    pub fn add_up(&mut self, topology: &Topology, leaves: &BTreeSet<(FacilityIx, Quarter)>) {
+        let mut grouped: BTreeSet<(Entity, Quarter)> = BTreeSet::new();
+        let mut holding: BTreeMap<Window, BTreeSet<Key>> = BTreeMap::new();
+        for (facility, quarter) in leaves {
+            let cluster = Entity::Cluster(topology.facility(*facility).cluster);
+            for entity in chain(topology, *facility) {
+                let keys = match entity {
+                    Entity::Network(_) => network_holders(topology, cluster, entity, *quarter),
+                    _ => holders(topology, entity, *quarter),
+                };
+                for key in keys {
+                    holding.entry(key.window).or_default().insert(key);
+                }
+                grouped.insert((entity, *quarter));
+            }
+        }
+        // Entities sort facilities, clusters, networks: members are complete before their sum.
+        for (entity, quarter) in grouped {
+            self.add_members(topology, entity, quarter);
+        }
+        for key in holding.into_values().flatten() {
+            let sum = self.sum(topology, key);
+            self.set(key, sum);
+        }
+    }
+
+    fn add_members(&mut self, topology: &Topology, entity: Entity, quarter: Quarter) {
+        let members = members(topology, entity);
+        if members.is_empty() {
+            return;
+        }
+        let minutes = (0..15).map(|m| (Window::Minute, Time(quarter.start().0 + 60_000 * m)));
+        for (window, start) in minutes.chain([(Window::Quarter, quarter.start())]) {
+            let keys = members.iter().map(|member| Key { entity: *member, window, start });
+            let sum = self.sum_of(entity, keys);
+            self.set(Key { entity, window, start }, sum);
+        }
+    }
+
+    fn sum(&self, topology: &Topology, key: Key) -> Balance {
+        if let Some(periods) = same_date(topology, key) {
+            return self.sum_of(key.entity, periods.into_iter());
+        }
+        let Some(window) = key.window.child() else {
+            return Balance::default();
+        };
+        let first = Key { window, ..key };
+        let end = Key { start: key.end(topology), ..first };
+        let mut sum = Balance::default();
+        for (_, slot) in self.slots.range(first..end) {
+            sum.merge(&slot.balance);
+        }
+        sum
+    }
+
+    /// A network takes its members in its own GWP set.
+    fn sum_of(&self, entity: Entity, keys: impl Iterator<Item = Key>) -> Balance {
+        let mut sum = Balance::default();
+        for slot in keys.filter_map(|key| self.slots.get(&key)) {
+            match entity {
+                Entity::Network(_) => sum.own.merge(slot.balance.as_network()),
+                _ => sum.merge(&slot.balance),
+            }
+        }
+        sum
+    }
+
+    fn set(&mut self, key: Key, balance: Balance) {
+        match self.slots.get_mut(&key) {
+            Some(slot) if slot.balance == balance => {}
+            Some(slot) => {
+                slot.balance = balance;
+                slot.changed = true;
+            }
+            None if balance.own.is_empty() => {}
+            None => {
+                self.slots.insert(key, Slot { balance, revision: 0, changed: true });
+            }
+        }
+    }
+
+    /// The windows that are closed at `now` and not stored as they stand, with their new revisions.
+    pub fn close(&mut self, topology: &Topology, now: Time) -> Vec<Closed> {
+        let mut closed = Vec::new();
+        for (key, slot) in &mut self.slots {
+            if !slot.changed || key.end(topology).plus(self.close_after) > now {
+                continue;
+            }
+            slot.revision += 1;
+            slot.changed = false;
+            closed.push(Closed { key: *key, balance: slot.balance.clone(), revision: slot.revision });
+        }
+        closed
+    }
+
+    /// Forgets what is stored and what no open window needs; call after the store has what [`Book::close`] gave.
+    pub fn evict(&mut self, topology: &Topology, now: Time, unstored_from: Time) {
+        self.unstored_from = self.unstored_from.max(unstored_from);
+        let close_after = self.close_after;
+        let open = |end: Time| end.plus(close_after) > now;
+        self.slots.retain(|key, slot| {
+            if slot.changed {
+                return true;
+            }
+            let parent = match key.window {
+                Window::Minute => Window::Quarter,
+                Window::Quarter => Window::Hour,
+                Window::Hour => Window::Day,
+                Window::Day => Window::Month,
+                Window::Month | Window::Year => Window::Year,
+            };
+            let zone = topology.zone(key.entity);
+            open(zone.end(parent, zone.start(parent, key.start)))
+        });
+        let single = |r: &Range| r.to.0 - r.from.0 == 1;
+        self.loaded.retain(|r| {
+            let end = if single(r) { topology.zone(r.entity).end(r.window, r.from) } else { r.to };
+            open(end)
+        });
+    }
+
+    /// The open entries of the book that begin in `[from, to)`; all levels and windows that `wanted` accepts.
+    pub fn open_entries(
+        &self,
+        topology: &Topology,
+        now: Time,
+        wanted: impl Fn(Entity, Window) -> bool,
+    ) -> impl Iterator<Item = Entry> {
+        self.slots.iter().filter(move |(key, slot)| slot.changed && wanted(key.entity, key.window)).map(move |(key, slot)| {
+            Entry::new(*key, slot.balance.own.clone(), slot.revision, topology, now)
+        })
+    }
+
+    /// Every entry in memory with its sum.
+    pub fn all(&self) -> impl Iterator<Item = (&Key, &Tally)> {
+        self.slots.iter().map(|(key, slot)| (key, &slot.balance.own))
+    }
+}

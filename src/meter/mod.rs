@@ -1,0 +1,14 @@
+//! Readings to usage. A meter's usage is a function of the *set* of its readings sorted by time, never of
+//! their order of arrival.
+//!
+//! [`Track`] keeps the readings of one meter by clock quarter, as many as may still change an open quarter;
+//! older ones are brought back from the store when a late reading needs them.
+
+mod point;
+mod register;
+mod track;
+mod usage;
+
+pub use point::{Point, QuarterSet, SetOutcome};
+pub use track::{Held, Need, Track};
+pub use usage::{Quality, Usage};

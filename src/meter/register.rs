@@ -1,0 +1,167 @@
+//! Registers: differences of neighbours, with rollover, reset, dips and spikes told apart by a local rule.
+//!
+//! A drop is, in this order: a rollover, where a modulus is declared and the wrapped amount is believable;
+//! a spike of the reading before it, when what follows stays below; a dip of this reading, when what follows
+//! recovers; a reset, where the declared rule says so; else a dip. Dips and spikes are set aside, never booked.
+
+use crate::cluster::Reset;
+use crate::meter::usage::{Sample, exceeds};
+use crate::quantity::Time;
+
+/// What a register declares about its jumps.
+#[derive(Clone, Copy)]
+pub(crate) struct Rule {
+    pub rollover_at: Option<i64>,
+    pub reset: Reset,
+    pub max_rate: Option<i64>,
+}
+
+/// How a reading continues from the last good one.
+enum Step {
+    Uses(i64),
+    Aside,
+}
+
+/// Calls `each` with the start, end and amount of every step between good readings, and `aside` with the time of every
+/// reading set aside.
+pub(crate) fn steps(
+    rule: Rule,
+    readings: &[Sample],
+    mut each: impl FnMut(Time, Time, i64),
+    mut aside: impl FnMut(Time),
+) {
+    let mut last: Option<Sample> = None;
+    for (at, reading) in readings.iter().enumerate() {
+        let rest = readings.get(at + 1..).unwrap_or(&[]);
+        let Some(before) = last else {
+            if rule.is_first_spike(*reading, rest) {
+                aside(reading.0);
+            } else {
+                last = Some(*reading);
+            }
+            continue;
+        };
+        match rule.step(before, *reading, rest) {
+            Step::Aside => aside(reading.0),
+            Step::Uses(amount) => {
+                each(before.0, reading.0, amount);
+                last = Some(*reading);
+            }
+        }
+    }
+}
+
+impl Rule {
+    fn step(self, before: Sample, reading: Sample, rest: &[Sample]) -> Step {
+        let (span, rise) = (reading.0.since(before.0), reading.1 - before.1);
+        if rise >= 0 {
+            let spike = exceeds(rise, span, self.max_rate) || self.is_spike(before, reading, rest);
+            return if spike { Step::Aside } else { Step::Uses(rise) };
+        }
+        if let Some(wrapped) = self.rollover(before, reading) {
+            return Step::Uses(wrapped);
+        }
+        let recovers = rest.first().is_some_and(|next| next.1 >= before.1);
+        let resets = match self.reset {
+            Reset::ToZero => i128::from(reading.1) * 100 < i128::from(before.1),
+            Reset::AnyDrop => true,
+            Reset::Never => false,
+        };
+        if recovers || !resets || exceeds(reading.1, span, self.max_rate) {
+            Step::Aside
+        } else {
+            Step::Uses(reading.1)
+        }
+    }
+
+    /// Without a declared `max_rate` a wrap of less than half the modulus is believed.
+    fn rollover(self, before: Sample, reading: Sample) -> Option<i64> {
+        let modulus = self.rollover_at?;
+        let wrapped = i64::try_from(i128::from(modulus) - i128::from(before.1) + i128::from(reading.1)).ok()?;
+        let believable = match self.max_rate {
+            Some(_) => !exceeds(wrapped, reading.0.since(before.0), self.max_rate),
+            None => i128::from(wrapped) * 2 < i128::from(modulus),
+        };
+        (wrapped >= 0 && reading.1 < modulus && believable).then_some(wrapped)
+    }
+
+    /// A rise that the next two readings take back without being a rollover or a reset was a spike.
+    fn is_spike(self, before: Sample, reading: Sample, rest: &[Sample]) -> bool {
+        let [next, after, ..] = rest else {
+            return false;
+        };
+        next.1 >= before.1 && self.falls_back(reading, *next, *after)
+    }
+
+    fn is_first_spike(self, reading: Sample, rest: &[Sample]) -> bool {
+        let [next, after, ..] = rest else {
+            return false;
+        };
+        self.falls_back(reading, *next, *after)
+    }
+
+    fn falls_back(self, reading: Sample, next: Sample, after: Sample) -> bool {
+        let resets = match self.reset {
+            Reset::ToZero => i128::from(next.1) * 100 < i128::from(reading.1),
+            Reset::AnyDrop => true,
+            Reset::Never => false,
+        };
+        let falls = next.1 < reading.1 && after.1 < reading.1 && after.1 >= next.1;
+        falls && !resets && self.rollover(reading, next).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rule: Rule, values: &[i64], expected: &[i64], expected_aside: usize) {
+        let readings: Vec<Sample> = (0i64..).zip(values).map(|(i, v)| (Time(i * 10_000), *v)).collect();
+        let (mut amounts, mut aside) = (Vec::new(), 0);
+        steps(rule, &readings, |_, _, amount| amounts.push(amount), |_| aside += 1);
+        assert_eq!((amounts.as_slice(), aside), (expected, expected_aside), "{values:?}");
+    }
+
+    const PLAIN: Rule = Rule { rollover_at: None, reset: Reset::ToZero, max_rate: None };
+
+    #[test]
+    fn rises_are_used() {
+        check(PLAIN, &[100, 103, 103, 110], &[3, 0, 7], 0);
+    }
+
+    #[test]
+    fn dips_never_make_a_phantom() {
+        check(PLAIN, &[1000, 999, 1001], &[1], 1);
+        check(PLAIN, &[1000, 0, 1001], &[1], 1);
+        check(PLAIN, &[1000, 999], &[], 1);
+    }
+
+    #[test]
+    fn a_reset_starts_from_nought() {
+        check(PLAIN, &[1000, 3, 5, 9], &[3, 2, 4], 0);
+        check(PLAIN, &[1000, 300, 305], &[5], 1);
+        check(Rule { reset: Reset::AnyDrop, ..PLAIN }, &[1000, 300, 305], &[300, 5], 0);
+        check(Rule { reset: Reset::Never, ..PLAIN }, &[990, 1000, 3, 5], &[10], 2);
+    }
+
+    #[test]
+    fn a_spike_is_set_aside_when_the_next_two_show_it() {
+        check(PLAIN, &[100, 5000, 102, 104], &[2, 2], 1);
+        check(PLAIN, &[5000, 102, 104], &[2], 1);
+    }
+
+    #[test]
+    fn rollover_needs_a_declared_modulus() {
+        let rule = Rule { rollover_at: Some(1_000_000), ..PLAIN };
+        check(rule, &[999_990, 5, 7], &[15, 2], 0);
+        check(rule, &[1000, 999, 1001], &[1], 1);
+        check(rule, &[5000, 3, 5], &[3, 2], 0);
+    }
+
+    #[test]
+    fn max_rate_sets_aside_what_no_meter_can_use() {
+        // 8,640,000 a day is 1,000 in ten seconds.
+        let rule = Rule { max_rate: Some(8_640_000), ..PLAIN };
+        check(rule, &[0, 1000, 9000, 3000], &[1000, 2000], 1);
+    }
+}

@@ -1,0 +1,190 @@
+//! The readings of one meter that are in memory, and what must be brought back before a late one is added.
+
+use crate::cluster::{Kind, Meter, Stamp};
+use crate::meter::usage::usages;
+use crate::meter::{Point, QuarterSet, SetOutcome, Usage};
+use crate::quantity::{Quarter, Time};
+
+/// A reading may overturn the judgement of the two before it, whose usage begins at the one before those.
+const REGISTER_CONTEXT: usize = 3;
+
+/// One resident quarter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Which.
+    pub quarter: Quarter,
+    /// Its readings.
+    pub set: QuarterSet,
+    /// Those of them that are set aside, by milliseconds into the quarter.
+    pub aside: Vec<u32>,
+}
+
+impl Held {
+    fn good(&self) -> impl DoubleEndedIterator<Item = (Time, i64)> {
+        let good = self.set.points().iter().filter(|p| !self.aside.contains(&p.offset_ms()));
+        good.map(|p| (p.time(self.quarter), p.value))
+    }
+
+    /// The last reading that is not set aside.
+    pub fn last_good(&self) -> Option<(Time, i64)> {
+        self.good().next_back()
+    }
+
+    /// How many readings are not set aside.
+    pub fn good_count(&self) -> usize {
+        self.set.points().len() - self.aside.len()
+    }
+}
+
+/// What the store must bring back: all quarters from `from` on, and further back until `readings` readings
+/// are among them, and the reading before those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// The first quarter that the reading may change.
+    pub from: Quarter,
+    /// How many readings before it must be there.
+    pub readings: usize,
+}
+
+/// The readings of one meter, from some quarter on.
+#[derive(Clone, Debug)]
+pub struct Track {
+    quarters: Vec<Held>,
+    /// Every reading from this quarter on is here. `None`: nothing was brought back yet.
+    resident_from: Option<Quarter>,
+    /// The good reading before `resident_from`.
+    context: Option<(Time, i64)>,
+}
+
+impl Track {
+    /// A meter whose past is in a store.
+    pub fn stored() -> Track {
+        Track { quarters: Vec::new(), resident_from: None, context: None }
+    }
+
+    /// A meter without a past: everything it ever had is here.
+    pub fn complete() -> Track {
+        Track { resident_from: Some(Quarter(i32::MIN)), ..Track::stored() }
+    }
+
+    /// The resident quarters that hold readings.
+    pub fn quarters(&self) -> &[Held] {
+        &self.quarters
+    }
+
+    /// The first quarter that is surely complete here.
+    pub fn resident_from(&self) -> Option<Quarter> {
+        self.resident_from
+    }
+
+    /// Readings set before which `usage` of a reading at `time` cannot be told.
+    pub fn need(&self, meter: &Meter, time: Time) -> Option<Need> {
+        let (from, readings) = match meter.kind {
+            Kind::Register { .. } => (time.quarter(), REGISTER_CONTEXT),
+            Kind::Rate { .. } => (time.quarter(), 1),
+            Kind::Interval { length, stamp: Stamp::End } => (time.minus(length).quarter(), 0),
+            Kind::Interval { .. } | Kind::Event => (time.quarter(), 0),
+        };
+        let Some(resident_from) = self.resident_from else {
+            return Some(Need { from, readings });
+        };
+        let complete = resident_from == Quarter(i32::MIN);
+        let near = complete || from >= resident_from && self.has_before(time, readings);
+        (!near).then_some(Need { from: from.min(resident_from), readings })
+    }
+
+    fn has_before(&self, time: Time, wanted: usize) -> bool {
+        let mut counted = 0;
+        for held in self.quarters.iter().rev() {
+            if counted >= wanted {
+                break;
+            }
+            if held.quarter.end() <= time {
+                counted += held.good_count();
+            } else if held.quarter.start() <= time {
+                counted += held.good().filter(|(t, _)| *t < time).take(wanted).count();
+            }
+        }
+        counted >= wanted
+    }
+
+    /// Takes what the store brought back. Readings that came meanwhile stay.
+    pub fn supply(&mut self, from: Quarter, held: Vec<Held>, context: Option<(Time, i64)>) {
+        if self.resident_from.is_some_and(|resident| resident <= from) {
+            return;
+        }
+        let known = self.resident_from.unwrap_or(Quarter(i32::MAX));
+        let mut quarters: Vec<Held> = held.into_iter().filter(|h| h.quarter < known).collect();
+        quarters.append(&mut self.quarters);
+        self.quarters = quarters;
+        self.resident_from = Some(from);
+        self.context = context;
+    }
+
+    /// Adds a reading.
+    pub fn insert(&mut self, time: Time, received: Time, value: i64) -> SetOutcome {
+        let quarter = time.quarter();
+        let point = Point::new(time, received, value);
+        let at = match self.quarters.last() {
+            Some(last) if last.quarter == quarter => self.quarters.len() - 1,
+            Some(last) if last.quarter < quarter => self.quarters.len(),
+            _ => self.quarters.partition_point(|h| h.quarter < quarter),
+        };
+        if self.quarters.get(at).is_none_or(|h| h.quarter != quarter) {
+            let likely = at.checked_sub(1).and_then(|i| self.quarters.get(i)).map_or(1, |h| h.set.points().len());
+            self.quarters.insert(at, Held { quarter, set: QuarterSet::with_room(likely), aside: Vec::new() });
+        }
+        self.quarters[at].set.insert(point)
+    }
+
+    /// Calls `each` with every usage of the resident readings, and notes which readings are set aside.
+    pub fn work_out(&mut self, meter: &Meter, scratch: &mut Vec<(Time, i64)>, each: impl FnMut(Usage)) {
+        scratch.clear();
+        scratch.extend(self.context);
+        for held in &self.quarters {
+            scratch.extend(held.set.points().iter().map(|p| (p.time(held.quarter), p.value)));
+        }
+        let mut aside = Vec::new();
+        usages(meter, scratch, each, |time| aside.push(time));
+        for held in &mut self.quarters {
+            held.aside.clear();
+            let within = aside.iter().filter(|t| t.quarter() == held.quarter);
+            held.aside.extend(within.filter_map(|t| u32::try_from(t.since(held.quarter.start()).0).ok()));
+        }
+    }
+
+    /// Forgets quarters before `open` that no reading in time can change any more.
+    pub fn evict(&mut self, meter: &Meter, open: Quarter) {
+        let wanted = match meter.kind {
+            Kind::Register { .. } => REGISTER_CONTEXT,
+            Kind::Rate { .. } => 1,
+            Kind::Interval { .. } | Kind::Event => 0,
+        };
+        let mut keep = open;
+        let mut counted = 0;
+        for held in self.quarters.iter().rev() {
+            if counted >= wanted {
+                break;
+            }
+            counted += held.good_count();
+            keep = keep.min(held.quarter);
+        }
+        let cut = self.quarters.partition_point(|h| h.quarter < keep);
+        let last_good = self.quarters[..cut].iter().rev().find_map(Held::last_good);
+        self.context = last_good.or(self.context);
+        self.quarters.drain(..cut);
+        self.quarters.shrink_to(2);
+        self.resident_from = self.resident_from.map(|from| from.max(keep));
+    }
+
+    /// How many resident readings are set aside.
+    pub fn aside(&self) -> usize {
+        self.quarters.iter().map(|h| h.aside.len()).sum()
+    }
+
+    /// The latest reading in memory.
+    pub fn latest(&self) -> Option<(Time, i64)> {
+        let last = self.quarters.last()?;
+        last.set.points().last().map(|p| (p.time(last.quarter), p.value)).or(self.context)
+    }
+}

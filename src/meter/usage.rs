@@ -1,0 +1,129 @@
+//! Usage: an amount over a span of time, and how it follows from sorted readings for each kind of meter.
+
+use crate::cluster::{Kind, Meter, Shape, Stamp};
+use crate::meter::register;
+use crate::quantity::{Span, Time};
+
+/// A register's gap longer than this is held back until an operator releases it.
+const HELD_GAP: Span = Span::days(35);
+const DAY_MS: i128 = 86_400_000;
+
+/// How an amount's timing is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quality {
+    /// Between neighbours no further apart than `max_gap`.
+    Measured,
+    /// The amount is measured, its course over a gap is not.
+    Interpolated,
+}
+
+/// An amount used from `from` to `to`; an event when both are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The start.
+    pub from: Time,
+    /// The end, exclusive.
+    pub to: Time,
+    /// In base units.
+    pub amount: i64,
+    /// How the timing is known.
+    pub quality: Quality,
+    /// From here on the span is newly covered; overlapping intervals cover their union.
+    pub covers_from: Time,
+}
+
+/// A reading as seen from its set: a time and a value.
+pub(crate) type Sample = (Time, i64);
+
+/// Calls `each` with every usage that follows from the readings, which are sorted by time, and `aside` with the time of
+/// every reading that is set aside (quarantined).
+pub(crate) fn usages(meter: &Meter, readings: &[(Time, i64)], mut each: impl FnMut(Usage), aside: impl FnMut(Time)) {
+    match meter.kind {
+        Kind::Register { rollover_at, reset } => {
+            let rule = register::Rule { rollover_at, reset, max_rate: meter.max_rate };
+            let step = |from: Time, to: Time, amount| {
+                let gap = to.since(from);
+                if gap <= HELD_GAP {
+                    let quality = if gap > meter.max_gap { Quality::Interpolated } else { Quality::Measured };
+                    each(Usage { from, to, amount, quality, covers_from: from });
+                }
+            };
+            register::steps(rule, readings, step, aside);
+        }
+        Kind::Interval { length, stamp } => {
+            let believable = |r: &Sample| !exceeds(r.1, length, meter.max_rate);
+            intervals(sift(readings, believable, aside), length, stamp, each);
+        }
+        Kind::Rate { shape } => {
+            let believable = |r: &Sample| meter.max_rate.is_none_or(|max| r.1 <= max);
+            rates(sift(readings, believable, aside), shape, meter, each);
+        }
+        Kind::Event => {
+            for (time, amount) in readings {
+                each(Usage { from: *time, to: *time, amount: *amount, quality: Quality::Measured, covers_from: *time });
+            }
+        }
+    }
+}
+
+/// The readings that pass; the others are set aside.
+fn sift(
+    readings: &[Sample],
+    believable: impl Fn(&Sample) -> bool,
+    mut aside: impl FnMut(Time),
+) -> impl Iterator<Item = Sample> {
+    readings.iter().copied().filter(move |reading| {
+        let good = believable(reading);
+        if !good {
+            aside(reading.0);
+        }
+        good
+    })
+}
+
+fn intervals(readings: impl Iterator<Item = Sample>, length: Span, stamp: Stamp, mut each: impl FnMut(Usage)) {
+    let mut covered_to = Time(i64::MIN);
+    for (time, amount) in readings {
+        let (from, to) = match stamp {
+            Stamp::Start => (time, time.plus(length)),
+            Stamp::End => (time.minus(length), time),
+        };
+        let covers_from = from.max(covered_to.min(to));
+        covered_to = to;
+        each(Usage { from, to, amount, quality: Quality::Measured, covers_from });
+    }
+}
+
+fn rates(readings: impl Iterator<Item = Sample>, shape: Shape, meter: &Meter, mut each: impl FnMut(Usage)) {
+    let mut previous: Option<Sample> = None;
+    for (to, second) in readings {
+        let Some((from, first)) = previous.replace((to, second)) else {
+            continue;
+        };
+        let gap = to.since(from);
+        if gap > meter.max_gap {
+            continue;
+        }
+        let twice_rate = match shape {
+            Shape::Linear => i128::from(first) + i128::from(second),
+            Shape::Step => 2 * i128::from(first),
+        };
+        let amount = half_even(twice_rate * i128::from(gap.0), 2 * DAY_MS);
+        each(Usage { from, to, amount, quality: Quality::Measured, covers_from: from });
+    }
+}
+
+/// Whether `amount` over `span` is more than `max_rate` base units a day allow.
+pub(crate) fn exceeds(amount: i64, span: Span, max_rate: Option<i64>) -> bool {
+    max_rate.is_some_and(|max| i128::from(amount) * DAY_MS > i128::from(max) * i128::from(span.0))
+}
+
+fn half_even(numerator: i128, denominator: i128) -> i64 {
+    let (floor, rest) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator));
+    let up = match (2 * rest).cmp(&denominator) {
+        std::cmp::Ordering::Less => 0,
+        std::cmp::Ordering::Greater => 1,
+        std::cmp::Ordering::Equal => floor & 1,
+    };
+    i64::try_from(floor + up).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,3 @@
+//! stub
+mod options;
+pub use options::{Options, Server};

@@ -1,0 +1,100 @@
+//! What goes into the pipeline and what comes out.
+
+use crate::cluster::{FacilityIx, MeterIx};
+use crate::decode::Decoded;
+use crate::ledger::{Closed, Range};
+use crate::meter::{Held, Need};
+use crate::pipeline::{Counters, Outcome};
+use crate::quantity::{Quarter, Time};
+use crate::window::Activity;
+
+/// Something happened. Whatever can change a figure is one of these, and is in the journal.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A message was received.
+    Message {
+        /// When.
+        received: Time,
+        /// What it holds.
+        decoded: Decoded,
+        /// False when a restart replays what was counted before.
+        counted: bool,
+    },
+    /// Time has passed: windows whose end lies `close_after` back are closed.
+    Tick(Time),
+}
+
+/// What follows from an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The message's outcome.
+    Settled(Outcome),
+    /// A quarter closed: it is time for a seal.
+    QuarterClosed,
+}
+
+/// What must be loaded from the store before going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Want {
+    /// A meter's rows.
+    Rows(MeterIx, Need),
+    /// The activity of a facility's other meters in a closed quarter.
+    Siblings(FacilityIx, Quarter),
+    /// Stored entries.
+    Entries(Range),
+}
+
+/// What was loaded.
+#[derive(Clone, Debug)]
+pub enum Supply {
+    /// A meter's rows from `from` on; `from` is the beginning of time when the store has nothing earlier.
+    Rows {
+        /// Whose.
+        meter: MeterIx,
+        /// All rows from here on are given.
+        from: Quarter,
+        /// They.
+        rows: Vec<Row>,
+        /// The last good reading before.
+        context: Option<(Time, i64)>,
+    },
+    /// The rows of a facility's meters in one quarter.
+    Siblings {
+        /// Whose.
+        facility: FacilityIx,
+        /// Which quarter.
+        quarter: Quarter,
+        /// What is stored.
+        activities: Vec<(MeterIx, Activity)>,
+    },
+    /// Stored entries of a range.
+    Entries(Range, Vec<Closed>),
+}
+
+/// One meter's quarter, as stored: its readings and the activity that follows from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Whose.
+    pub meter: MeterIx,
+    /// The readings.
+    pub held: Held,
+    /// The activity.
+    pub activity: Activity,
+    /// 1 at close, one more with each change of the activity.
+    pub revision: u32,
+}
+
+/// What one seal commit stores.
+#[derive(Clone, Debug)]
+pub struct Seal {
+    /// Closed quarters of meters that are new or changed.
+    pub rows: Vec<Row>,
+    /// Closed entries that are new or changed.
+    pub entries: Vec<Closed>,
+    /// The counts so far.
+    pub counters: Counters,
+    /// The first open quarter.
+    pub open_from: Quarter,
+    /// The time of the last event.
+    pub now: Time,
+}

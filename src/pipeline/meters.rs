@@ -1,0 +1,170 @@
+//! The state of one meter: its readings, and the activity that follows from them by quarter.
+
+use crate::cluster::Meter;
+use crate::decode::Reading;
+use crate::meter::{Held, Need, SetOutcome, Track};
+use crate::pipeline::Row;
+use crate::quantity::{Quarter, Time};
+use crate::window::{Activity, Sheet};
+
+/// One quarter of one meter.
+#[derive(Clone, Debug)]
+struct State {
+    quarter: Quarter,
+    activity: Option<Box<Activity>>,
+    /// As last stored; 0 when it never was.
+    revision: u32,
+    /// The readings differ from what is stored.
+    readings_changed: bool,
+    /// The activity differs from what is stored.
+    activity_changed: bool,
+}
+
+/// A meter's state.
+#[derive(Clone, Debug)]
+pub(crate) struct MeterState {
+    track: Track,
+    quarters: Vec<State>,
+    /// There are readings whose usage is not worked out yet.
+    pub dirty: bool,
+}
+
+impl MeterState {
+    pub(crate) fn new(complete: bool) -> MeterState {
+        let track = if complete { Track::complete() } else { Track::stored() };
+        MeterState { track, quarters: Vec::new(), dirty: false }
+    }
+
+    pub(crate) fn need(&self, meter: &Meter, time: Time) -> Option<Need> {
+        self.track.need(meter, time)
+    }
+
+    pub(crate) fn insert(&mut self, reading: &Reading) -> SetOutcome {
+        let outcome = self.track.insert(reading.time, reading.received, reading.value);
+        if matches!(outcome, SetOutcome::Accepted | SetOutcome::Conflict { replaced: true }) {
+            self.dirty = true;
+            self.state(reading.time.quarter()).readings_changed = true;
+        }
+        outcome
+    }
+
+    fn state(&mut self, quarter: Quarter) -> &mut State {
+        let at = match self.quarters.last() {
+            Some(last) if last.quarter == quarter => self.quarters.len() - 1,
+            _ => self.quarters.partition_point(|s| s.quarter < quarter),
+        };
+        if self.quarters.get(at).is_none_or(|s| s.quarter != quarter) {
+            let fresh =
+                State { quarter, activity: None, revision: 0, readings_changed: false, activity_changed: false };
+            self.quarters.insert(at, fresh);
+        }
+        &mut self.quarters[at]
+    }
+
+    pub(crate) fn supply(&mut self, from: Quarter, rows: Vec<Row>, context: Option<(Time, i64)>) {
+        if self.track.resident_from().is_some_and(|resident| resident <= from) {
+            return;
+        }
+        let known = self.track.resident_from().unwrap_or(Quarter(i32::MAX));
+        let mut held = Vec::new();
+        for row in rows.into_iter().filter(|row| row.held.quarter < known) {
+            let state = self.state(row.held.quarter);
+            state.revision = row.revision;
+            state.activity = (!row.activity.is_empty()).then(|| Box::new(row.activity));
+            if !row.held.set.points().is_empty() {
+                held.push(row.held);
+            }
+        }
+        self.track.supply(from, held, context);
+    }
+
+    /// Works out the usage again; returns the quarters whose activity changed.
+    pub(crate) fn work_out(&mut self, meter: &Meter, scratch: &mut Vec<(Time, i64)>) -> Vec<Quarter> {
+        self.dirty = false;
+        let from = self.track.resident_from().unwrap_or(Quarter(i32::MAX));
+        let mut sheet = Sheet::default();
+        self.track.work_out(meter, scratch, |usage| sheet.add(usage, from));
+        let mut fresh = sheet.into_quarters().into_iter().peekable();
+        let mut changed = Vec::new();
+        let known: Vec<Quarter> = self.quarters.iter().map(|s| s.quarter).filter(|q| *q >= from).collect();
+        for quarter in known {
+            while let Some((q, activity)) = fresh.next_if(|(q, _)| *q < quarter) {
+                self.replace(q, Some(activity), &mut changed);
+            }
+            let activity = fresh.next_if(|(q, _)| *q == quarter).map(|(_, activity)| activity);
+            self.replace(quarter, activity, &mut changed);
+        }
+        for (quarter, activity) in fresh {
+            self.replace(quarter, Some(activity), &mut changed);
+        }
+        changed
+    }
+
+    fn replace(&mut self, quarter: Quarter, activity: Option<Box<Activity>>, changed: &mut Vec<Quarter>) {
+        let state = self.state(quarter);
+        if state.activity != activity {
+            state.activity = activity;
+            state.activity_changed = true;
+            changed.push(quarter);
+        }
+    }
+
+    /// The activity of a quarter. `Err`: the quarter is not resident, only the store can tell.
+    pub(crate) fn activity(&self, quarter: Quarter) -> Result<Option<&Activity>, ()> {
+        let at = self.quarters.binary_search_by_key(&quarter, |s| s.quarter);
+        match at.ok().and_then(|i| self.quarters.get(i)) {
+            Some(state) => Ok(state.activity.as_deref()),
+            None if self.track.resident_from().is_some_and(|from| from <= quarter) => Ok(None),
+            None => Err(()),
+        }
+    }
+
+    /// The closed quarters that are not stored as they stand.
+    pub(crate) fn seal(&mut self, ix: crate::cluster::MeterIx, open: Quarter, rows: &mut Vec<Row>) {
+        for state in &mut self.quarters {
+            if state.quarter >= open || !(state.readings_changed || state.activity_changed) {
+                continue;
+            }
+            if state.activity_changed || state.revision == 0 {
+                state.revision += 1;
+            }
+            (state.readings_changed, state.activity_changed) = (false, false);
+            let held = self.track.quarters().iter().find(|h| h.quarter == state.quarter).cloned();
+            let empty = Held { quarter: state.quarter, set: Default::default(), aside: Vec::new() };
+            let activity = state.activity.as_deref().cloned().unwrap_or_default();
+            rows.push(Row { meter: ix, held: held.unwrap_or(empty), activity, revision: state.revision });
+        }
+    }
+
+    pub(crate) fn evict(&mut self, meter: &Meter, open: Quarter) {
+        if self.quarters.first().is_none_or(|s| s.quarter >= open) {
+            return;
+        }
+        self.track.evict(meter, open);
+        let from = self.track.resident_from().unwrap_or(Quarter(i32::MIN));
+        self.quarters.retain(|s| s.quarter >= from || s.readings_changed || s.activity_changed);
+    }
+
+    /// Some quarter before `open` differs from what is stored.
+    pub(crate) fn changed_before(&self, open: Quarter) -> bool {
+        let closed = self.quarters.iter().take_while(|s| s.quarter < open);
+        closed.into_iter().any(|s| s.readings_changed || s.activity_changed)
+    }
+
+    pub(crate) fn latest(&self) -> Option<(Time, i64)> {
+        self.track.latest()
+    }
+
+    pub(crate) fn aside(&self) -> usize {
+        self.track.aside()
+    }
+
+    /// The resident quarters with activity and their revisions; for views.
+    pub(crate) fn activities(&self) -> impl Iterator<Item = (Quarter, &Activity, u32, bool)> {
+        self.quarters.iter().filter_map(|s| {
+            let unstored = s.activity_changed || s.revision == 0;
+            s.activity.as_deref().map(|a| (s.quarter, a, s.revision, unstored))
+        })
+    }
+
+}

@@ -1,0 +1,20 @@
+//! The chain: an event in, effects out, nothing else. Messages and ticks go in; what must be loaded, what must be
+//! stored, and what can be seen come out. Synchronous and total: it reads no clock, touches no disk, and never fails.
+//!
+//! ```text
+//! decode -> wants -> supply -> apply      for each message
+//! refresh -> supply -> ... -> seal        when a quarter closes, or a closed one changed
+//! ```
+
+mod counters;
+mod event;
+mod meters;
+mod path;
+mod rules;
+mod view;
+
+pub use counters::{Counters, Outcome, Tallied};
+pub use event::{Effect, Event, Row, Seal, Supply, Want};
+pub use path::Pipeline;
+pub use rules::Rules;
+pub use view::{MeterView, meter_entries};

@@ -1,0 +1,280 @@
+//! The path itself: message to reading to usage to activity to emission to entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::cluster::{Entity, FacilityIx, MeterIx};
+use crate::decode::{Decoded, Message, Reading};
+use crate::emission::{Leaf, book};
+use crate::ledger::{Book, Entry};
+use crate::meter::SetOutcome;
+use crate::pipeline::meters::MeterState;
+use crate::pipeline::{Counters, Effect, Event, MeterView, Outcome, Rules, Seal, Supply, Want};
+use crate::quantity::{Quarter, Time, Window};
+use crate::window::Activity;
+
+/// The state of everything that is open.
+#[derive(Debug)]
+pub struct Pipeline {
+    rules: Arc<Rules>,
+    meters: Vec<MeterState>,
+    dirty: Vec<MeterIx>,
+    leaves: BTreeSet<(FacilityIx, Quarter)>,
+    siblings: BTreeMap<(FacilityIx, Quarter), Vec<(MeterIx, Activity)>>,
+    book: Book,
+    counters: Counters,
+    open_from: Quarter,
+    now: Time,
+    scratch: Vec<(Time, i64)>,
+}
+
+impl Pipeline {
+    /// A pipeline without a past and without a store: everything stays in memory.
+    pub fn offline(rules: Arc<Rules>) -> Pipeline {
+        let book = Book::new(Time(i64::MIN), rules.close_after);
+        Pipeline::with(rules, true, book)
+    }
+
+    /// A pipeline whose past is in a store, as of the last seal; open windows are added up again on the next
+    /// [`Pipeline::refresh`].
+    pub fn resume(rules: Arc<Rules>, counters: Counters, open_from: Quarter, now: Time) -> Pipeline {
+        let book = Book::new(open_from.start(), rules.close_after);
+        let mut pipeline = Pipeline::with(rules, false, book);
+        let facilities = (0u32..).zip(&pipeline.rules.topology.facilities);
+        pipeline.leaves = facilities.map(|(i, _)| (FacilityIx(i), open_from)).collect();
+        Pipeline { counters, open_from, now, ..pipeline }
+    }
+
+    fn with(rules: Arc<Rules>, complete: bool, book: Book) -> Pipeline {
+        let meters = rules.topology.meters.iter().map(|_| MeterState::new(complete)).collect();
+        Pipeline {
+            rules,
+            meters,
+            dirty: Vec::new(),
+            leaves: BTreeSet::new(),
+            siblings: BTreeMap::new(),
+            book,
+            counters: Counters::default(),
+            open_from: Quarter(i32::MIN),
+            now: Time::MIN,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// What a message holds. Changes nothing.
+    pub fn decode(&self, message: &Message) -> Decoded {
+        self.rules.routes.decode(message)
+    }
+
+    /// Adds what must be supplied before a decoded message can be applied.
+    pub fn wants(&self, decoded: &Decoded, wants: &mut Vec<Want>) {
+        let Decoded::Readings(readings) = decoded else {
+            return;
+        };
+        for reading in readings.iter().flatten().filter(|r| !self.is_late(r)) {
+            let meter = self.rules.topology.meter(reading.meter);
+            if let Some(need) = self.meter(reading.meter).need(meter, reading.time) {
+                wants.push(Want::Rows(reading.meter, need));
+            }
+        }
+    }
+
+    /// Takes what was loaded.
+    pub fn supply(&mut self, supply: Supply) {
+        match supply {
+            Supply::Rows { meter, from, rows, context } => self.meter_mut(meter).supply(from, rows, context),
+            Supply::Siblings { facility, quarter, activities } => {
+                self.siblings.insert((facility, quarter), activities);
+            }
+            Supply::Entries(range, stored) => self.book.supply(range, stored),
+        }
+    }
+
+    /// Takes an event.
+    pub fn apply(&mut self, event: Event, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Message { received, decoded, counted } => {
+                self.now = self.now.max(received);
+                let outcome = self.settle(&decoded, counted);
+                if counted {
+                    self.counters.messages.count(outcome);
+                }
+                effects.push(Effect::Settled(outcome));
+            }
+            Event::Tick(now) => {
+                self.now = self.now.max(now);
+                let open_from = self.now.minus(self.rules.close_after).quarter();
+                if open_from > self.open_from {
+                    self.open_from = open_from;
+                    effects.push(Effect::QuarterClosed);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, decoded: &Decoded, counted: bool) -> Outcome {
+        let readings = match decoded {
+            Decoded::Retained => return Outcome::Retained,
+            Decoded::Unmapped => return Outcome::Unmapped,
+            Decoded::Refused(reason) => return Outcome::Refused(*reason),
+            Decoded::Readings(readings) => readings,
+        };
+        let mut best = None;
+        for reading in readings {
+            let outcome = match reading {
+                Ok(reading) => self.settle_reading(reading),
+                Err(reason) => Outcome::Refused(*reason),
+            };
+            if counted {
+                self.counters.readings.count(outcome);
+            }
+            best = Some(best.map_or(outcome, |b: Outcome| b.best(outcome)));
+        }
+        best.unwrap_or(Outcome::Unmapped)
+    }
+
+    fn settle_reading(&mut self, reading: &Reading) -> Outcome {
+        if self.is_late(reading) {
+            return Outcome::Late;
+        }
+        let state = self.meter_mut(reading.meter);
+        let was_dirty = state.dirty;
+        let outcome = state.insert(reading);
+        if state.dirty && !was_dirty {
+            self.dirty.push(reading.meter);
+        }
+        match outcome {
+            SetOutcome::Accepted => Outcome::Accepted,
+            SetOutcome::Duplicate => Outcome::Duplicate,
+            SetOutcome::Conflict { .. } => Outcome::Refused(crate::decode::Refusal::Conflict),
+        }
+    }
+
+    fn is_late(&self, reading: &Reading) -> bool {
+        reading.received.since(reading.time) > self.rules.late_horizon
+    }
+
+    /// Works out everything that changed. Returns what must be supplied first; nothing left: all is added up.
+    pub fn refresh(&mut self) -> Vec<Want> {
+        for ix in std::mem::take(&mut self.dirty) {
+            let meter = self.rules.topology.meter(ix);
+            let changed = self.meters[ix.0 as usize].work_out(meter, &mut self.scratch);
+            self.leaves.extend(changed.into_iter().map(|quarter| (meter.facility, quarter)));
+        }
+        let wants = self.missing();
+        if wants.is_empty() && !self.leaves.is_empty() {
+            for (facility, quarter) in &self.leaves {
+                let leaf = self.leaf(*facility, *quarter);
+                self.book.set_leaf(*facility, *quarter, &leaf);
+            }
+            self.book.add_up(&self.rules.topology, &self.leaves);
+            self.leaves.clear();
+            self.siblings.clear();
+        }
+        wants
+    }
+
+    fn missing(&self) -> Vec<Want> {
+        let mut wants = Vec::new();
+        for (facility, quarter) in &self.leaves {
+            let meters = &self.rules.topology.facility(*facility).meters;
+            let unknown = |ix: &MeterIx| self.meter(*ix).activity(*quarter).is_err();
+            let stored = *quarter < self.open_from && !self.siblings.contains_key(&(*facility, *quarter));
+            if stored && meters.iter().any(unknown) {
+                wants.push(Want::Siblings(*facility, *quarter));
+            }
+            let ranges = self.book.missing(&self.rules.topology, *facility, *quarter);
+            wants.extend(ranges.into_iter().map(Want::Entries));
+        }
+        wants.sort_unstable();
+        wants.dedup();
+        wants
+    }
+
+    fn leaf(&self, facility: FacilityIx, quarter: Quarter) -> Leaf {
+        let mut leaf = Leaf::new(self.rules.has_two_sets(facility));
+        let stored = self.siblings.get(&(facility, quarter));
+        for ix in &self.rules.topology.facility(facility).meters {
+            let activity = match self.meter(*ix).activity(quarter) {
+                Ok(activity) => activity,
+                Err(()) => stored.and_then(|rows| rows.iter().find(|(m, _)| m == ix)).map(|(_, a)| a),
+            };
+            if let Some(activity) = activity {
+                let covers_time = self.rules.topology.meter(*ix).covers_time();
+                book(self.rules.method(*ix), quarter, activity, covers_time, &mut leaf);
+            }
+        }
+        leaf
+    }
+
+    /// What must be stored now. Everything must be refreshed before.
+    pub fn seal(&mut self) -> Seal {
+        debug_assert!(self.dirty.is_empty() && self.leaves.is_empty());
+        let mut rows = Vec::new();
+        for (ix, state) in (0u32..).zip(&mut self.meters) {
+            state.seal(MeterIx(ix), self.open_from, &mut rows);
+        }
+        let entries = self.book.close(&self.rules.topology, self.now);
+        Seal { rows, entries, counters: self.counters.clone(), open_from: self.open_from, now: self.now }
+    }
+
+    /// The seal is stored: forgets what no open window needs.
+    pub fn sealed(&mut self) {
+        let rules = Arc::clone(&self.rules);
+        for (meter, state) in rules.topology.meters.iter().zip(&mut self.meters) {
+            state.evict(meter, self.open_from);
+        }
+        self.book.evict(&rules.topology, self.now, self.open_from.start());
+    }
+
+    /// Something closed has changed and waits for a seal.
+    pub fn has_late_changes(&self) -> bool {
+        let late = |ix: &MeterIx| self.meter(*ix).changed_before(self.open_from);
+        self.dirty.iter().any(late) || self.leaves.iter().any(|(_, quarter)| *quarter < self.open_from)
+    }
+
+    /// The counts.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The first open quarter.
+    pub fn open_from(&self) -> Quarter {
+        self.open_from
+    }
+
+    /// The time of the last event.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// The entries above the meters that are not stored as they stand: open ones, and closed ones before their seal.
+    pub fn open_entries(&self, wanted: impl Fn(Entity, Window) -> bool) -> Vec<Entry> {
+        self.book.open_entries(&self.rules.topology, self.now, wanted).collect()
+    }
+
+    /// A meter's resident quarters with activity that is not stored as it stands.
+    pub fn open_activities(&self, ix: MeterIx) -> Vec<(Quarter, Activity, u32)> {
+        let activities = self.meter(ix).activities().filter(|(.., unstored)| *unstored);
+        activities.map(|(quarter, activity, revision, _)| (quarter, activity.clone(), revision)).collect()
+    }
+
+    /// What can be seen of a meter.
+    pub fn meter_view(&self, ix: MeterIx) -> MeterView {
+        let state = self.meter(ix);
+        MeterView { latest: state.latest(), quarantined: state.aside() }
+    }
+
+    fn meter(&self, ix: MeterIx) -> &MeterState {
+        &self.meters[ix.0 as usize]
+    }
+
+    fn meter_mut(&mut self, ix: MeterIx) -> &mut MeterState {
+        &mut self.meters[ix.0 as usize]
+    }
+}

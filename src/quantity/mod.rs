@@ -1,0 +1,18 @@
+//! Quantities of the trade: exact numbers, units, time, windows of the calendar, and ids.
+//!
+//! Everything booked is an integer in a base unit: millijoules, micrograms, microlitres; emissions are
+//! milligrams. Conversions go through exact ratios and round once, half to even.
+
+mod calendar;
+mod decimal;
+mod id;
+mod ratio;
+mod time;
+mod unit;
+
+pub use calendar::{Window, Zone};
+pub use decimal::Decimal;
+pub use id::Id;
+pub use ratio::Ratio;
+pub use time::{QUARTER_MS, Quarter, Span, Time};
+pub use unit::{Amount, Dimension, Period, Reference, Unit, UnitProblem};

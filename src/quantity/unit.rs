@@ -1,0 +1,368 @@
+//! Units of measurement, with exact ratios to the base units.
+//!
+//! Constants: international foot, pound, gallon and Btu(IT) as defined; 1 therm = 100,000 Btu(IT);
+//! 1 cal(IT) = 4.1868 J. Reference gas volumes follow the ideal gas law between the reference conditions:
+//! Nm3 0 °C, Sm3 15 °C, scf60 60 °F and 14.696 psia, scf68 68 °F; all others 101.325 kPa.
+
+use std::fmt;
+
+use crate::quantity::{Decimal, Ratio};
+
+/// The temperature and pressure a gas volume is stated at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// A liquid, or a gas as it is in the pipe.
+    Actual,
+    /// 0 °C, 101.325 kPa.
+    Normal,
+    /// 15 °C, 101.325 kPa.
+    Standard,
+    /// 60 °F, 14.696 psia.
+    Scf60,
+    /// 68 °F, 101.325 kPa.
+    Scf68,
+}
+
+/// What an amount measures, and its base unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dimension {
+    /// Millijoules.
+    Energy,
+    /// Micrograms.
+    Mass,
+    /// Microlitres at the stated reference.
+    Volume(Reference),
+}
+
+/// The time in the denominator of a rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Period {
+    /// Per second.
+    Second,
+    /// Per minute.
+    Minute,
+    /// Per hour.
+    Hour,
+    /// Per day of 24 hours.
+    Day,
+}
+
+/// A unit: what it measures and how many base units (or base units a day, for a rate) make one of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// What is measured.
+    pub dimension: Dimension,
+    /// Present for a rate.
+    pub per: Option<Period>,
+    /// Base units in one of this unit; for a rate, base units a day.
+    pub base: Ratio,
+}
+
+/// A number with its unit, as written in configuration: `"42 t/h"`, `"39.5 MJ/Nm3"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// The number.
+    pub value: Decimal,
+    /// The unit.
+    pub unit: Unit,
+}
+
+/// Why a unit was not understood. `Display` says what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnitProblem {
+    /// The letters mean different things to different people.
+    Ambiguous(&'static str),
+    /// No such unit.
+    Unknown(String),
+    /// No number in front.
+    NoNumber(String),
+    /// No unit behind the number.
+    NoUnit(String),
+}
+
+impl fmt::Display for UnitProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UnitProblem::Ambiguous(choice) => f.write_str(choice),
+            UnitProblem::Unknown(text) => match nearest(text) {
+                Some(near) => write!(f, "unknown unit `{text}`; did you mean `{near}`?"),
+                None => write!(f, "unknown unit `{text}`; units are {}", names().join(" ")),
+            },
+            UnitProblem::NoNumber(text) => write!(f, "`{text}` has no number in front of the unit"),
+            UnitProblem::NoUnit(text) => write!(f, "`{text}` needs a unit, such as `{text} t`"),
+        }
+    }
+}
+
+/// Name, dimension, and base units as an exact fraction.
+type Row = (&'static str, Dimension, i128, i128);
+
+const NM3: Dimension = Dimension::Volume(Reference::Normal);
+const SM3: Dimension = Dimension::Volume(Reference::Standard);
+const LITRE: Dimension = Dimension::Volume(Reference::Actual);
+
+#[rustfmt::skip]
+const UNITS: &[Row] = &[
+    ("J", Dimension::Energy, 1_000, 1),
+    ("kJ", Dimension::Energy, 1_000_000, 1),
+    ("MJ", Dimension::Energy, 1_000_000_000, 1),
+    ("GJ", Dimension::Energy, 1_000_000_000_000, 1),
+    ("TJ", Dimension::Energy, 1_000_000_000_000_000, 1),
+    ("Wh", Dimension::Energy, 3_600_000, 1),
+    ("kWh", Dimension::Energy, 3_600_000_000, 1),
+    ("MWh", Dimension::Energy, 3_600_000_000_000, 1),
+    ("GWh", Dimension::Energy, 3_600_000_000_000_000, 1),
+    ("Btu", Dimension::Energy, 105_505_585_262, 100_000),
+    ("mmBtu", Dimension::Energy, 1_055_055_852_620, 1),
+    ("therm", Dimension::Energy, 105_505_585_262, 1),
+    ("kcal", Dimension::Energy, 4_186_800, 1),
+    ("Gcal", Dimension::Energy, 4_186_800_000_000, 1),
+    ("g", Dimension::Mass, 1_000_000, 1),
+    ("kg", Dimension::Mass, 1_000_000_000, 1),
+    ("t", Dimension::Mass, 1_000_000_000_000, 1),
+    ("kt", Dimension::Mass, 1_000_000_000_000_000, 1),
+    ("Mt", Dimension::Mass, 1_000_000_000_000_000_000, 1),
+    ("lb", Dimension::Mass, 453_592_370, 1),
+    ("short_ton", Dimension::Mass, 907_184_740_000, 1),
+    ("long_ton", Dimension::Mass, 1_016_046_908_800, 1),
+    ("L", LITRE, 1_000_000, 1),
+    ("m3", LITRE, 1_000_000_000, 1),
+    ("ft3", LITRE, 28_316_846_592, 1_000),
+    ("gal", LITRE, 3_785_411_784, 1_000),
+    ("imp_gal", LITRE, 4_546_090, 1),
+    ("bbl", LITRE, 158_987_294_928, 1_000),
+    ("Nm3", NM3, 1_000_000_000, 1),
+    ("Sm3", SM3, 1_000_000_000, 1),
+    ("scf60", Dimension::Volume(Reference::Scf60), 28_316_846_592, 1_000),
+    ("scf68", Dimension::Volume(Reference::Scf68), 28_316_846_592, 1_000),
+];
+
+/// Power units: millijoules a second.
+const POWERS: &[(&str, i128)] = &[("W", 1_000), ("kW", 1_000_000), ("MW", 1_000_000_000)];
+
+const AMBIGUOUS: &[(&str, &str)] = &[
+    ("MMBtu", "`MMBtu` may mean a million or a thousand thousand Btu; write `mmBtu` for one million Btu (IT)"),
+    ("MMBTU", "`MMBTU` is written `mmBtu` here, for one million Btu (IT)"),
+    ("ton", "`ton` alone is ambiguous; write `t` (1000 kg), `short_ton` (2000 lb) or `long_ton` (2240 lb)"),
+    ("tonne", "a tonne of 1000 kg is written `t`"),
+    ("scf", "`scf` alone is ambiguous; write `scf60` (60 °F, 14.696 psia) or `scf68` (68 °F, 101.325 kPa)"),
+];
+
+fn names() -> Vec<&'static str> {
+    UNITS.iter().map(|u| u.0).chain(POWERS.iter().map(|p| p.0)).collect()
+}
+
+fn nearest(text: &str) -> Option<&'static str> {
+    let lower = text.to_lowercase();
+    names().into_iter().find(|n| n.to_lowercase() == lower)
+}
+
+impl Period {
+    /// Seconds in the period.
+    pub fn seconds(self) -> i128 {
+        match self {
+            Period::Second => 1,
+            Period::Minute => 60,
+            Period::Hour => 3_600,
+            Period::Day => 86_400,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Period> {
+        match text {
+            "s" => Some(Period::Second),
+            "min" => Some(Period::Minute),
+            "h" => Some(Period::Hour),
+            "d" => Some(Period::Day),
+            _ => None,
+        }
+    }
+}
+
+impl Unit {
+    /// Reads a unit such as `kWh`, `Nm3`, `kW` or `t/h`.
+    pub fn parse(text: &str) -> Result<Unit, UnitProblem> {
+        let text = text.trim();
+        if let Some((_, choice)) = AMBIGUOUS.iter().find(|(name, _)| *name == text) {
+            return Err(UnitProblem::Ambiguous(choice));
+        }
+        if let Some((_, mj_per_s)) = POWERS.iter().find(|(name, _)| *name == text) {
+            return Ok(Unit {
+                dimension: Dimension::Energy,
+                per: Some(Period::Second),
+                base: Ratio::whole(mj_per_s * 86_400),
+            });
+        }
+        match text.rsplit_once('/') {
+            Some((top, bottom)) => Unit::rate(text, top, bottom),
+            None => Unit::plain(text),
+        }
+    }
+
+    fn plain(text: &str) -> Result<Unit, UnitProblem> {
+        let unknown = || UnitProblem::Unknown(text.to_owned());
+        let row = UNITS.iter().find(|u| u.0 == text).ok_or_else(unknown)?;
+        Ok(Unit {
+            dimension: row.1,
+            per: None,
+            base: Ratio::new(row.2, row.3).ok_or_else(unknown)?,
+        })
+    }
+
+    fn rate(text: &str, top: &str, bottom: &str) -> Result<Unit, UnitProblem> {
+        let unknown = || UnitProblem::Unknown(text.to_owned());
+        let unit = Unit::parse(top)?;
+        let period = Period::parse(bottom).ok_or_else(unknown)?;
+        if unit.per.is_some() {
+            return Err(unknown());
+        }
+        let per_day = Ratio::new(86_400, period.seconds()).ok_or_else(unknown)?;
+        Ok(Unit {
+            per: Some(period),
+            base: unit.base.times(per_day).ok_or_else(unknown)?,
+            ..unit
+        })
+    }
+
+    /// The value in base units, rounded once, half to even. `None`: beyond `i64`.
+    pub fn to_base(self, value: Ratio) -> Option<i64> {
+        i64::try_from(value.times(self.base)?.of(1)?).ok()
+    }
+}
+
+impl Amount {
+    /// Reads `"42 t/h"`.
+    pub fn parse(text: &str) -> Result<Amount, UnitProblem> {
+        let (number, unit) = split_number(text);
+        let value = Decimal::parse(number).ok_or_else(|| UnitProblem::NoNumber(text.to_owned()))?;
+        if unit.is_empty() {
+            return Err(UnitProblem::NoUnit(text.to_owned()));
+        }
+        Ok(Amount {
+            value,
+            unit: Unit::parse(unit)?,
+        })
+    }
+
+    /// Reads a property with two units, such as the heat content `"39.5 MJ/Nm3"`: base units of the first
+    /// for one base unit of the second.
+    pub fn parse_quotient(text: &str) -> Result<(Dimension, Dimension, Ratio), UnitProblem> {
+        let (number, unit) = split_number(text);
+        let value = Decimal::parse(number).ok_or_else(|| UnitProblem::NoNumber(text.to_owned()))?;
+        let (top, bottom) = unit.split_once('/').ok_or_else(|| UnitProblem::NoUnit(text.to_owned()))?;
+        let (top, bottom) = (Unit::parse(top)?, Unit::parse(bottom)?);
+        let unknown = || UnitProblem::Unknown(unit.to_owned());
+        if top.per.is_some() || bottom.per.is_some() {
+            return Err(unknown());
+        }
+        let value = Ratio::from_decimal(value).and_then(|v| v.times(top.base)?.over(bottom.base));
+        Ok((top.dimension, bottom.dimension, value.ok_or_else(unknown)?))
+    }
+
+    /// The amount in base units. `None`: beyond `i64`.
+    pub fn to_base(self) -> Option<i64> {
+        self.unit.to_base(Ratio::from_decimal(self.value)?)
+    }
+}
+
+fn split_number(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    match text.find(char::is_whitespace) {
+        Some(gap) => (&text[..gap], text[gap..].trim()),
+        None => (text, ""),
+    }
+}
+
+impl Dimension {
+    /// What the base unit is called, for messages.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Dimension::Energy => "energy",
+            Dimension::Mass => "mass",
+            Dimension::Volume(Reference::Actual) => "volume (m3, L, gal)",
+            Dimension::Volume(Reference::Normal) => "gas volume at 0 °C (Nm3)",
+            Dimension::Volume(Reference::Standard) => "gas volume at 15 °C (Sm3)",
+            Dimension::Volume(Reference::Scf60) => "gas volume at 60 °F (scf60)",
+            Dimension::Volume(Reference::Scf68) => "gas volume at 68 °F (scf68)",
+        }
+    }
+
+    /// How many base units of `other` make one base unit of this dimension, without any declared property:
+    /// gas volumes between reference conditions. `None`: a property (heat content, density) is needed.
+    pub fn convert(self, other: Dimension) -> Option<Ratio> {
+        match (self, other) {
+            (a, b) if a == b => Some(Ratio::ONE),
+            (Dimension::Volume(a), Dimension::Volume(b)) => a.normal()?.over(b.normal()?),
+            _ => None,
+        }
+    }
+}
+
+impl Reference {
+    /// Microlitres at 0 °C and 101.325 kPa that one microlitre at this reference becomes.
+    fn normal(self) -> Option<Ratio> {
+        match self {
+            Reference::Actual => None,
+            Reference::Normal => Some(Ratio::ONE),
+            Reference::Standard => Ratio::new(27_315, 28_815),
+            Reference::Scf68 => Ratio::new(27_315, 29_315),
+            Reference::Scf60 => {
+                // 60 °F is 519.67 / 1.8 K, and 14.696 psi are 14.696 x 6894.757293168 Pa.
+                let temperature = Ratio::new(27_315 * 18, 519_670)?;
+                let pressure = Ratio::new(14_696 * 6_894_757_293_168, 1_000 * 1_000_000_000)?.over(Ratio::whole(101_325))?;
+                temperature.times(pressure)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(text: &str) -> Option<i64> {
+        Amount::parse(text).unwrap().to_base()
+    }
+
+    #[test]
+    fn exact_constants() {
+        assert_eq!(base("1 kWh"), Some(3_600_000_000));
+        assert_eq!(base("1 mmBtu"), Some(1_055_055_852_620));
+        assert_eq!(base("10 Btu"), Some(10_550_559));
+        assert_eq!(base("1 short_ton"), Some(907_184_740_000));
+        assert_eq!(base("1 gal"), Some(3_785_412));
+        assert_eq!(base("1 MW"), Some(86_400_000_000_000));
+        assert_eq!(base("1 t/h"), Some(24_000_000_000_000));
+        assert_eq!(base("16 Mt"), None);
+    }
+
+    #[test]
+    fn gas_references_follow_the_ideal_gas_law() {
+        let ratio = |from: &str, to: &str| {
+            let (from, to) = (Unit::parse(from).unwrap(), Unit::parse(to).unwrap());
+            let per_base = from.dimension.convert(to.dimension).unwrap();
+            from.base.times(per_base).unwrap().over(to.base).unwrap().to_f64()
+        };
+        assert!((ratio("Sm3", "Nm3") - 0.947944).abs() < 1e-6);
+        assert!((ratio("scf60", "Nm3") - 0.026_791_22).abs() < 1e-8);
+        assert!((ratio("scf68", "Nm3") - 0.026_384_95).abs() < 1e-8);
+        assert!((ratio("Nm3", "scf60") - 37.325_66).abs() < 1e-4);
+        assert_eq!(Unit::parse("m3").unwrap().dimension.convert(NM3), None);
+    }
+
+    #[test]
+    fn ambiguous_units_spell_out_the_choice() {
+        for (text, cure) in [("MMBtu", "mmBtu"), ("ton", "short_ton"), ("scf", "scf60"), ("kwh", "did you mean `kWh`")] {
+            let problem = Unit::parse(text).unwrap_err().to_string();
+            assert!(problem.contains(cure), "{text}: {problem}");
+        }
+        assert!(Amount::parse("42").unwrap_err().to_string().contains("needs a unit"));
+    }
+
+    #[test]
+    fn quotients() {
+        let (top, bottom, ratio) = Amount::parse_quotient("39.5 MJ/Nm3").unwrap();
+        assert_eq!((top, bottom), (Dimension::Energy, NM3));
+        assert_eq!(ratio, Ratio::new(395, 10).unwrap());
+    }
+}

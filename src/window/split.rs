@@ -1,0 +1,134 @@
+//! Splitting usage over minutes by cumulative floor, so that the parts always add up.
+
+use crate::meter::{Quality, Usage};
+use crate::quantity::{Quarter, Time};
+use crate::window::Activity;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// The quarters of one meter that are being worked out, in order of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sheet {
+    quarters: Vec<(Quarter, Box<Activity>)>,
+}
+
+impl Sheet {
+    /// The quarters with activity, in order of time.
+    pub fn quarters(&self) -> &[(Quarter, Box<Activity>)] {
+        &self.quarters
+    }
+
+    /// The same, taken out.
+    pub fn into_quarters(self) -> Vec<(Quarter, Box<Activity>)> {
+        self.quarters
+    }
+
+    /// Adds a usage, leaving out what lies before `from`. A usage spread over time is even; the part up to an
+    /// edge is the floor of its share, so every quarter gets the same part whatever else is left out.
+    pub fn add(&mut self, usage: Usage, from: Quarter) {
+        if usage.from == usage.to {
+            return self.add_event(usage, from);
+        }
+        let mut start = usage.from;
+        if start.quarter() < from {
+            start = from.start();
+        }
+        let mut done = usage.share(start);
+        while start < usage.to {
+            let end = Time((start.0.div_euclid(MINUTE_MS) + 1) * MINUTE_MS).min(usage.to);
+            let upto = usage.share(end);
+            let minute = self.minute(start);
+            minute.amount = minute.amount.saturating_add(upto - done);
+            if usage.quality == Quality::Interpolated {
+                minute.interpolated = minute.interpolated.saturating_add(upto - done);
+            }
+            let covered = end.since(start.max(usage.covers_from)).0.max(0);
+            minute.covered_ms += u32::try_from(covered).unwrap_or(0);
+            (start, done) = (end, upto);
+        }
+    }
+
+    fn add_event(&mut self, usage: Usage, from: Quarter) {
+        if usage.from.quarter() >= from {
+            let minute = self.minute(usage.from);
+            minute.amount = minute.amount.saturating_add(usage.amount);
+            minute.events += 1;
+        }
+    }
+
+    fn minute(&mut self, time: Time) -> &mut crate::window::Minute {
+        let quarter = time.quarter();
+        let at = match self.quarters.last() {
+            Some((last, _)) if *last == quarter => self.quarters.len() - 1,
+            Some((last, _)) if *last < quarter => self.quarters.len(),
+            _ => self.quarters.partition_point(|(q, _)| *q < quarter),
+        };
+        if self.quarters.get(at).is_none_or(|(q, _)| *q != quarter) {
+            self.quarters.insert(at, (quarter, Box::default()));
+        }
+        let index = (time.since(quarter.start()).0 / MINUTE_MS).unsigned_abs() as usize;
+        &mut self.quarters[at].1.minutes[index]
+    }
+}
+
+impl Usage {
+    /// The part of the amount used before `time`, rounded down.
+    fn share(&self, time: Time) -> i64 {
+        if time >= self.to {
+            return self.amount;
+        }
+        if time <= self.from {
+            return 0;
+        }
+        let (elapsed, whole) = (time.since(self.from).0, self.to.since(self.from).0);
+        match self.amount.checked_mul(elapsed) {
+            Some(product) => product.div_euclid(whole),
+            None => {
+                let part = (i128::from(self.amount) * i128::from(elapsed)).div_euclid(i128::from(whole));
+                i64::try_from(part).unwrap_or(self.amount)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(from: i64, to: i64, amount: i64) -> Usage {
+        Usage { from: Time(from), to: Time(to), amount, quality: Quality::Measured, covers_from: Time(from) }
+    }
+
+    #[test]
+    fn parts_add_up() {
+        let mut sheet = Sheet::default();
+        sheet.add(usage(10_000, 3_000_001, 1_000_003), Quarter(0));
+        let total: i64 = sheet.quarters().iter().map(|(_, a)| a.total().amount).sum();
+        let covered: u32 = sheet.quarters().iter().map(|(_, a)| a.total().covered_ms).sum();
+        assert_eq!((total, covered), (1_000_003, 2_990_001));
+    }
+
+    #[test]
+    fn leaving_out_the_past_changes_no_later_quarter() {
+        let (mut whole, mut late) = (Sheet::default(), Sheet::default());
+        whole.add(usage(10_000, 3_000_001, 1_000_003), Quarter(0));
+        late.add(usage(10_000, 3_000_001, 1_000_003), Quarter(2));
+        assert_eq!(whole.quarters()[2..], *late.quarters());
+    }
+
+    #[test]
+    fn a_quarter_interval_stays_in_its_quarter() {
+        let mut sheet = Sheet::default();
+        sheet.add(usage(900_000, 1_800_000, 3_170), Quarter(0));
+        assert_eq!(sheet.quarters().len(), 1);
+        assert_eq!(sheet.quarters()[0].1.total().amount, 3_170);
+    }
+
+    #[test]
+    fn an_event_is_booked_in_its_minute() {
+        let mut sheet = Sheet::default();
+        sheet.add(usage(119_999, 119_999, 7), Quarter(0));
+        assert_eq!(sheet.quarters()[0].1.minutes[1].amount, 7);
+        assert_eq!(sheet.quarters()[0].1.total().covered_ms, 0);
+    }
+}
