@@ -13,3 +13,5 @@ pub mod influx;
 pub mod config;
 pub mod format;
 pub mod cli;
+pub mod store;
+pub mod clock;

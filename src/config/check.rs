@@ -63,7 +63,7 @@ impl Checker {
         let mut hash = Sha256::new();
         hash.update(self.layers.tree.to_string());
         let catalogue = self.catalogue(&file, &mut hash);
-        let (mut topology, cluster_rules) = self.topology(&file);
+        let (mut topology, cluster_rules) = self.topology(&file, &catalogue);
         let declarations = Declarations { file: &file, cluster_rules: &cluster_rules, catalogue: &catalogue };
         let (mappings, methods) = check_meters(self, &declarations, &mut topology);
         let late_horizon = self.span(&["ledger", "late_horizon"], file.ledger.late_horizon.as_ref(), Span::days(7));
@@ -163,8 +163,15 @@ impl Checker {
 
     pub(crate) fn missing(&mut self, path: &[&str], help: &str) {
         let name = path.last().copied().unwrap_or("");
-        let owner = path.get(..path.len().saturating_sub(1)).unwrap_or_default().join(".");
-        self.push("C005", Severity::Error, path, format!("`{owner}` needs `{name}`"), Some(help.to_owned()));
+        let misspelt = format!("did you mean `{name}`?");
+        let parents = path.get(..path.len().saturating_sub(1)).unwrap_or_default().join(".");
+        let is_misspelt = |p: &Problem| {
+            p.help.as_ref() == Some(&misspelt) && p.path.rsplit_once('.').is_some_and(|(parent, _)| parent == parents)
+        };
+        if self.problems.iter().any(is_misspelt) {
+            return;
+        }
+        self.push("C005", Severity::Error, path, format!("`{parents}` needs `{name}`"), Some(help.to_owned()));
     }
 
     /// A key with a fixed set of words.
@@ -222,6 +229,20 @@ impl Checker {
         self.word(path, written, &[("ar4", GwpSet::Ar4), ("ar5", GwpSet::Ar5), ("ar6", GwpSet::Ar6)])
     }
 
+    /// Reports factor series and sets that the catalogue does not have.
+    pub(crate) fn factor_names(&mut self, path: &[&str], names: Option<&Names>, catalogue: &Catalogue) {
+        for name in names.iter().flat_map(|names| &names.0) {
+            if catalogue.vintages(name).is_some() {
+                continue;
+            }
+            let help = match nearest(name, catalogue.names().into_iter()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "see `emissiond factors list`, or add a table with `[factors] files`".to_owned(),
+            };
+            self.push("C009", Severity::Error, path, format!("unknown factor `{name}`"), Some(help));
+        }
+    }
+
     /// Looks up a name another section declares.
     pub(crate) fn reference<T: Copy>(
         &mut self,
@@ -264,7 +285,7 @@ impl Checker {
         catalogue
     }
 
-    fn topology(&mut self, file: &File) -> (Topology, BTreeMap<String, ClusterRules>) {
+    fn topology(&mut self, file: &File, catalogue: &Catalogue) -> (Topology, BTreeMap<String, ClusterRules>) {
         let default_gwp = self.gwp(&["factors", "gwp"], file.factors.gwp.as_ref()).unwrap_or(GwpSet::Ar6);
         let mut topology = Topology::default();
         let mut networks = BTreeMap::new();
@@ -278,6 +299,8 @@ impl Checker {
         let mut clusters = BTreeMap::new();
         let mut rules = BTreeMap::new();
         for (id, section) in &file.clusters {
+            self.factor_names(&["clusters", id, "grid"], section.grid.as_ref(), catalogue);
+            self.factor_names(&["clusters", id, "residual"], section.residual.as_ref(), catalogue);
             if let Some((cluster, cluster_rules)) = self.cluster(id, section, &networks, default_gwp) {
                 let ix = ClusterIx(clusters.len() as u32);
                 if let Some(network) = cluster.network {
@@ -291,6 +314,8 @@ impl Checker {
         let mut facilities = 0;
         for (id, section) in &file.facilities {
             let parsed = self.id("facilities", id);
+            self.factor_names(&["facilities", id, "grid"], section.grid.as_ref(), catalogue);
+            self.factor_names(&["facilities", id, "residual"], section.residual.as_ref(), catalogue);
             let Some(written) = &section.cluster else {
                 self.missing(&["facilities", id, "cluster"], "name the cluster it is a member of");
                 continue;

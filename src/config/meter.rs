@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cluster::{Category, FacilityIx, Kind, Meter, MeterIx, Reset, Shape, Stamp, Topology};
-use crate::config::check::{Checker, ClusterRules, nearest};
+use crate::config::check::{Checker, ClusterRules};
 use crate::config::file::{File, MeterSection};
 use crate::config::problem::Severity;
 use crate::config::value::{Names, Number};
@@ -63,6 +63,14 @@ impl MeterCheck<'_> {
         if id.is_none() {
             let message = format!("`{}` is no id: lower-case letters, digits, `-` and `_`, at most 100", self.id);
             self.error("C010", "", message);
+        }
+        for (key, names) in [
+            ("factor", &self.section.factor),
+            ("factor_location", &self.section.factor_location),
+            ("factor_market", &self.section.factor_market),
+        ] {
+            let path = ["meters", self.id, key];
+            self.checker.factor_names(&path, names.as_ref(), self.declarations.catalogue);
         }
         let facility = self.facility(known);
         let unit = self.unit();
@@ -249,7 +257,7 @@ impl MeterCheck<'_> {
             Some(Kind::Interval { length, .. }) => written.or(Some(length)),
             Some(Kind::Event) => written.or(Some(Span::days(1))),
             _ => {
-                if section.expected_every.is_none() {
+                if section.expected_every.is_none() && kind.is_some() {
                     self.missing("expected_every", "how often a reading is due, such as \"10s\" or \"15m\"");
                 }
                 written
@@ -469,7 +477,7 @@ impl MeterCheck<'_> {
                     self.missing("factor", "a factor series such as \"epa98_natural_gas\"; see `emissiond factors list`");
                     return None;
                 };
-                Some(vec![self.term(Slot::Scope1, &names, "factor", zone, FUEL)?])
+                Some(vec![self.term(Slot::Scope1, &names, zone, FUEL)?])
             }
             Category::PurchasedElectricity => self.electricity(facility, unit, zone),
         }
@@ -489,9 +497,9 @@ impl MeterCheck<'_> {
         let residual = written.and_then(|f| f.residual.clone()).or_else(|| rules.and_then(|r| r.residual.clone()));
         let own = section.factor.clone();
         let location = match (section.factor_location.clone(), &own, &grid) {
-            (Some(names), _, _) => Some((names, "factor_location", OWN_LOCATION)),
-            (None, Some(names), _) => Some((names.clone(), "factor", OWN_LOCATION)),
-            (None, None, Some(names)) => Some((names.clone(), "", GRID)),
+            (Some(names), _, _) => Some((names, OWN_LOCATION)),
+            (None, Some(names), _) => Some((names.clone(), OWN_LOCATION)),
+            (None, None, Some(names)) => Some((names.clone(), GRID)),
             (None, None, None) => None,
         };
         let Some(location) = location else {
@@ -500,38 +508,25 @@ impl MeterCheck<'_> {
             return None;
         };
         let market = match (section.factor_market.clone(), own, residual) {
-            (Some(names), _, _) => (names, "factor_market", OWN_MARKET),
-            (None, Some(names), _) => (names, "factor", OWN_MARKET),
-            (None, None, Some(names)) => (names, "", RESIDUAL),
-            (None, None, None) => (location.0.clone(), location.1, OWN_MARKET),
+            (Some(names), _, _) => (names, OWN_MARKET),
+            (None, Some(names), _) => (names, OWN_MARKET),
+            (None, None, Some(names)) => (names, RESIDUAL),
+            (None, None, None) => (location.0.clone(), OWN_MARKET),
         };
-        let location = self.term(Slot::Location, &location.0, location.1, zone, location.2);
-        let market = self.term(Slot::Market, &market.0, market.1, zone, market.2);
+        let location = self.term(Slot::Location, &location.0, zone, location.1);
+        let market = self.term(Slot::Market, &market.0, zone, market.1);
         Some(vec![location?, market?])
     }
 
     fn term(
-        &mut self,
+        &self,
         slot: Slot,
         names: &Names,
-        key: &str,
         zone: &Zone,
         allowed: &'static [Use],
     ) -> Option<Term> {
-        let catalogue = self.declarations.catalogue;
-        match Vintages::of(catalogue, &names.0, zone) {
-            Ok(vintages) => Some(Term { slot, vintages, allowed }),
-            Err(unknown) => {
-                let names = catalogue.names();
-                let help = match nearest(&unknown, names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "see `emissiond factors list`, or add a table with `[factors] files`".to_owned(),
-                };
-                let path = ["meters", self.id, key];
-                let path = if key.is_empty() { &path[..2] } else { &path[..] };
-                self.checker.push("C009", Severity::Error, path, format!("unknown factor `{unknown}`"), Some(help));
-                None
-            }
-        }
+        // Unknown names are reported where they stand.
+        let vintages = Vintages::of(self.declarations.catalogue, &names.0, zone).ok()?;
+        Some(Term { slot, vintages, allowed })
     }
 }

@@ -82,6 +82,7 @@ impl Report {
                 let annotation = AnnotationKind::Primary.span(span);
                 title.element(Snippet::source(&source.text).path(&source.name).annotation(annotation))
             }
+            None if problem.path.is_empty() => Group::with_title(title),
             None => Group::with_title(title).element(Level::NOTE.message(format!("at `{}`", problem.path))),
         };
         if let Some(help) = &problem.help {

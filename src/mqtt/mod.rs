@@ -1,3 +1,14 @@
-//! stub
+//! The broker: one MQTT 3.1.1 session that survives, QoS 1, acknowledged only when the desk has a message on disk.
+//!
+//! The polling task does everything: it hands deliveries to the desk, learns from a watch how far the desk is, and writes
+//! the acknowledgements in the order of receipt, in one flush, straight to the connection they belong to.
+
+mod acks;
+mod health;
 mod options;
+mod session;
+mod tls;
+
+pub use health::{Health, HealthView};
 pub use options::{Options, Server};
+pub use session::{Delivery, Session};

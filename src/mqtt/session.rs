@@ -1,0 +1,250 @@
+//! The polling task.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::{
+    AsyncClient, ConnAck, ConnectReturnCode, Event, EventLoop, MqttOptions, Outgoing, Packet, PubAck, Publish, QoS,
+    SubAck, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
+};
+use tokio::sync::watch;
+
+use crate::mqtt::acks::Acks;
+use crate::mqtt::{Health, Options, tls};
+
+/// The largest packet MQTT knows. A packet the client refuses to read would come back with every reconnect, so all are
+/// read, and a payload over `max_packet` is cut and refused by the pipeline.
+const PACKET_MAX: usize = 268_435_455;
+/// What is kept of a payload that is too long.
+const CUT_TO: usize = 1_024;
+/// Reading stops while this many messages wait for the desk; well below the 65,535 packet ids of MQTT.
+const UNACKED_MAX: usize = 20_000;
+/// Filters in one SUBSCRIBE.
+const FILTERS_A_PACKET: usize = 100;
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
+const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A message on its way to the desk.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Counts up over all connections; the desk says up to which one it has committed.
+    pub sequence: u64,
+    /// The topic.
+    pub topic: String,
+    /// The payload, cut short when `oversize`.
+    pub payload: Vec<u8>,
+    /// The RETAIN flag.
+    pub retain: bool,
+    /// The DUP flag.
+    pub dup: bool,
+    /// Longer than `max_packet`.
+    pub oversize: bool,
+}
+
+/// One session, for as long as the process lives.
+pub struct Session {
+    options: Options,
+    stale: Vec<String>,
+    client: AsyncClient,
+    events: EventLoop,
+    acks: Acks,
+    sequence: u64,
+    subscribing: Subscribing,
+    health: Arc<Health>,
+}
+
+/// Which filters a SUBACK answers.
+#[derive(Debug, Default)]
+struct Subscribing {
+    asked: std::collections::VecDeque<Vec<String>>,
+    sent: HashMap<u16, Vec<String>>,
+    refused: Vec<String>,
+}
+
+impl Session {
+    /// Prepares a session. `stale` are filters of an earlier configuration that the broker may still hold. An error: a
+    /// secret or a certificate cannot be read.
+    pub fn new(options: Options, client_id: String, stale: Vec<String>, health: Arc<Health>) -> io::Result<Session> {
+        let mut mqtt = MqttOptions::new(client_id, options.server.host.clone(), options.server.port);
+        mqtt.set_clean_session(false);
+        mqtt.set_keep_alive(KEEP_ALIVE);
+        mqtt.set_manual_acks(true);
+        mqtt.set_max_packet_size(PACKET_MAX, PACKET_MAX);
+        if options.server.tls {
+            mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client(&options)?)));
+        }
+        if let Some(user) = &options.username {
+            mqtt.set_credentials(user, password(&options)?);
+        }
+        let packets = (options.subscribe.len() + stale.len()).div_ceil(FILTERS_A_PACKET) + stale.len();
+        let (client, mut events) = AsyncClient::new(mqtt, packets + 10);
+        events.network_options.set_tcp_nodelay(true);
+        let (acks, subscribing) = (Acks::default(), Subscribing::default());
+        Ok(Session { options, stale, client, events, acks, sequence: 0, subscribing, health })
+    }
+
+    /// Runs until `deliver` says that the desk is gone. `committed` carries the sequence number up to which messages are
+    /// on disk.
+    pub async fn run(mut self, mut committed: watch::Receiver<u64>, mut deliver: impl FnMut(Delivery) -> bool) {
+        let mut back_off = BACK_OFF_FIRST;
+        loop {
+            let event = if self.events.network.is_none() {
+                // Connecting is not cancelled: a large queued session may delay the CONNACK.
+                self.events.poll().await.map(Some)
+            } else if self.acks.len() >= UNACKED_MAX {
+                if committed.changed().await.is_err() {
+                    return;
+                }
+                Ok(None)
+            } else {
+                tokio::select! {
+                    biased;
+                    changed = committed.changed() => match changed {
+                        Ok(()) => Ok(None),
+                        Err(_) => return,
+                    },
+                    event = self.events.poll() => event.map(Some),
+                }
+            };
+            let outcome = match event {
+                Ok(None) => self.acknowledge(*committed.borrow_and_update()).await,
+                Ok(Some(Event::Incoming(Packet::Publish(publish)))) => {
+                    if !deliver(self.delivery(publish)) {
+                        return;
+                    }
+                    Ok(())
+                }
+                Ok(Some(event)) => self.handle(event, &mut back_off),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(trouble) = outcome {
+                self.lost(&trouble);
+                // Half to full, so that a fleet of gateways does not come back in step.
+                tokio::time::sleep(back_off.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                back_off = (back_off * 2).min(BACK_OFF_MAX);
+            }
+        }
+    }
+
+    fn delivery(&mut self, publish: Publish) -> Delivery {
+        self.sequence += 1;
+        if publish.qos != QoS::AtMostOnce {
+            self.acks.received(self.sequence, publish.pkid);
+            self.health.unacked(self.acks.len());
+        }
+        let oversize = publish.payload.len() > self.options.max_packet;
+        let keep = if oversize { CUT_TO } else { publish.payload.len() };
+        Delivery {
+            sequence: self.sequence,
+            topic: publish.topic,
+            payload: publish.payload.get(..keep).unwrap_or_default().to_vec(),
+            retain: publish.retain,
+            dup: publish.dup,
+            oversize,
+        }
+    }
+
+    async fn acknowledge(&mut self, sequence: u64) -> Result<(), String> {
+        let packets = self.acks.release(sequence);
+        self.health.unacked(self.acks.len());
+        let Some(network) = self.events.network.as_mut().filter(|_| !packets.is_empty()) else {
+            return Ok(());
+        };
+        let write = async {
+            for packet in packets {
+                network.write(Packet::PubAck(PubAck::new(packet))).await?;
+            }
+            network.flush().await
+        };
+        match tokio::time::timeout(FLUSH_TIMEOUT, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the broker takes no acknowledgements".to_owned()),
+        }
+    }
+
+    fn handle(&mut self, event: Event, back_off: &mut Duration) -> Result<(), String> {
+        match event {
+            Event::Incoming(Packet::ConnAck(connack)) => {
+                *back_off = BACK_OFF_FIRST;
+                self.connected(connack)
+            }
+            Event::Outgoing(Outgoing::Subscribe(packet)) => {
+                let filters = self.subscribing.asked.pop_front().unwrap_or_default();
+                self.subscribing.sent.insert(packet, filters);
+                Ok(())
+            }
+            Event::Incoming(Packet::SubAck(suback)) => {
+                self.subscribed(&suback);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Subscribes on every connection: harmless where the session is kept, needed where it is not.
+    fn connected(&mut self, connack: ConnAck) -> Result<(), String> {
+        if connack.code != ConnectReturnCode::Success {
+            return Err(format!("the broker refused the connection: {:?}", connack.code));
+        }
+        self.acks.connected();
+        self.subscribing = Subscribing::default();
+        let reconnected = self.health.view().connects > 0;
+        self.health.connected(reconnected && !connack.session_present);
+        let (session_present, server) = (connack.session_present, &self.options.server);
+        tracing::info!(session_present, host = server.host, port = server.port, "connected to the broker");
+        if reconnected && !session_present {
+            tracing::warn!("the broker no longer knew the session: messages may be lost, registers will heal what they can");
+        }
+        for filter in &self.stale {
+            self.client.try_unsubscribe(filter).map_err(|e| e.to_string())?;
+        }
+        for filters in self.options.subscribe.chunks(FILTERS_A_PACKET) {
+            let wanted = filters.iter().map(|f| SubscribeFilter::new(f.clone(), QoS::AtLeastOnce));
+            self.client.try_subscribe_many(wanted).map_err(|e| e.to_string())?;
+            self.subscribing.asked.push_back(filters.to_vec());
+        }
+        Ok(())
+    }
+
+    fn subscribed(&mut self, suback: &SubAck) {
+        let filters = self.subscribing.sent.remove(&suback.pkid).unwrap_or_default();
+        for (filter, code) in filters.into_iter().zip(&suback.return_codes) {
+            if *code == SubscribeReasonCode::Failure {
+                tracing::error!(filter, "the broker refused the subscription; check its access rules");
+                self.subscribing.refused.push(filter);
+            }
+        }
+        self.health.refused(self.subscribing.refused.clone());
+    }
+
+    /// Packets that were read but not handed out belong to the old connection; the broker sends them again.
+    fn lost(&mut self, trouble: &str) {
+        let was_connected = self.health.view().connected;
+        self.events.clean();
+        self.events.state.events.clear();
+        // Subscriptions are made anew on the next connection.
+        self.events.pending.clear();
+        self.acks.connected();
+        self.health.unacked(0);
+        self.health.disconnected(trouble.to_owned());
+        if was_connected {
+            tracing::warn!(error = trouble, "the connection to the broker is lost; trying again");
+        } else {
+            tracing::debug!(error = trouble, "the broker cannot be reached; trying again");
+        }
+    }
+}
+
+fn password(options: &Options) -> io::Result<String> {
+    let Some(path) = &options.password_file else {
+        return Ok(String::new());
+    };
+    let read = std::fs::read_to_string(path);
+    let text = read.map_err(|e| io::Error::new(e.kind(), format!("the MQTT password file {}: {e}", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}

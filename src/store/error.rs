@@ -1,0 +1,52 @@
+//! Trouble with the store, cut by what the caller does.
+
+use std::path::PathBuf;
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process owns the state directory: do not start.
+    #[error("the state directory {0} is in use by another emissiond; stop it first, or set another `daemon.state_dir`")]
+    Locked(PathBuf),
+    /// The directory was written by a newer version: do not start, and leave it alone.
+    #[error("{path} has format {found}, this version knows {known}; start the newer version again, or use another directory")]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// A file or directory cannot be used: do not start.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database failed: stop, and let a fresh process replay the journal.
+    #[error("{path}: {source}")]
+    Database {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// A record does not match its checksum.
+    #[error("{0}: the checksum does not match; the record is set aside")]
+    Damaged(String),
+}
+
+impl StoreError {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> StoreError {
+        let path = path.into();
+        move |source| StoreError::Io { path, source }
+    }
+
+    pub(crate) fn database(path: impl Into<PathBuf>) -> impl FnOnce(rusqlite::Error) -> StoreError {
+        let path = path.into();
+        move |source| StoreError::Database { path, source }
+    }
+}

@@ -1,0 +1,331 @@
+//! The journal: what was received, in blocks, one SQLite file a day of receipt (UTC).
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::decode::Message;
+use crate::quantity::{Span, Time, Window, Zone};
+use crate::store::StoreError;
+use crate::store::bytes::{Cursor, Writer};
+use crate::store::codec::checksum;
+
+const COMPRESSION: i32 = 1;
+/// A block never unpacks to more: 500 messages of the largest packet, cut short when oversize.
+const BLOCK_MAX: usize = 1 << 30;
+
+/// What a block holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// Messages as received.
+    Messages(Vec<Message>),
+    /// A tick that closed a quarter.
+    Tick(Time),
+    /// The plan in force from here on, by its hash.
+    Plan(String),
+}
+
+/// One committed block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Its number; numbers rise without end over all files.
+    pub number: i64,
+    /// What it holds.
+    pub record: Record,
+}
+
+/// The open journal.
+#[derive(Debug)]
+pub struct Journal {
+    directory: PathBuf,
+    current: Option<(Time, Connection)>,
+    next: i64,
+    scratch: Writer,
+}
+
+impl Journal {
+    /// Opens the journal of a state directory and finds its end.
+    pub fn open(state: &Path) -> Result<Journal, StoreError> {
+        let directory = state.join("journal");
+        std::fs::create_dir_all(&directory).map_err(StoreError::io(&directory))?;
+        let mut journal = Journal { directory, current: None, next: 1, scratch: Writer::default() };
+        for (_, path) in journal.files()? {
+            let connection = open_file(&path)?;
+            let last: Option<i64> = connection
+                .query_row("SELECT max(number) FROM block", [], |row| row.get(0))
+                .map_err(StoreError::database(&path))?;
+            journal.next = journal.next.max(last.unwrap_or(0) + 1);
+        }
+        Ok(journal)
+    }
+
+    /// Makes a record durable; returns its number once it is.
+    pub fn append(&mut self, record: &Record, received: Time) -> Result<i64, StoreError> {
+        let (kind, count) = self.encode(record);
+        let body = zstd::bulk::compress(&self.scratch.0, COMPRESSION).map_err(StoreError::io(&self.directory))?;
+        let (first, last) = reach(record, received);
+        let number = self.next;
+        let crc = checksum(&[number, kind, count, first.0, last.0], &[&body]);
+        let day = Zone::UTC.start(Window::Day, received);
+        if self.current.as_ref().is_none_or(|(open, _)| *open != day) {
+            self.current = Some((day, open_file(&self.path(day))?));
+        }
+        let Some((_, connection)) = &self.current else {
+            return Ok(number);
+        };
+        let sql = "INSERT INTO block(number, kind, count, first, last, body, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let insert = connection.prepare_cached(sql);
+        insert
+            .and_then(|mut statement| statement.execute((number, kind, count, first.0, last.0, &body, crc)))
+            .map_err(StoreError::database(self.path(day)))?;
+        self.next += 1;
+        Ok(number)
+    }
+
+    /// The number of the last block.
+    pub fn last(&self) -> i64 {
+        self.next - 1
+    }
+
+    /// Reads, in order, every block with something received at `from` or later. A damaged block is handed over as an
+    /// error, and the rest goes on.
+    pub fn replay<E: From<StoreError>>(
+        &self,
+        from: Time,
+        mut each: impl FnMut(Result<Block, StoreError>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (day, path) in self.files()? {
+            if day.plus(Span::days(2)) < from {
+                continue;
+            }
+            let connection = open_file(&path)?;
+            let fail = |error| E::from(StoreError::database(&path)(error));
+            let sql = "SELECT number, kind, count, first, last, body, crc FROM block WHERE last >= ?1 ORDER BY number";
+            let mut statement = connection.prepare(sql).map_err(fail)?;
+            let mut rows = statement.query([from.0]).map_err(fail)?;
+            while let Some(row) = rows.next().map_err(fail)? {
+                each(read_block(row, &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Unlinks whole days that are older than `keep`, and the oldest ones beyond `max_bytes`; never a day that a
+    /// restart needs, which begins at `replay_from`.
+    pub fn prune(&mut self, now: Time, replay_from: Time, keep: Span, max_bytes: u64) -> Result<usize, StoreError> {
+        let files = self.files()?;
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
+        let mut total: u64 = files.iter().map(|(_, path)| size(path)).sum();
+        let mut removed = 0;
+        for (day, path) in files {
+            let end = day.plus(Span::days(1));
+            let is_old = end.plus(keep) < now;
+            if end > replay_from || end > now || !(is_old || total > max_bytes) {
+                continue;
+            }
+            total -= size(&path);
+            for suffix in ["", "-wal", "-shm"] {
+                let part = PathBuf::from(format!("{}{suffix}", path.display()));
+                if part.exists() {
+                    std::fs::remove_file(&part).map_err(StoreError::io(&part))?;
+                }
+            }
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// Bytes on disk.
+    pub fn size(&self) -> u64 {
+        let files = self.files().unwrap_or_default();
+        files.iter().map(|(_, path)| std::fs::metadata(path).map_or(0, |m| m.len())).sum()
+    }
+
+    fn path(&self, day: Time) -> PathBuf {
+        let text = day.to_string();
+        self.directory.join(format!("{}.db", text.get(..10).unwrap_or(&text)))
+    }
+
+    /// The files with the day each begins at, oldest first.
+    fn files(&self) -> Result<Vec<(Time, PathBuf)>, StoreError> {
+        let entries = std::fs::read_dir(&self.directory).map_err(StoreError::io(&self.directory))?;
+        let mut files = Vec::new();
+        for path in entries.flatten().map(|e| e.path()) {
+            let stem = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".db"));
+            if let Some((day, _)) = stem.and_then(|day| Zone::UTC.day_of_text(day)) {
+                files.push((day, path));
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn encode(&mut self, record: &Record) -> (i64, i64) {
+        let writer = &mut self.scratch;
+        writer.0.clear();
+        match record {
+            Record::Messages(messages) => {
+                let mut before = 0;
+                for message in messages {
+                    writer.signed(i128::from(message.received.0 - before));
+                    before = message.received.0;
+                    let flags = u8::from(message.retain) | u8::from(message.dup) << 1 | u8::from(message.oversize) << 2;
+                    writer.unsigned(u128::from(flags));
+                    writer.bytes(message.topic.as_bytes());
+                    writer.bytes(&message.payload);
+                }
+                (0, messages.len() as i64)
+            }
+            Record::Tick(time) => {
+                writer.signed(i128::from(time.0));
+                (1, 1)
+            }
+            Record::Plan(hash) => {
+                writer.bytes(hash.as_bytes());
+                (2, 1)
+            }
+        }
+    }
+}
+
+fn reach(record: &Record, received: Time) -> (Time, Time) {
+    match record {
+        Record::Messages(messages) => {
+            let times = messages.iter().map(|m| m.received);
+            (times.clone().min().unwrap_or(received), times.max().unwrap_or(received))
+        }
+        Record::Tick(_) | Record::Plan(_) => (received, received),
+    }
+}
+
+fn read_block(row: &rusqlite::Row<'_>, path: &Path) -> Result<Block, StoreError> {
+    let read = || -> rusqlite::Result<_> {
+        let key: [i64; 5] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+        let crc: i64 = row.get(6)?;
+        let body = row.get_ref(5)?.as_blob()?;
+        Ok((key, (checksum(&key, &[body]) == crc).then(|| decode(key, body)).flatten()))
+    };
+    match read() {
+        Ok((_, Some(block))) => Ok(block),
+        Ok((key, None)) => Err(StoreError::Damaged(format!("{} block {}", path.display(), key[0]))),
+        Err(_) => Err(StoreError::Damaged(format!("{} a block", path.display()))),
+    }
+}
+
+fn decode([number, kind, count, ..]: [i64; 5], body: &[u8]) -> Option<Block> {
+    let bytes = zstd::bulk::decompress(body, BLOCK_MAX.min(body.len().saturating_mul(1 << 12))).ok()?;
+    let mut cursor = Cursor(&bytes);
+    let record = match kind {
+        0 => Record::Messages(messages(&mut cursor, count)?),
+        1 => Record::Tick(Time(cursor.integer()?)),
+        2 => Record::Plan(String::from_utf8(cursor.bytes()?.to_vec()).ok()?),
+        _ => return None,
+    };
+    Some(Block { number, record })
+}
+
+fn messages(cursor: &mut Cursor<'_>, count: i64) -> Option<Vec<Message>> {
+    let mut messages = Vec::new();
+    let mut before = 0i64;
+    for _ in 0..count {
+        let received = before.checked_add(cursor.integer()?)?;
+        before = received;
+        let flags: u8 = cursor.number()?;
+        messages.push(Message {
+            received: Time(received),
+            topic: String::from_utf8(cursor.bytes()?.to_vec()).ok()?,
+            payload: cursor.bytes()?.to_vec(),
+            retain: flags & 1 != 0,
+            dup: flags & 2 != 0,
+            oversize: flags & 4 != 0,
+        });
+    }
+    Some(messages)
+}
+
+fn open_file(path: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let connection = Connection::open(path)?;
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA wal_autocheckpoint = 4000;
+             CREATE TABLE IF NOT EXISTS block(
+                 number INTEGER PRIMARY KEY, kind INTEGER NOT NULL, count INTEGER NOT NULL,
+                 first INTEGER NOT NULL, last INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL);",
+        )?;
+        Ok(connection)
+    };
+    open().map_err(StoreError::database(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(received: i64, payload: &str) -> Message {
+        let (topic, payload) = ("a/b".to_owned(), payload.as_bytes().to_vec());
+        Message { received: Time(received), topic, payload, retain: false, dup: true, oversize: false }
+    }
+
+    fn all(journal: &Journal, from: i64) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        journal
+            .replay(Time(from), |block| {
+                blocks.extend(block.ok());
+                Ok::<(), StoreError>(())
+            })
+            .unwrap();
+        blocks
+    }
+
+    #[test]
+    fn what_was_appended_is_replayed_after_reopening() {
+        let state = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(state.path()).unwrap();
+        let day = 86_400_000;
+        let first = Record::Messages(vec![message(5, "x"), message(7, "y")]);
+        let second = Record::Messages(vec![message(day + 5, "z")]);
+        assert_eq!(journal.append(&first, Time(7)).unwrap(), 1);
+        assert_eq!(journal.append(&Record::Tick(Time(9)), Time(9)).unwrap(), 2);
+        assert_eq!(journal.append(&second, Time(day + 5)).unwrap(), 3);
+        let journal = Journal::open(state.path()).unwrap();
+        assert_eq!(journal.last(), 3);
+        let records: Vec<Record> = all(&journal, 0).into_iter().map(|b| b.record).collect();
+        assert_eq!(records, [first, Record::Tick(Time(9)), second.clone()]);
+        assert_eq!(all(&journal, day).into_iter().map(|b| b.record).collect::<Vec<_>>(), [second]);
+    }
+
+    #[test]
+    fn old_days_are_unlinked_but_never_what_a_restart_needs() {
+        let state = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(state.path()).unwrap();
+        let day = |n: i64| Time(n * 86_400_000 + 1);
+        for n in 0..4 {
+            journal.append(&Record::Tick(day(n)), day(n)).unwrap();
+        }
+        assert_eq!(journal.prune(day(20), day(1), Span::days(7), u64::MAX).unwrap(), 1);
+        assert_eq!(journal.prune(day(3), day(3), Span::days(7), 0).unwrap(), 2);
+        assert_eq!(all(&journal, 0).len(), 1);
+    }
+
+    #[test]
+    fn a_flipped_bit_is_noticed_and_the_rest_goes_on() {
+        let state = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(state.path()).unwrap();
+        for n in 0..3 {
+            journal.append(&Record::Messages(vec![message(n, "payload")]), Time(n)).unwrap();
+        }
+        let path = journal.path(Time(0));
+        let connection = Connection::open(path).unwrap();
+        connection.execute("UPDATE block SET body = zeroblob(length(body)) WHERE number = 2", []).unwrap();
+        let mut damaged = 0;
+        journal
+            .replay(Time(0), |block| {
+                damaged += usize::from(block.is_err());
+                Ok::<(), StoreError>(())
+            })
+            .unwrap();
+        assert_eq!((damaged, all(&journal, 0).len()), (1, 2));
+    }
+}

@@ -1,0 +1,24 @@
+//! The store: SQLite files in the state directory, owned by one process.
+//!
+//! `journal/YYYY-MM-DD.db` holds blocks of messages as they were received; `ledger.db` the quarters of meters, the
+//! entries above them, and how far both go. Each record carries a checksum of ours, verified on every read, because
+//! SQLite does not notice a flipped bit in a payload. `cursors.db` holds how far each sink has confirmed; losing it only
+//! makes a sink repeat itself.
+
+mod bytes;
+mod codec;
+mod error;
+mod journal;
+mod ledger;
+mod lock;
+mod names;
+mod reader;
+mod retention;
+
+pub use error::StoreError;
+pub use journal::{Block, Journal, Record};
+pub use ledger::{Ledger, Position};
+pub use lock::Lock;
+pub use names::Names;
+pub use reader::{Changed, Reader};
+pub use retention::Keep;

@@ -1,0 +1,54 @@
+//! Numbers for ids, so that rows stay small. A number is given once and never reused.
+
+use std::collections::HashMap;
+
+use rusqlite::Connection;
+
+use crate::cluster::{Entity, Level, MeterIx, Topology};
+
+/// The numbers of the entities of one plan.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    numbers: HashMap<Entity, i64>,
+    entities: HashMap<i64, Entity>,
+}
+
+impl Names {
+    /// The number of an entity of the plan.
+    pub(crate) fn number(&self, entity: Entity) -> i64 {
+        self.numbers.get(&entity).copied().unwrap_or(-1)
+    }
+
+    /// The entity of a number. `None`: no longer in the plan.
+    pub(crate) fn entity(&self, number: i64) -> Option<Entity> {
+        self.entities.get(&number).copied()
+    }
+
+    /// Looks up the numbers of all entities, and gives new ones where needed.
+    pub(crate) fn read(connection: &Connection, topology: &Topology) -> rusqlite::Result<Names> {
+        let mut names = Names::default();
+        let mut select = connection.prepare("SELECT number FROM name WHERE level = ?1 AND id = ?2")?;
+        let mut insert = connection.prepare("INSERT INTO name(level, id) VALUES (?1, ?2)")?;
+        let meters = (0u32..).zip(&topology.meters).map(|(i, _)| Entity::Meter(MeterIx(i)));
+        for entity in meters.chain(topology.entities()) {
+            let (level, id) = (entity.level().name(), topology.id(entity).as_str());
+            let known = select.query_row((level, id), |row| row.get(0));
+            let number = match known {
+                Ok(number) => number,
+                Err(rusqlite::Error::QueryReturnedNoRows) => insert.insert((level, id))?,
+                Err(error) => return Err(error),
+            };
+            names.numbers.insert(entity, number);
+            names.entities.insert(number, entity);
+        }
+        Ok(names)
+    }
+
+    /// The level and id of a number that is not in the plan any more, for messages.
+    pub(crate) fn describe(&self, topology: &Topology, number: i64) -> String {
+        match self.entity(number) {
+            Some(entity) => format!("{}/{}", Level::name(entity.level()), topology.id(entity)),
+            None => format!("former entity {number}"),
+        }
+    }
+}

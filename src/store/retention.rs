@@ -1,0 +1,131 @@
+//! What is kept how long: readings up to the horizon, minutes 35 days, activity by quarter for years, entries for ever.
+
+use rusqlite::{Row as SqlRow, Transaction};
+
+use crate::cluster::{Entity, MeterIx};
+use crate::quantity::{Quarter, Span, Time, Window};
+use crate::store::bytes::{Cursor, Writer};
+use crate::store::codec::{checksum, read_minute, write_minute};
+use crate::store::ledger::read_row;
+use crate::store::{Ledger, StoreError};
+use crate::window::Activity;
+
+/// Entries of a minute are kept this long.
+const KEEP_MINUTES: Span = Span::days(35);
+const QUARTERS_A_DAY: i32 = 96;
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Readings: after this no late one can arrive.
+    pub late_horizon: Span,
+    /// Activity by quarter.
+    pub activity: Span,
+}
+
+impl Ledger {
+    /// Packs quarters past the horizon into one record a meter and day, and drops what is past keeping. Call now and then;
+    /// each meter is a transaction of its own, so that seals are never held up for long.
+    pub fn retain(&mut self, meter: MeterIx, now: Time, keep: Keep) -> Result<(), StoreError> {
+        let number = self.names.number(Entity::Meter(meter));
+        let settled = now.minus(keep.late_horizon).minus(Span::days(2));
+        let settled = settled.quarter().0.div_euclid(QUARTERS_A_DAY) * QUARTERS_A_DAY;
+        let expired = now.minus(keep.activity).quarter().0;
+        let path = self.path().to_owned();
+        let names = self.names.clone();
+        let mut run = || -> rusqlite::Result<()> {
+            let transaction = self.connection.transaction()?;
+            // The last readings stay, however old: the next one continues from them.
+            let sql = "SELECT min(start) FROM (SELECT start FROM quarter WHERE meter = ?1 AND length(readings) > 2 ORDER BY start DESC LIMIT 4)";
+            let last: Option<i32> = transaction.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
+            let settled = settled.min(last.unwrap_or(settled));
+            let rows = {
+                let sql = "SELECT meter, start, readings, minutes, revision, crc FROM quarter WHERE meter = ?1 AND start < ?2 ORDER BY start";
+                let mut statement = transaction.prepare_cached(sql)?;
+                let mut found = statement.query((number, settled))?;
+                let mut rows = Vec::new();
+                while let Some(row) = found.next()? {
+                    // A damaged record stays where it is, to be looked at.
+                    rows.extend(read_row(&names, row)?);
+                }
+                rows
+            };
+            for day in rows.chunk_by(|a, b| day_of(a.held.quarter) == day_of(b.held.quarter)) {
+                let quarters = day.iter().map(|row| (row.held.quarter, &row.activity, row.revision));
+                write_day(&transaction, number, quarters)?;
+                for row in day {
+                    let sql = "DELETE FROM quarter WHERE meter = ?1 AND start = ?2";
+                    transaction.prepare_cached(sql)?.execute((number, row.held.quarter.0))?;
+                }
+            }
+            transaction.execute("DELETE FROM day WHERE meter = ?1 AND start < ?2", (number, expired))?;
+            transaction.commit()
+        };
+        run().map_err(StoreError::database(path))
+    }
+
+    /// Drops an entity's minutes that are past keeping.
+    pub fn retain_minutes(&mut self, entity: Entity, now: Time) -> Result<(), StoreError> {
+        let sql = "DELETE FROM entry WHERE entity = ?1 AND window = ?2 AND start < ?3";
+        let parameters = (self.names.number(entity), Window::Minute as i64, now.minus(KEEP_MINUTES).0);
+        let deleted = self.connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters));
+        deleted.map(drop).map_err(StoreError::database(self.path()))
+    }
+}
+
+fn day_of(quarter: Quarter) -> i32 {
+    quarter.0.div_euclid(QUARTERS_A_DAY)
+}
+
+/// Adds to a day's record what is packed now; a day may be packed in parts.
+fn write_day<'a>(
+    transaction: &Transaction<'_>,
+    meter: i64,
+    quarters: impl Iterator<Item = (Quarter, &'a Activity, u32)>,
+) -> rusqlite::Result<()> {
+    let fresh: Vec<(Quarter, Activity, u32)> = quarters.map(|(q, a, r)| (q, a.clone(), r)).collect();
+    let Some(start) = fresh.first().map(|(q, ..)| day_of(*q) * QUARTERS_A_DAY) else {
+        return Ok(());
+    };
+    let mut select = transaction.prepare_cached("SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start = ?2")?;
+    let mut found = select.query((meter, start))?;
+    let mut all = match found.next()? {
+        Some(row) => read_day(row)?.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    all.retain(|(q, ..)| !fresh.iter().any(|(f, ..)| f == q));
+    all.extend(fresh);
+    all.sort_by_key(|(q, ..)| *q);
+    let mut writer = Writer::default();
+    writer.unsigned(all.len() as u128);
+    for (quarter, activity, revision) in &all {
+        writer.signed(i128::from(quarter.0 - start));
+        writer.unsigned(u128::from(*revision));
+        write_minute(&mut writer, &activity.total());
+    }
+    let crc = checksum(&[meter, i64::from(start)], &[&writer.0]);
+    let sql = "INSERT INTO day(meter, start, body, crc) VALUES (?1, ?2, ?3, ?4) ON CONFLICT(meter, start) DO UPDATE SET body = ?3, crc = ?4";
+    transaction.prepare_cached(sql)?.execute((meter, start, writer.0, crc)).map(drop)
+}
+
+/// Columns: meter, start, body, crc. Within a packed quarter the amount stands in its first minute. `None`: damaged.
+pub(crate) fn read_day(row: &SqlRow<'_>) -> rusqlite::Result<Option<Vec<(Quarter, Activity, u32)>>> {
+    let (meter, start, crc): (i64, i32, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
+    let body = row.get_ref(2)?.as_blob()?;
+    if checksum(&[meter, i64::from(start)], &[body]) != crc {
+        return Ok(None);
+    }
+    let mut cursor = Cursor(body);
+    let mut read = || {
+        let mut quarters = Vec::new();
+        for _ in 0..cursor.number::<u32>()? {
+            let quarter = Quarter(start.checked_add(cursor.integer()?)?);
+            let revision = cursor.number()?;
+            let mut activity = Activity::default();
+            activity.minutes[0] = read_minute(&mut cursor)?;
+            quarters.push((quarter, activity, revision));
+        }
+        Some(quarters)
+    };
+    Ok(read())
+}
