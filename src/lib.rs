@@ -15,3 +15,6 @@ pub mod format;
 pub mod cli;
 pub mod store;
 pub mod clock;
+pub mod http;
+pub mod daemon;
+pub mod simulate;

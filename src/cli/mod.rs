@@ -1,8 +1,14 @@
 //! The command line: one file a command.
 
 mod check;
+#[cfg(feature = "demo")]
+mod demo;
+mod export;
 mod factors;
 mod replay;
+mod run;
+mod simulate;
+mod status;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,7 +23,6 @@ pub(crate) const FAILED: u8 = 1;
 /// The command line was wrong.
 const USAGE: u8 = 64;
 /// Another process holds the lock or the port.
-#[allow(dead_code)]
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// The configuration was wrong.
 pub(crate) const CONFIGURATION: u8 = 78;
@@ -32,10 +37,21 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show it all on simulated meters: broker, daemon, store; leaves nothing behind
+    #[cfg(feature = "demo")]
+    Demo(demo::Arguments),
+    /// Run the daemon
+    Run(run::Arguments),
     /// Validate a configuration: all problems at once, with file, line and column
     Check(check::Arguments),
     /// Messages in, final ledger out, offline: no broker, no clock
     Replay(replay::Arguments),
+    /// Write entries to standard output, beside a running daemon or without one
+    Export(export::Arguments),
+    /// Ask the running daemon how it is
+    Status(status::Arguments),
+    /// Publish what meters would: synthetic readings, or the rows of a CSV file
+    Simulate(simulate::Arguments),
     /// Look at the emission factors
     Factors(factors::Arguments),
 }
@@ -69,6 +85,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match cli.command {
+        #[cfg(feature = "demo")]
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Factors(arguments) => factors::run(&arguments),
@@ -93,4 +115,35 @@ pub(crate) fn plan(file: Option<&PathBuf>) -> Result<Plan, Failure> {
         }
         None => Err(Failure::new(CONFIGURATION, report.to_text())),
     }
+}
+
+/// Two workers are enough: the desk has a thread of its own.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    // Two versions of TLS are linked, so the one provider is named.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// Logs go to journald under systemd, else to standard error; `RUST_LOG` chooses how much.
+pub(crate) fn logs() {
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rumqttd=warn"));
+    let registry = tracing_subscriber::registry().with(filter);
+    let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    // A second call, as in tests, leaves the first in place.
+    let _ = match journald {
+        Some(layer) => registry.with(layer).try_init(),
+        None => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init(),
+    };
+}
+
+/// Fetches a page of a daemon on this machine.
+pub(crate) async fn get(url: &str) -> Result<String, String> {
+    let client = reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(30)).build();
+    let response = client.map_err(|e| e.to_string())?.get(url).send().await.map_err(|e| e.to_string())?;
+    let status = response.status();
+    let text = response.text().await.map_err(|e| e.to_string())?;
+    if status.is_success() { Ok(text) } else { Err(text.trim_end().to_owned()) }
 }

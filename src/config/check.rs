@@ -80,6 +80,7 @@ impl Checker {
         };
         Some(Plan {
             rules: Arc::new(rules),
+            mappings,
             daemon: self.daemon(&file),
             mqtt: mqtt?,
             influx: self.influx(&file),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::decode::Mapping;
 use crate::factor::Catalogue;
 use crate::influx;
 use crate::mqtt;
@@ -15,6 +16,8 @@ use crate::quantity::Span;
 pub struct Plan {
     /// What decides figures.
     pub rules: Arc<Rules>,
+    /// How each meter's readings are found in its payloads, by meter index.
+    pub mappings: Vec<Mapping>,
     /// The factors, shipped and the user's.
     pub catalogue: Catalogue,
     /// The process.

@@ -1,3 +1,14 @@
-//! stub
+//! The database: closed entries as they are sealed, open ones now and then, each write an overwrite of the same key.
+//!
+//! There is no queue of copies: a cursor over the ledger's `changed` says how far the database has confirmed, and values
+//! are read when they are sent. One request is in flight at a time, so an old value can never land after a newer one.
+
+mod client;
+mod health;
+mod lines;
 mod options;
+mod sink;
+
+pub use health::{Health, HealthView};
 pub use options::Options;
+pub use sink::{AskOpen, Sink};

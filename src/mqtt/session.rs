@@ -110,8 +110,9 @@ impl Session {
                     event = self.events.poll() => event.map(Some),
                 }
             };
+            let sequence = *committed.borrow_and_update();
             let outcome = match event {
-                Ok(None) => self.acknowledge(*committed.borrow_and_update()).await,
+                Ok(None) => self.acknowledge(sequence).await,
                 Ok(Some(Event::Incoming(Packet::Publish(publish)))) => {
                     if !deliver(self.delivery(publish)) {
                         return;

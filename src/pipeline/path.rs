@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::cluster::{Entity, FacilityIx, MeterIx};
 use crate::decode::{Decoded, Message, Reading};
-use crate::emission::{Leaf, book};
-use crate::ledger::{Book, Entry};
+use crate::emission::{Leaf, Tally, book};
+use crate::ledger::{Book, Entry, Key};
 use crate::meter::SetOutcome;
 use crate::pipeline::meters::MeterState;
 use crate::pipeline::{Counters, Effect, Event, MeterView, Outcome, Rules, Seal, Supply, Want};
@@ -256,6 +256,12 @@ impl Pipeline {
     /// The entries above the meters that are not stored as they stand: open ones, and closed ones before their seal.
     pub fn open_entries(&self, wanted: impl Fn(Entity, Window) -> bool) -> Vec<Entry> {
         self.book.open_entries(&self.rules.topology, self.now, wanted).collect()
+    }
+
+    /// The sums of the quarter that begins at `start`, as far as they are in memory.
+    pub fn quarters_at(&self, start: Time) -> Vec<(Entity, &Tally)> {
+        let at = |(key, tally): (&Key, _)| (key.window == Window::Quarter && key.start == start).then_some((key.entity, tally));
+        self.book.all().filter_map(at).collect()
     }
 
     /// A meter's resident quarters with activity that is not stored as it stands.

@@ -89,6 +89,21 @@ impl Zone {
         self.0.iana_name().unwrap_or("UTC")
     }
 
+    /// Local date and time of day without an offset, as devices write it.
+    pub fn local_text(&self, time: Time) -> String {
+        self.0.to_datetime(time.timestamp()).to_string()
+    }
+
+    /// The instant of a local date and time written in a `strftime` form; missing hours, minutes and seconds are nought.
+    pub fn parse_local(&self, form: &str, text: &str) -> Option<Time> {
+        let parsed = jiff::fmt::strtime::parse(form, text).ok()?;
+        let date = parsed.to_date().ok()?;
+        let clock = |part: Option<i8>| part.unwrap_or(0);
+        let civil = date.at(clock(parsed.hour()), clock(parsed.minute()), clock(parsed.second()), 0);
+        let zoned = self.0.to_timestamp(civil).ok()?;
+        Time(zoned.as_millisecond()).checked()
+    }
+
     pub(crate) fn inner(&self) -> &TimeZone {
         &self.0
     }

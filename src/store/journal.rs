@@ -82,6 +82,20 @@ impl Journal {
         Ok(number)
     }
 
+    /// When the oldest message still in the journal arrived.
+    pub fn first_received(&self) -> Result<Option<Time>, StoreError> {
+        for (_, path) in self.files()? {
+            let connection = open_file(&path)?;
+            let first: Option<i64> = connection
+                .query_row("SELECT min(first) FROM block", [], |row| row.get(0))
+                .map_err(StoreError::database(&path))?;
+            if let Some(first) = first {
+                return Ok(Some(Time(first)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The number of the last block.
     pub fn last(&self) -> i64 {
         self.next - 1

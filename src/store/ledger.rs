@@ -213,8 +213,21 @@ impl Ledger {
 
     /// Notes the plan in force.
     pub fn set_plan(&mut self, hash: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO meta(key, value) VALUES ('plan', ?1) ON CONFLICT(key) DO UPDATE SET value = ?1";
-        self.connection.execute(sql, [hash]).map_err(StoreError::database(&self.path))?;
+        self.set_meta("plan", hash)
+    }
+
+    /// Notes the topic filters in use; returns those of before that are not in use any more, which the broker may still
+    /// hold for the session.
+    pub fn exchange_filters(&mut self, filters: &[String]) -> Result<Vec<String>, StoreError> {
+        let before = self.meta("filters")?.and_then(|text| serde_json::from_str::<Vec<String>>(&text).ok());
+        let stale = before.unwrap_or_default().into_iter().filter(|f| !filters.contains(f)).collect();
+        self.set_meta("filters", &serde_json::json!(filters).to_string())?;
+        Ok(stale)
+    }
+
+    fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO meta(key, value) VALUES (?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2";
+        self.connection.execute(sql, (key, value)).map_err(StoreError::database(&self.path))?;
         Ok(())
     }
 

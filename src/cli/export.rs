@@ -1,0 +1,94 @@
+//! `emissiond export`: entries to standard output. Beside a running daemon it asks it; else it opens the store.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::run::failure;
+use crate::cli::{FAILED, Failure, USAGE, get, plan, runtime};
+use crate::config::Plan;
+use crate::daemon::{open_view, recover};
+use crate::http::{Asked, collect};
+use crate::store::{Lock, Reader, StoreError};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The configuration of the daemon
+    #[arg(long, short)]
+    config: PathBuf,
+    /// meter, facility, cluster or network
+    #[arg(long, default_value = "facility")]
+    level: String,
+    /// Only this one
+    #[arg(long)]
+    entity: Option<String>,
+    /// 1m, 15m, 1h, 1d, 1mo or 1y
+    #[arg(long, default_value = "1h")]
+    window: String,
+    /// Windows that begin at or after this RFC 3339 time
+    #[arg(long)]
+    from: Option<String>,
+    /// Windows that begin before this RFC 3339 time
+    #[arg(long)]
+    to: Option<String>,
+    /// JSON lines, CSV, or InfluxDB line protocol
+    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Jsonl,
+    Csv,
+    Line,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let plan = plan(Some(&arguments.config))?;
+    let query = query(arguments);
+    let asked = Asked::parse(&query, &plan.rules).map_err(|e| Failure::new(USAGE, e))?;
+    let text = match Lock::take(&plan.daemon.state_dir) {
+        Ok(_lock) => from_store(&plan, &asked).map_err(|e| failure(e.into()))?,
+        Err(StoreError::Locked(_)) => runtime()?.block_on(from_daemon(&plan, &query))?,
+        Err(error) => return Err(failure(error.into())),
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn query(arguments: &Arguments) -> HashMap<String, String> {
+    let format = match arguments.format {
+        Format::Jsonl => "jsonl",
+        Format::Csv => "csv",
+        Format::Line => "line",
+    };
+    let keys = [
+        ("level", Some(arguments.level.clone())),
+        ("entity", arguments.entity.clone()),
+        ("window", Some(arguments.window.clone())),
+        ("from", arguments.from.clone()),
+        ("to", arguments.to.clone()),
+        ("format", Some(format.to_owned())),
+    ];
+    keys.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+fn from_store(plan: &Plan, asked: &Asked) -> Result<String, StoreError> {
+    let state = &plan.daemon.state_dir;
+    let recovered = recover(state, plan)?;
+    let open = open_view(&recovered.pipeline, &asked.entities, asked.window);
+    let topology = Arc::new(plan.rules.topology.clone());
+    let reader = Reader::open(state, recovered.ledger.names().clone(), topology)?;
+    let entries = collect(&plan.rules, &reader, asked, open)?;
+    Ok(asked.write(&entries, &plan.rules.topology))
+}
+
+async fn from_daemon(plan: &Plan, query: &HashMap<String, String>) -> Result<String, Failure> {
+    let base = format!("http://{}/api/v1/entries", plan.daemon.http);
+    let url = reqwest::Url::parse_with_params(&base, query).map_err(|e| Failure::new(FAILED, e))?;
+    let text = get(url.as_str()).await;
+    text.map_err(|e| Failure::new(FAILED, format!("the state directory is in use, and no emissiond answers at {}: {e}", plan.daemon.http)))
+}

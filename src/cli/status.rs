@@ -1,0 +1,24 @@
+//! `emissiond status`: ask the running daemon how it is.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::{Failure, UNAVAILABLE, get, plan, runtime};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The configuration of the daemon
+    #[arg(long, short)]
+    config: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let plan = plan(arguments.config.as_ref())?;
+    let address = plan.daemon.http;
+    let text = runtime()?.block_on(get(&format!("http://{address}/api/v1/status")));
+    let text = text.map_err(|e| Failure::new(UNAVAILABLE, format!("no emissiond answers at {address}: {e}")))?;
+    let status: serde_json::Value = serde_json::from_str(&text).map_err(|e| Failure::new(UNAVAILABLE, e))?;
+    println!("{status:#}");
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! The desk: one thread that takes everything that is ready, makes it durable, releases the acknowledgements, and applies
+//! it. All state is here; everyone else asks.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::{oneshot, watch};
+
+use crate::clock;
+use crate::config::{Plan, Retention};
+use crate::cluster::{Entity, MeterIx};
+use crate::daemon::recover::{Recovered, closes_quarter, load, refresh, seal};
+use crate::daemon::views;
+use crate::decode::Message;
+use crate::http::Question;
+use crate::ledger::Entry;
+use crate::mqtt::Delivery;
+use crate::pipeline::{Event, Pipeline};
+use crate::quantity::{Time, Window};
+use crate::store::{Journal, Keep, Ledger, Record, StoreError};
+
+/// A block holds at most this many messages.
+const BLOCK_MESSAGES: usize = 500;
+/// A message waits at most this long for its block.
+const BLOCK_DELAY: Duration = Duration::from_millis(100);
+/// How often the desk looks at the clock when nothing arrives.
+const IDLE: Duration = Duration::from_millis(250);
+const SEAL_EVERY: Duration = Duration::from_secs(60);
+/// A change of the closed past is sealed after this.
+const SEAL_LATE_AFTER: Duration = Duration::from_secs(1);
+/// Views are worked out again at most this often; adding up 10,000 meters takes a few milliseconds.
+const REFRESH_EVERY: Duration = Duration::from_millis(100);
+/// Retention takes one entity at a time.
+const RETAIN_EVERY: Duration = Duration::from_millis(500);
+
+/// What the desk is sent.
+pub enum Inbox {
+    /// A message from the broker.
+    Delivery(Delivery),
+    /// A question from the HTTP server.
+    Question(Question),
+    /// The open entries of these windows, for the database.
+    Open(Vec<Window>, oneshot::Sender<Vec<Entry>>),
+    /// Commit, seal, and end.
+    Stop,
+}
+
+/// The desk.
+pub struct Desk {
+    pub(crate) journal: Journal,
+    pub(crate) ledger: Ledger,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) plan_hash: String,
+    inbox: Receiver<Inbox>,
+    committed: watch::Sender<u64>,
+    /// Set at every turn of the loop, for the watchdog.
+    progress: watch::Sender<Instant>,
+    commit_seconds: Histogram,
+    retention: Retention,
+    inflight: usize,
+    pending: Vec<Message>,
+    last_sequence: u64,
+    last_received: Time,
+    clocks: Clocks,
+}
+
+/// When things were last done.
+struct Clocks {
+    first_pending: Instant,
+    sealed: Instant,
+    refreshed: Instant,
+    retained: Instant,
+    next_retained: usize,
+    touched: bool,
+}
+
+/// The desk's ends of its channels.
+pub(crate) struct Lines {
+    pub inbox: Receiver<Inbox>,
+    pub committed: watch::Sender<u64>,
+    pub progress: watch::Sender<Instant>,
+    pub commit_seconds: Histogram,
+}
+
+impl Desk {
+    pub(crate) fn new(recovered: Recovered, plan: &Plan, lines: Lines) -> Desk {
+        let now = instant();
+        let last_received = recovered.pipeline.now();
+        Desk {
+            journal: recovered.journal,
+            ledger: recovered.ledger,
+            pipeline: recovered.pipeline,
+            plan_hash: plan.hash.clone(),
+            inbox: lines.inbox,
+            committed: lines.committed,
+            progress: lines.progress,
+            commit_seconds: lines.commit_seconds,
+            retention: plan.retention,
+            inflight: plan.mqtt.inflight,
+            pending: Vec::with_capacity(BLOCK_MESSAGES),
+            last_sequence: 0,
+            last_received,
+            clocks: Clocks {
+                first_pending: now,
+                sealed: now,
+                refreshed: now.checked_sub(REFRESH_EVERY).unwrap_or(now),
+                retained: now,
+                next_retained: 0,
+                touched: true,
+            },
+        }
+    }
+
+    /// Runs until told to stop. An error means that nothing more can be made durable: the process must end, and a fresh
+    /// one replays.
+    pub fn run(mut self) -> Result<(), StoreError> {
+        loop {
+            let stop = self.take()?;
+            if stop || self.block_is_due() {
+                self.commit()?;
+            }
+            self.tick(stop)?;
+            self.progress.send_replace(instant());
+            if stop {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for one thing, then takes all that are ready, up to a block. True: stop.
+    fn take(&mut self) -> Result<bool, StoreError> {
+        let wait = if self.pending.is_empty() {
+            IDLE
+        } else {
+            BLOCK_DELAY.saturating_sub(self.clocks.first_pending.elapsed())
+        };
+        let mut next = match self.inbox.recv_timeout(wait) {
+            Ok(item) => item,
+            Err(RecvTimeoutError::Timeout) => return Ok(false),
+            Err(RecvTimeoutError::Disconnected) => return Ok(true),
+        };
+        loop {
+            match next {
+                Inbox::Delivery(delivery) => self.pend(delivery),
+                Inbox::Question(question) => self.answer(question)?,
+                Inbox::Open(windows, reply) => {
+                    self.refresh_views()?;
+                    let _ = reply.send(self.pipeline.open_entries(|_, window| windows.contains(&window)));
+                }
+                Inbox::Stop => return Ok(true),
+            }
+            if self.pending.len() >= BLOCK_MESSAGES {
+                return Ok(false);
+            }
+            next = match self.inbox.try_recv() {
+                Ok(item) => item,
+                Err(TryRecvError::Empty) => return Ok(false),
+                Err(TryRecvError::Disconnected) => return Ok(true),
+            };
+        }
+    }
+
+    fn pend(&mut self, delivery: Delivery) {
+        if self.pending.is_empty() {
+            self.clocks.first_pending = instant();
+        }
+        // The system's clock may step back; the order of receipt never does.
+        self.last_received = self.last_received.max(clock::now());
+        self.last_sequence = delivery.sequence;
+        self.pending.push(Message {
+            received: self.last_received,
+            topic: delivery.topic,
+            payload: delivery.payload,
+            retain: delivery.retain,
+            dup: delivery.dup,
+            oversize: delivery.oversize,
+        });
+    }
+
+    fn block_is_due(&self) -> bool {
+        self.pending.len() >= self.inflight.min(BLOCK_MESSAGES)
+            || !self.pending.is_empty() && self.clocks.first_pending.elapsed() >= BLOCK_DELAY
+    }
+
+    /// The block commit: journal, acknowledge, apply.
+    fn commit(&mut self) -> Result<(), StoreError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let started = instant();
+        let record = Record::Messages(std::mem::take(&mut self.pending));
+        self.journal.append(&record, self.last_received)?;
+        self.commit_seconds.observe(started.elapsed().as_secs_f64());
+        self.committed.send_replace(self.last_sequence);
+        let Record::Messages(mut messages) = record else {
+            return Ok(());
+        };
+        let mut wants = Vec::new();
+        let decoded: Vec<_> = messages.iter().map(|message| self.pipeline.decode(message)).collect();
+        decoded.iter().for_each(|d| self.pipeline.wants(d, &mut wants));
+        wants.sort_unstable();
+        wants.dedup();
+        load(&mut self.ledger, &mut self.pipeline, &wants)?;
+        let mut effects = Vec::new();
+        for (message, decoded) in messages.iter().zip(decoded) {
+            self.pipeline.apply(Event::Message { received: message.received, decoded, counted: true }, &mut effects);
+        }
+        self.clocks.touched = true;
+        messages.clear();
+        self.pending = messages;
+        Ok(())
+    }
+
+    /// What the clock asks for: closing quarters, seals, retention.
+    fn tick(&mut self, stop: bool) -> Result<(), StoreError> {
+        let now = clock::now();
+        let mut effects = Vec::new();
+        if now.minus(self.pipeline.rules().close_after).quarter() > self.pipeline.open_from() {
+            self.journal.append(&Record::Tick(now), now)?;
+            self.pipeline.apply(Event::Tick(now), &mut effects);
+        }
+        let since = self.clocks.sealed.elapsed();
+        let late = since >= SEAL_LATE_AFTER && self.pipeline.has_late_changes();
+        let routine = since >= SEAL_EVERY && self.clocks.touched;
+        if closes_quarter(&effects) || late || routine || stop {
+            seal(&mut self.ledger, &mut self.pipeline, self.journal.last())?;
+            self.clocks.sealed = instant();
+            self.clocks.touched = false;
+        }
+        if self.clocks.retained.elapsed() >= RETAIN_EVERY {
+            self.retain(now)?;
+            self.clocks.retained = instant();
+        }
+        Ok(())
+    }
+
+    /// One meter or entity at each call, and the journal once a round.
+    fn retain(&mut self, now: Time) -> Result<(), StoreError> {
+        let rules = Arc::clone(self.pipeline.rules());
+        let meters = rules.topology.meters.len();
+        let entities = rules.topology.entities();
+        let at = self.clocks.next_retained;
+        let keep = Keep { late_horizon: rules.late_horizon, activity: self.retention.keep_activity };
+        match (at.checked_sub(meters).map(|i| entities.get(i)), at) {
+            (None, _) => self.ledger.retain(MeterIx(at as u32), now, keep)?,
+            (Some(Some(entity)), _) => self.ledger.retain_minutes(*entity, now)?,
+            (Some(None), _) => {
+                let replay_from = self.pipeline.open_from().start().minus(rules.lookback());
+                let (keep, max_bytes) = (self.retention.journal_keep, self.retention.journal_max_bytes);
+                let removed = self.journal.prune(now, replay_from, keep, max_bytes)?;
+                if removed > 0 {
+                    tracing::info!(days = removed, "old days of the journal are removed");
+                }
+            }
+        }
+        self.clocks.next_retained = if at > meters + entities.len() { 0 } else { at + 1 };
+        Ok(())
+    }
+
+    fn refresh_views(&mut self) -> Result<(), StoreError> {
+        if self.clocks.refreshed.elapsed() >= REFRESH_EVERY {
+            refresh(&mut self.ledger, &mut self.pipeline)?;
+            self.clocks.refreshed = instant();
+        }
+        Ok(())
+    }
+
+    /// Who asked may be gone by now; that is their business.
+    fn answer(&mut self, question: Question) -> Result<(), StoreError> {
+        self.refresh_views()?;
+        match question {
+            Question::Open(entities, window, reply) => {
+                let _ = reply.send(views::open(&self.pipeline, &entities, window));
+            }
+            Question::Desk(reply) => {
+                let _ = reply.send(views::desk(self));
+            }
+            Question::Meters(reply) => {
+                let _ = reply.send(views::meters(&self.pipeline));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Durations are measured with the monotonic clock; no figure depends on it.
+#[expect(clippy::disallowed_methods, reason = "waiting, not booking")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
+/// Whether an entity is above the meters.
+pub(crate) fn is_booked(entity: &Entity) -> bool {
+    !matches!(entity, Entity::Meter(_))
+}

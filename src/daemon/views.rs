@@ -1,0 +1,67 @@
+//! What the desk shows of itself.
+
+use crate::cluster::{Entity, MeterIx};
+use crate::daemon::Desk;
+use crate::daemon::desk::is_booked;
+use crate::emission::Column;
+use crate::http::{DeskView, MeterRow, OpenView, Rate};
+use crate::pipeline::Pipeline;
+use crate::quantity::Window;
+
+/// What is open of some entities.
+pub fn open(pipeline: &Pipeline, entities: &[Entity], window: Window) -> OpenView {
+    let mut view = OpenView { now: Some(pipeline.now()), ..OpenView::default() };
+    if entities.iter().any(is_booked) {
+        view.entries = pipeline.open_entries(|entity, w| w == window && entities.contains(&entity));
+    }
+    for entity in entities {
+        if let Entity::Meter(ix) = entity {
+            view.quarters.push((*entity, pipeline.open_activities(*ix)));
+        }
+    }
+    view
+}
+
+pub(crate) fn desk(desk: &Desk) -> DeskView {
+    let pipeline = &desk.pipeline;
+    let meters = pipeline.rules().topology.meters.len() as u32;
+    DeskView {
+        counters: pipeline.counters().clone(),
+        now: pipeline.now(),
+        watermark: pipeline.open_from().start(),
+        journal_blocks: desk.journal.last(),
+        journal_bytes: desk.journal.size(),
+        quarantined: (0..meters).map(|ix| pipeline.meter_view(MeterIx(ix)).quarantined).sum(),
+        damaged: desk.ledger.damaged(),
+        rates: rates(pipeline),
+        plan: desk.plan_hash.clone(),
+    }
+}
+
+/// The latest quarter that is over, four times.
+fn rates(pipeline: &Pipeline) -> Vec<Rate> {
+    let latest = pipeline.now().quarter().previous().start();
+    let topology = &pipeline.rules().topology;
+    let kg_per_hour = |mg: i128| mg as f64 * 4.0 / 1e6;
+    let columns = [Column::Scope1, Column::Scope2Location, Column::Scope2Market];
+    let quarters = pipeline.quarters_at(latest);
+    let rate = |(entity, tally): (Entity, &crate::emission::Tally)| Rate {
+        level: entity.level(),
+        entity: topology.id(entity).to_string(),
+        kg_per_hour: columns.map(|column| kg_per_hour(tally.mg(column))),
+    };
+    quarters.into_iter().map(rate).collect()
+}
+
+pub(crate) fn meters(pipeline: &Pipeline) -> Vec<MeterRow> {
+    let topology = &pipeline.rules().topology;
+    let row = |(ix, meter): (u32, &crate::cluster::Meter)| MeterRow {
+        id: meter.id.to_string(),
+        facility: topology.facility(meter.facility).id.to_string(),
+        unit: meter.unit.clone(),
+        category: meter.category.name(),
+        view: pipeline.meter_view(MeterIx(ix)),
+        expected_every: meter.expected_every.to_string(),
+    };
+    (0u32..).zip(&topology.meters).map(row).collect()
+}

@@ -1,0 +1,165 @@
+//! `/api/v1/entries`: stored entries and open ones as one list.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio::sync::oneshot;
+
+use crate::cluster::{Entity, Level, MeterIx, Topology};
+use crate::format::{csv_header, csv_row, entry_json, entry_line};
+use crate::http::{App, OpenView, Question};
+use crate::ledger::{Entry, Key};
+use crate::pipeline::{Rules, meter_entries};
+use crate::quantity::{Quarter, Time, Window};
+use crate::store::{Reader, StoreError};
+use crate::window::Activity;
+
+/// More entries of one entity are not given at once.
+const ENTRIES_MAX: usize = 100_000;
+
+/// How entries are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Array,
+    Lines,
+    Csv,
+    Line,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Asked {
+    /// Whose entries.
+    pub entities: Vec<Entity>,
+    /// Of which window.
+    pub window: Window,
+    from: Time,
+    to: Time,
+    form: Form,
+}
+
+impl Asked {
+    /// Without `entity` all of the level are meant; without `from` and `to`, all of time. An error says what is allowed.
+    pub fn parse(query: &HashMap<String, String>, rules: &Rules) -> Result<Asked, String> {
+        let known = ["level", "entity", "window", "from", "to", "format"];
+        if let Some(key) = query.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(format!("unknown parameter `{key}`; allowed: {}", known.join(", ")));
+        }
+        let get = |key: &str| query.get(key).map(String::as_str);
+        let level = get("level").unwrap_or("facility");
+        let level = Level::parse(level)
+            .ok_or_else(|| format!("`level` cannot be `{level}`; allowed: meter, facility, cluster, network"))?;
+        let window = get("window").unwrap_or("1h");
+        let window = Window::parse(window)
+            .ok_or_else(|| format!("`window` cannot be `{window}`; allowed: 1m, 15m, 1h, 1d, 1mo, 1y"))?;
+        let topology = &rules.topology;
+        let entities = match get("entity") {
+            Some(id) => vec![topology.find(level, id).ok_or_else(|| format!("there is no {} `{id}`", level.name()))?],
+            None if level == Level::Meter => (0u32..).zip(&topology.meters).map(|(i, _)| Entity::Meter(MeterIx(i))).collect(),
+            None => topology.entities().into_iter().filter(|e| e.level() == level).collect(),
+        };
+        let time = |key: &str, default: Time| match get(key) {
+            None => Ok(default),
+            Some(text) => Time::parse_rfc3339(text)
+                .ok_or_else(|| format!("`{key}` is no RFC 3339 time: `{text}`; write 2026-01-31T12:00:00Z")),
+        };
+        let form = match get("format").unwrap_or("json") {
+            "json" => Form::Array,
+            "jsonl" => Form::Lines,
+            "csv" => Form::Csv,
+            "line" => Form::Line,
+            other => return Err(format!("`format` cannot be `{other}`; allowed: json, jsonl, csv, line")),
+        };
+        Ok(Asked { entities, window, from: time("from", Time::MIN)?, to: time("to", Time::MAX)?, form })
+    }
+
+    /// The content type of the answer.
+    pub(crate) fn content_type(&self) -> &'static str {
+        match self.form {
+            Form::Array => "application/json",
+            Form::Lines => "application/jsonl",
+            Form::Csv => "text/csv",
+            Form::Line => "text/plain",
+        }
+    }
+
+    /// Writes entries in the form asked for.
+    pub fn write(&self, entries: &[Entry], topology: &Topology) -> String {
+        let mut text = String::new();
+        match self.form {
+            Form::Array => {
+                let lines: Vec<String> = entries.iter().map(|entry| entry_json(entry, topology)).collect();
+                text = format!("[{}]\n", lines.join(",\n"));
+            }
+            Form::Lines => entries.iter().for_each(|entry| text.push_str(&format!("{}\n", entry_json(entry, topology)))),
+            Form::Csv => {
+                text.push_str(&format!("{}\n", csv_header()));
+                entries.iter().for_each(|entry| text.push_str(&format!("{}\n", csv_row(entry, topology))));
+            }
+            Form::Line => {
+                for entry in entries {
+                    if let Err(error) = entry_line(entry, topology, &mut text) {
+                        tracing::error!(%error, "an entry is left out");
+                    }
+                }
+            }
+        }
+        text
+    }
+}
+
+/// The entries as text. `Err(None)`: the desk is gone.
+pub(crate) async fn answer(app: &App, asked: &Asked) -> Result<String, Option<StoreError>> {
+    // First what is open, then what is stored: an entry that is sealed in between is seen twice, never not at all.
+    let (reply, open) = oneshot::channel();
+    (app.ask)(Question::Open(asked.entities.clone(), asked.window, reply));
+    let open = open.await.map_err(|_| None)?;
+    let Ok(reader) = app.reader.lock() else {
+        return Err(None);
+    };
+    let entries = collect(&app.rules, &reader, asked, open).map_err(Some)?;
+    Ok(asked.write(&entries, &app.rules.topology))
+}
+
+/// Stored entries and open ones, as one list in order.
+pub fn collect(rules: &Rules, reader: &Reader, asked: &Asked, open: OpenView) -> Result<Vec<Entry>, StoreError> {
+    let now = open.now.unwrap_or(Time::MAX);
+    let within = |start: Time| asked.from <= start && start < asked.to;
+    let mut all: BTreeMap<Key, Entry> = BTreeMap::new();
+    let mut quarters: HashMap<Entity, Vec<(Quarter, Activity, u32)>> = open.quarters.into_iter().collect();
+    for entity in &asked.entities {
+        if let Entity::Meter(ix) = entity {
+            let fresh = quarters.remove(entity).unwrap_or_default();
+            let entries = meter(rules, reader, asked, *ix, fresh, now)?;
+            all.extend(entries.into_iter().map(|entry| (entry.key, entry)));
+            continue;
+        }
+        for closed in reader.entries(*entity, asked.window, (asked.from, asked.to), ENTRIES_MAX)? {
+            let entry = Entry::new(closed.key, closed.balance.own, closed.revision, &rules.topology, Time::MAX);
+            all.insert(entry.key, entry);
+        }
+    }
+    for entry in open.entries {
+        all.entry(entry.key).or_insert(entry);
+    }
+    Ok(all.into_values().filter(|entry| within(entry.key.start) && !entry.tally.is_empty()).collect())
+}
+
+/// A window is worked out from all its quarters, so the range is widened to whole windows.
+fn meter(
+    rules: &Rules,
+    reader: &Reader,
+    asked: &Asked,
+    ix: MeterIx,
+    open: Vec<(Quarter, Activity, u32)>,
+    now: Time,
+) -> Result<Vec<Entry>, StoreError> {
+    let zone = rules.topology.zone(Entity::Meter(ix));
+    let from = zone.start(asked.window, asked.from.max(Time::MIN)).quarter();
+    let to = zone.end(asked.window, zone.start(asked.window, asked.to.min(Time::MAX))).quarter().next();
+    let stored = reader.activities(ix, (from, to))?;
+    let mut quarters: BTreeMap<Quarter, (Activity, u32)> = stored.into_iter().map(|(q, a, r)| (q, (a, r))).collect();
+    // What is open is newer than what is stored.
+    quarters.extend(open.into_iter().filter(|(q, ..)| (from..to).contains(q)).map(|(q, a, r)| (q, (a, r))));
+    let quarters = quarters.into_iter().map(|(quarter, (activity, revision))| (quarter, activity, revision));
+    Ok(meter_entries(rules, ix, asked.window, quarters, now))
+}

@@ -1,0 +1,93 @@
+//! `/metrics` in OpenMetrics text.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
+
+use crate::http::{App, DeskView};
+use crate::pipeline::Tallied;
+
+type Labels = Vec<(&'static str, String)>;
+
+/// Everything, as text. The numbers are the desk's own; nothing is counted twice.
+pub(crate) fn render(desk: &DeskView, app: &App) -> String {
+    let mut registry = Registry::with_prefix("emissiond");
+    messages(&mut registry, &desk.counters.messages);
+    registry.register("journal_commit_seconds", "Time to make a block durable", app.commit_seconds.clone());
+    level(&mut registry, "watermark_seconds", "Start of the first open quarter, since 1970", desk.watermark.seconds() as f64);
+    level(&mut registry, "quarantined", "Readings set aside in the open past", desk.quarantined as f64);
+    level(&mut registry, "journal_bytes", "Size of the journal on disk", desk.journal_bytes as f64);
+    level(&mut registry, "damaged_records", "Stored records that did not match their checksum", desk.damaged as f64);
+    let mqtt = app.mqtt.view();
+    level(&mut registry, "mqtt_connected", "1 while the broker session is up", f64::from(u8::from(mqtt.connected)));
+    level(&mut registry, "mqtt_unacked", "Messages received and not acknowledged yet", mqtt.unacked as f64);
+    level(&mut registry, "mqtt_sessions_lost", "Times the broker no longer knew the session", mqtt.sessions_lost as f64);
+    influx(&mut registry, app);
+    rates(&mut registry, desk);
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = encode(&mut text, &registry);
+    text
+}
+
+fn level(registry: &mut Registry, name: &str, help: &str, value: f64) {
+    let gauge = Gauge::<f64, AtomicU64>::default();
+    gauge.set(value);
+    registry.register(name, help, gauge);
+}
+
+fn messages(registry: &mut Registry, counts: &Tallied) {
+    let refused: u64 = counts.reasons().map(|(_, n)| n).sum();
+    let outcomes = [
+        ("accepted", counts.accepted),
+        ("duplicate", counts.duplicate),
+        ("late", counts.late),
+        ("refused", refused),
+        ("unmapped", counts.unmapped),
+        ("retained", counts.retained),
+    ];
+    
+    counters(registry, "messages", "Messages by outcome", "outcome", outcomes.map(|(n, v)| (n.to_owned(), v)));
+    let reasons = counts.reasons().map(|(reason, n)| (reason.name().to_owned(), n));
+    counters(registry, "refused", "Messages refused, by reason", "reason", reasons);
+}
+
+fn counters(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    label: &'static str,
+    values: impl IntoIterator<Item = (String, u64)>,
+) {
+    let family = Family::<Labels, Counter>::default();
+    for (value, count) in values {
+        family.get_or_create(&vec![(label, value)]).inc_by(count);
+    }
+    registry.register(name, help, family);
+}
+
+fn influx(registry: &mut Registry, app: &App) {
+    let Some(view) = app.influx.as_ref().map(|health| health.view()) else {
+        return;
+    };
+    let results = [("ok", view.written), ("failed", view.failed), ("set-aside", view.set_aside)];
+    counters(registry, "influx_writes", "Write requests by result", "result", results.map(|(n, v)| (n.to_owned(), v)));
+    let behind = Family::<Labels, Gauge>::default();
+    behind.get_or_create(&vec![("sink", "influxdb".to_owned())]).set(view.behind as i64);
+    registry.register("sink_behind", "Stored records a sink has not confirmed", behind);
+}
+
+fn rates(registry: &mut Registry, desk: &DeskView) {
+    let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+    for rate in &desk.rates {
+        for (scope, value) in ["1", "2-location", "2-market"].iter().zip(rate.kg_per_hour) {
+            let labels =
+                vec![("level", rate.level.name().to_owned()), ("entity", rate.entity.clone()), ("scope", (*scope).to_owned())];
+            family.get_or_create(&labels).set(value);
+        }
+    }
+    registry.register("emission_rate_kg_per_hour", "Emission rate over the latest full quarter", family);
+}

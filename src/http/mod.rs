@@ -1,0 +1,12 @@
+//! The HTTP interface: status, entries, meters, metrics, health. It only reads.
+
+mod entries;
+mod metrics;
+mod question;
+mod server;
+mod status;
+
+pub use entries::{Asked, collect};
+pub use question::{Ask, DeskView, MeterRow, OpenView, Question, Rate};
+pub use server::{App, serve};
+pub use status::status_json;

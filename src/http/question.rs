@@ -1,0 +1,87 @@
+//! What the server asks the desk, which alone knows what is open.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::cluster::{Entity, Level};
+use crate::ledger::Entry;
+use crate::pipeline::{Counters, MeterView};
+use crate::quantity::{Quarter, Time, Window};
+use crate::window::Activity;
+
+/// Puts a question to the desk.
+pub type Ask = Arc<dyn Fn(Question) + Send + Sync>;
+
+/// A question with the way back.
+#[derive(Debug)]
+pub enum Question {
+    /// The open entries of these entities.
+    Open(Vec<Entity>, Window, oneshot::Sender<OpenView>),
+    /// Counts and clocks.
+    Desk(oneshot::Sender<DeskView>),
+    /// All meters.
+    Meters(oneshot::Sender<Vec<MeterRow>>),
+}
+
+/// What is open of some entities.
+#[derive(Debug, Default)]
+pub struct OpenView {
+    /// The time of the last event.
+    pub now: Option<Time>,
+    /// Entries above the meters.
+    pub entries: Vec<Entry>,
+    /// Quarters of meters.
+    pub quarters: Vec<(Entity, Vec<(Quarter, Activity, u32)>)>,
+}
+
+/// The desk at a glance.
+#[derive(Clone, Debug)]
+pub struct DeskView {
+    /// The counts.
+    pub counters: Counters,
+    /// The time of the last event.
+    pub now: Time,
+    /// The start of the first open quarter: everything before is closed.
+    pub watermark: Time,
+    /// Blocks committed to the journal.
+    pub journal_blocks: i64,
+    /// Bytes of the journal.
+    pub journal_bytes: u64,
+    /// Readings set aside.
+    pub quarantined: usize,
+    /// Stored records that did not match their checksum.
+    pub damaged: u64,
+    /// Rates of emission over the latest full quarter.
+    pub rates: Vec<Rate>,
+    /// The hash of the plan in force.
+    pub plan: String,
+}
+
+/// A rate of emission over a quarter.
+#[derive(Clone, Debug)]
+pub struct Rate {
+    /// The level of the entity.
+    pub level: Level,
+    /// Its id.
+    pub entity: String,
+    /// Kilograms CO2e an hour: scope 1, scope 2 location-based, scope 2 market-based.
+    pub kg_per_hour: [f64; 3],
+}
+
+/// A meter at a glance.
+#[derive(Clone, Debug)]
+pub struct MeterRow {
+    /// Its id.
+    pub id: String,
+    /// Its facility.
+    pub facility: String,
+    /// Its unit.
+    pub unit: String,
+    /// Its category.
+    pub category: &'static str,
+    /// What is known of its readings.
+    pub view: MeterView,
+    /// How often a reading is due.
+    pub expected_every: String,
+}

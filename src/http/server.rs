@@ -1,0 +1,118 @@
+//! Routes and answers.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::http::{Ask, DeskView, MeterRow, Question, entries, metrics, status};
+use crate::influx;
+use crate::mqtt;
+use crate::pipeline::Rules;
+use crate::store::Reader;
+
+/// What the server can see.
+pub struct App {
+    /// The way to the desk.
+    pub ask: Ask,
+    /// What is stored.
+    pub reader: Mutex<Reader>,
+    /// The rules in force.
+    pub rules: Arc<Rules>,
+    /// The broker session.
+    pub mqtt: Arc<mqtt::Health>,
+    /// The database writer, if there is one.
+    pub influx: Option<Arc<influx::Health>>,
+    /// How long block commits take, in seconds.
+    pub commit_seconds: Histogram,
+}
+
+/// Serves until `stop` is done.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let router = Router::new()
+        .route("/api/v1/status", get(show_status))
+        .route("/api/v1/entries", get(show_entries))
+        .route("/api/v1/meters", get(show_meters))
+        .route("/metrics", get(show_metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(show_ready))
+        .with_state(app);
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
+}
+
+/// The desk is gone: the process is about to end.
+fn stopping() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response()
+}
+
+fn json(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+impl App {
+    pub(crate) async fn desk(&self) -> Option<DeskView> {
+        let (reply, answer) = oneshot::channel();
+        (self.ask)(Question::Desk(reply));
+        answer.await.ok()
+    }
+
+    async fn meters(&self) -> Option<Vec<MeterRow>> {
+        let (reply, answer) = oneshot::channel();
+        (self.ask)(Question::Meters(reply));
+        answer.await.ok()
+    }
+}
+
+async fn show_status(State(app): State<Arc<App>>) -> Response {
+    match app.desk().await {
+        Some(desk) => json(status::status_json(&desk, &app)),
+        None => stopping(),
+    }
+}
+
+async fn show_entries(State(app): State<Arc<App>>, Query(query): Query<HashMap<String, String>>) -> Response {
+    let asked = match entries::Asked::parse(&query, &app.rules) {
+        Ok(asked) => asked,
+        Err(message) => return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
+    };
+    match entries::answer(&app, &asked).await {
+        Ok(text) => ([(header::CONTENT_TYPE, asked.content_type())], text).into_response(),
+        Err(Some(error)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+        Err(None) => stopping(),
+    }
+}
+
+async fn show_meters(State(app): State<Arc<App>>) -> Response {
+    match app.meters().await {
+        Some(rows) => json(status::meters_json(&rows)),
+        None => stopping(),
+    }
+}
+
+async fn show_metrics(State(app): State<Arc<App>>) -> Response {
+    let Some(desk) = app.desk().await else {
+        return stopping();
+    };
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], metrics::render(&desk, &app)).into_response()
+}
+
+/// The desk answers only when the journal is replayed and the store is writable: it stops the process when it is not.
+async fn show_ready(State(app): State<Arc<App>>) -> Response {
+    match app.desk().await {
+        Some(_) => json(status::ready_json(&app)),
+        None => stopping(),
+    }
+}

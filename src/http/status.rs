@@ -1,0 +1,92 @@
+//! `/api/v1/status`, `/api/v1/meters` and `/readyz` as JSON.
+
+use serde_json::{Value, json};
+
+use crate::http::{App, DeskView, MeterRow};
+use crate::pipeline::Tallied;
+
+/// The state of the daemon.
+pub fn status_json(desk: &DeskView, app: &App) -> String {
+    let topology = &app.rules.topology;
+    let status = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "plan": desk.plan,
+        "now": desk.now.to_string(),
+        "watermark": desk.watermark.to_string(),
+        "messages": tallied(&desk.counters.messages),
+        "readings": tallied(&desk.counters.readings),
+        "quarantined": desk.quarantined,
+        "journal": { "blocks": desk.journal_blocks, "bytes": desk.journal_bytes },
+        "store": { "damaged": desk.damaged },
+        "mqtt": mqtt(app),
+        "influxdb": influx(app),
+        "declared": {
+            "networks": topology.networks.len(),
+            "clusters": topology.clusters.len(),
+            "facilities": topology.facilities.len(),
+            "meters": topology.meters.len(),
+        },
+    });
+    format!("{status}\n")
+}
+
+fn tallied(counts: &Tallied) -> Value {
+    let refused: serde_json::Map<String, Value> = counts.reasons().map(|(r, n)| (r.name().to_owned(), n.into())).collect();
+    json!({
+        "received": counts.received,
+        "accepted": counts.accepted,
+        "duplicate": counts.duplicate,
+        "late": counts.late,
+        "unmapped": counts.unmapped,
+        "retained": counts.retained,
+        "refused": refused,
+    })
+}
+
+fn mqtt(app: &App) -> Value {
+    let view = app.mqtt.view();
+    json!({
+        "connected": view.connected,
+        "unacked": view.unacked,
+        "connects": view.connects,
+        "sessions_lost": view.sessions_lost,
+        "trouble": view.trouble,
+        "refused_filters": view.refused,
+    })
+}
+
+fn influx(app: &App) -> Value {
+    let Some(health) = &app.influx else {
+        return Value::Null;
+    };
+    let view = health.view();
+    json!({
+        "written": view.written,
+        "failed": view.failed,
+        "set_aside": view.set_aside,
+        "behind": view.behind,
+        "trouble": view.trouble,
+    })
+}
+
+pub(crate) fn ready_json(app: &App) -> String {
+    format!("{}\n", json!({ "ready": true, "mqtt": mqtt(app), "influxdb": influx(app) }))
+}
+
+pub(crate) fn meters_json(rows: &[MeterRow]) -> String {
+    let rows: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "id": row.id,
+                "facility": row.facility,
+                "unit": row.unit,
+                "category": row.category,
+                "expected_every": row.expected_every,
+                "last_reading": row.view.latest.map(|(time, _)| time.to_string()),
+                "quarantined": row.view.quarantined,
+            })
+        })
+        .collect();
+    format!("{}\n", Value::Array(rows))
+}

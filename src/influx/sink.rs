@@ -1,0 +1,146 @@
+//! The writer's loop: closed entries at once, open ones now and then, the same again after a failure.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::influx::client::{Bucket, WriteError};
+use crate::influx::lines::Lines;
+use crate::influx::{Health, Options};
+use crate::ledger::Entry;
+use crate::pipeline::Rules;
+use crate::quantity::{Time, Window};
+use crate::store::{Reader, StoreError};
+
+/// Asks the desk for the open entries of these windows.
+pub type AskOpen = Arc<dyn Fn(Vec<Window>, oneshot::Sender<Vec<Entry>>) + Send + Sync>;
+
+const NAME: &str = "influxdb";
+const LINES_A_REQUEST: usize = 5_000;
+const RECORDS_A_STEP: usize = 2_000;
+const STEP: Duration = Duration::from_secs(1);
+const BACK_OFF_FIRST: Duration = Duration::from_millis(500);
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+/// How often open windows are written, by their length.
+const OPEN_EVERY: [(&[Window], Duration); 3] = [
+    (&[Window::Minute, Window::Quarter, Window::Hour], Duration::from_secs(10)),
+    (&[Window::Day], Duration::from_secs(300)),
+    (&[Window::Month, Window::Year], Duration::from_secs(3_600)),
+];
+
+/// The writer.
+pub struct Sink {
+    bucket: Bucket,
+    lines: Lines,
+    reader: Reader,
+    ask: AskOpen,
+    health: Arc<Health>,
+    clock: fn() -> Time,
+}
+
+impl Sink {
+    /// Prepares the writer. An error: the token cannot be read.
+    pub fn new(
+        options: Options,
+        rules: Arc<Rules>,
+        reader: Reader,
+        ask: AskOpen,
+        health: Arc<Health>,
+    ) -> io::Result<Sink> {
+        let bucket = Bucket::new(&options)?;
+        Ok(Sink { bucket, lines: Lines { rules, options }, reader, ask, health, clock: || Time::MAX })
+    }
+
+    /// With a clock, to tell open windows of meters from closed ones.
+    pub fn with_clock(self, clock: fn() -> Time) -> Sink {
+        Sink { clock, ..self }
+    }
+
+    /// Runs for ever. An error: the store cannot be read any more.
+    pub async fn run(mut self) -> Result<(), StoreError> {
+        let mut step = tokio::time::interval(STEP);
+        step.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut due = [Instant::now(); OPEN_EVERY.len()];
+        loop {
+            step.tick().await;
+            self.write_closed().await?;
+            for ((windows, every), due) in OPEN_EVERY.iter().zip(&mut due) {
+                if Instant::now() >= *due {
+                    self.write_open(windows).await;
+                    *due = Instant::now() + *every;
+                }
+            }
+        }
+    }
+
+    /// Everything after the cursor, step by step; the cursor moves when the database has confirmed.
+    async fn write_closed(&mut self) -> Result<(), StoreError> {
+        loop {
+            let cursor = self.reader.cursor(NAME)?;
+            let changed = self.reader.changed(cursor, RECORDS_A_STEP)?;
+            if changed.cursor == cursor {
+                self.health.behind(0);
+                return Ok(());
+            }
+            self.health.behind(self.reader.behind(cursor)?);
+            let entries = self.lines.changed(&self.reader, &changed, (self.clock)())?;
+            let lines = self.lines.encode(&entries);
+            for batch in lines.chunks(LINES_A_REQUEST) {
+                self.insist(batch).await;
+            }
+            self.reader.confirm(NAME, changed.cursor)?;
+        }
+    }
+
+    /// A failure is not insisted on: the next round carries newer values.
+    async fn write_open(&mut self, windows: &[Window]) {
+        let (reply, answer) = oneshot::channel();
+        (self.ask)(windows.to_vec(), reply);
+        let Ok(entries) = answer.await else {
+            return;
+        };
+        for batch in self.lines.encode(&entries).chunks(LINES_A_REQUEST) {
+            match self.bucket.write(&batch.concat()).await {
+                Ok(()) => self.health.succeeded(),
+                Err(WriteError::Retry(trouble) | WriteError::Split(trouble)) => self.health.failed(trouble),
+            }
+        }
+    }
+
+    /// Sends until the database has taken every line that it will ever take. A batch it rejects is halved until the bad
+    /// line stands alone, which is set aside.
+    async fn insist(&mut self, lines: &[String]) {
+        let mut parts = vec![lines];
+        let mut back_off = BACK_OFF_FIRST;
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match self.bucket.write(&part.concat()).await {
+                Ok(()) => {
+                    self.health.succeeded();
+                    back_off = BACK_OFF_FIRST;
+                }
+                Err(WriteError::Split(trouble)) if part.len() == 1 => {
+                    tracing::error!(error = trouble, line = part[0].trim_end(), "the database will not take this line");
+                    self.health.set_aside(1);
+                }
+                Err(WriteError::Split(trouble)) => {
+                    self.health.failed(trouble);
+                    let (left, right) = part.split_at(part.len() / 2);
+                    parts.extend([right, left]);
+                }
+                Err(WriteError::Retry(trouble)) => {
+                    tracing::warn!(error = trouble, "the database took nothing; trying again");
+                    self.health.failed(trouble);
+                    parts.push(part);
+                    tokio::time::sleep(back_off.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                    back_off = (back_off * 2).min(BACK_OFF_MAX);
+                }
+            }
+        }
+    }
+}

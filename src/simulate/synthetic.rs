@@ -1,0 +1,146 @@
+//! Synthetic meters: each runs at a rate of its own, with a daily course and some noise, and keeps its register.
+
+use std::collections::BTreeMap;
+use std::f64::consts::TAU;
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Category, Kind, Meter, Stamp, Topology};
+use crate::decode::{Format, Mapping, TimeFormat};
+use crate::quantity::{Dimension, Time};
+use crate::simulate::Outgoing;
+
+/// All meters of a configuration.
+pub struct Fleet {
+    units: Vec<Synthetic>,
+}
+
+struct Synthetic {
+    mapping: Mapping,
+    kind: Kind,
+    every_ms: i64,
+    /// Units an hour at full load.
+    load: f64,
+    phase: f64,
+    register: f64,
+    unit_base: f64,
+    last: i64,
+    due: i64,
+}
+
+impl Fleet {
+    /// The meters of a plan, ready at `now`. `every` replaces the cadence of meters that report more slowly.
+    pub fn new(topology: &Topology, mappings: &[Mapping], now: Time, every_ms: Option<i64>) -> Fleet {
+        let units = mappings.iter().map(|mapping| Synthetic::new(topology.meter(mapping.meter), mapping, now, every_ms));
+        Fleet { units: units.collect() }
+    }
+
+    /// The messages due at `now`; meters that share a topic share a message.
+    pub fn due(&mut self, now: Time) -> Vec<Outgoing> {
+        let mut payloads: BTreeMap<(String, i64), Value> = BTreeMap::new();
+        let mut plain = Vec::new();
+        for unit in self.units.iter_mut().filter(|unit| unit.due <= now.0) {
+            let (stamp, value) = unit.advance(now);
+            match &unit.mapping.format {
+                Format::Number => {
+                    plain.push(Outgoing { due_ms: now.0, topic: unit.mapping.topic.clone(), payload: value.to_string() });
+                }
+                Format::Json { value: pointer, time } => {
+                    let payload = payloads.entry((unit.mapping.topic.clone(), stamp)).or_insert_with(|| json!({}));
+                    put(payload, pointer, json!(value));
+                    if let Some(pointer) = time {
+                        put(payload, pointer, written(&unit.mapping.time_format, stamp));
+                    }
+                }
+            }
+        }
+        let messages = payloads.into_iter().map(|((topic, due_ms), payload)| Outgoing { due_ms, topic, payload: payload.to_string() });
+        messages.chain(plain).collect()
+    }
+
+    /// When the next message is due, in milliseconds since 1970.
+    pub fn next_due(&self) -> i64 {
+        self.units.iter().map(|unit| unit.due).min().unwrap_or(i64::MAX)
+    }
+}
+
+impl Synthetic {
+    fn new(meter: &Meter, mapping: &Mapping, now: Time, every_ms: Option<i64>) -> Synthetic {
+        // The same id behaves the same in every run.
+        let mut random = fastrand::Rng::with_seed(u64::from(crc32fast::hash(meter.id.as_str().as_bytes())));
+        let every = match meter.kind {
+            Kind::Interval { length, .. } => length.0,
+            _ => every_ms.map_or(meter.expected_every.0, |every| every.min(meter.expected_every.0)),
+        };
+        let unit_base = mapping.unit.base.to_f64();
+        // Base units an hour at full load: 2 to 10 MW, 500 to 2,500 m3/h, 20 to 100 t/h.
+        let size = 0.2 + 0.8 * random.f64();
+        let load = match (meter.category, meter.dimension) {
+            (Category::CemsCo2, _) => 100e12,
+            (_, Dimension::Energy) => 36e12,
+            (_, Dimension::Volume(_)) => 2.5e12,
+            (_, Dimension::Mass) => 10e12,
+        } * size;
+        let per_hour = match meter.kind {
+            Kind::Rate { .. } => load * 24.0 / unit_base,
+            _ => load / unit_base,
+        };
+        Synthetic {
+            mapping: mapping.clone(),
+            kind: meter.kind,
+            every_ms: every.max(1),
+            load: per_hour,
+            phase: random.f64() * TAU,
+            register: (per_hour * 1_000.0).round(),
+            unit_base,
+            last: now.0,
+            due: now.0 - now.0.rem_euclid(every.max(1)),
+        }
+    }
+
+    /// The stamp and value of the reading that is due, and the next one's time.
+    fn advance(&mut self, now: Time) -> (i64, f64) {
+        let stamp = self.due;
+        self.due = now.0 - now.0.rem_euclid(self.every_ms) + self.every_ms;
+        let day = (stamp as f64 / 86_400_000.0 * TAU + self.phase).sin();
+        let rate = self.load * (0.7 + 0.2 * day + 0.1 * fastrand::f64());
+        let hours = |ms: i64| ms as f64 / 3_600_000.0;
+        self.register += rate * hours((stamp - self.last).max(0));
+        self.last = stamp;
+        let value = match self.kind {
+            Kind::Register { .. } => self.register,
+            Kind::Rate { .. } => rate,
+            Kind::Interval { length, .. } => rate * hours(length.0),
+            Kind::Event => rate * hours(self.every_ms),
+        };
+        let stamp = match self.kind {
+            Kind::Interval { length, stamp: Stamp::Start } => stamp - length.0,
+            _ => stamp,
+        };
+        let scale = self.mapping.scale.to_f64();
+        // Three decimals are what meters send; large units need more to show anything.
+        let decimals = if self.unit_base > 1e12 { 1e6 } else { 1e3 };
+        (stamp, ((value - self.mapping.offset.to_f64()) / scale * decimals).round() / decimals)
+    }
+}
+
+fn written(format: &TimeFormat, stamp: i64) -> Value {
+    match format {
+        TimeFormat::Milliseconds | TimeFormat::Received => json!(stamp),
+        TimeFormat::Seconds => json!(stamp as f64 / 1_000.0),
+        TimeFormat::Rfc3339 => json!(Time(stamp).to_string()),
+        TimeFormat::Local(zone) => json!(zone.local_text(Time(stamp))),
+    }
+}
+
+/// Puts a value where a JSON Pointer leads, making objects on the way.
+fn put(payload: &mut Value, pointer: &str, value: Value) {
+    let mut node = payload;
+    for key in pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~")) {
+        if !node.is_object() {
+            *node = json!({});
+        }
+        node = &mut node[key];
+    }
+    *node = value;
+}
