@@ -9,8 +9,9 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::run::failure;
 use crate::cli::{FAILED, Failure, USAGE, get, plan, runtime};
+use crate::clock;
 use crate::config::Plan;
-use crate::daemon::{open_view, recover};
+use crate::daemon::{Books, open_view};
 use crate::http::{Asked, collect};
 use crate::store::{Lock, Reader, StoreError};
 
@@ -78,10 +79,10 @@ fn query(arguments: &Arguments) -> HashMap<String, String> {
 
 fn from_store(plan: &Plan, asked: &Asked) -> Result<String, StoreError> {
     let state = &plan.daemon.state_dir;
-    let recovered = recover(state, plan)?;
-    let open = open_view(&recovered.pipeline, &asked.entities, asked.window);
+    let books = Books::open(state, plan, clock::now())?;
+    let open = open_view(&books.pipeline, &asked.entities, asked.window);
     let topology = Arc::new(plan.rules.topology.clone());
-    let reader = Reader::open(state, recovered.ledger.names().clone(), topology)?;
+    let reader = Reader::open(state, books.ledger.names().clone(), topology)?;
     let entries = collect(&plan.rules, &reader, asked, open)?;
     Ok(asked.write(&entries, &plan.rules.topology))
 }

@@ -135,8 +135,16 @@ pub(crate) fn logs() {
     // A second call, as in tests, leaves the first in place.
     let _ = match journald {
         Some(layer) => registry.with(layer).try_init(),
-        None => registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init(),
+        None => registry.with(stderr_layer()).try_init(),
     };
+}
+
+fn stderr_layer<S>() -> impl tracing_subscriber::Layer<S>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    use std::io::IsTerminal;
+    tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr)
 }
 
 /// Fetches a page of a daemon on this machine.

@@ -11,15 +11,14 @@ use tokio::sync::{oneshot, watch};
 use crate::clock;
 use crate::config::{Plan, Retention};
 use crate::cluster::{Entity, MeterIx};
-use crate::daemon::recover::{Recovered, closes_quarter, load, refresh, seal};
+use crate::daemon::Books;
 use crate::daemon::views;
 use crate::decode::Message;
 use crate::http::Question;
 use crate::ledger::Entry;
 use crate::mqtt::Delivery;
-use crate::pipeline::{Event, Pipeline};
 use crate::quantity::{Time, Window};
-use crate::store::{Journal, Keep, Ledger, Record, StoreError};
+use crate::store::{Keep, StoreError};
 
 /// A block holds at most this many messages.
 const BLOCK_MESSAGES: usize = 500;
@@ -49,9 +48,7 @@ pub enum Inbox {
 
 /// The desk.
 pub struct Desk {
-    pub(crate) journal: Journal,
-    pub(crate) ledger: Ledger,
-    pub(crate) pipeline: Pipeline,
+    pub(crate) books: Books,
     pub(crate) plan_hash: String,
     inbox: Receiver<Inbox>,
     committed: watch::Sender<u64>,
@@ -85,13 +82,11 @@ pub(crate) struct Lines {
 }
 
 impl Desk {
-    pub(crate) fn new(recovered: Recovered, plan: &Plan, lines: Lines) -> Desk {
+    pub(crate) fn new(books: Books, plan: &Plan, lines: Lines) -> Desk {
         let now = instant();
-        let last_received = recovered.pipeline.now();
+        let last_received = books.pipeline.now();
         Desk {
-            journal: recovered.journal,
-            ledger: recovered.ledger,
-            pipeline: recovered.pipeline,
+            books,
             plan_hash: plan.hash.clone(),
             inbox: lines.inbox,
             committed: lines.committed,
@@ -147,7 +142,7 @@ impl Desk {
                 Inbox::Question(question) => self.answer(question)?,
                 Inbox::Open(windows, reply) => {
                     self.refresh_views()?;
-                    let _ = reply.send(self.pipeline.open_entries(|_, window| windows.contains(&window)));
+                    let _ = reply.send(self.books.pipeline.open_entries(|_, window| windows.contains(&window)));
                 }
                 Inbox::Stop => return Ok(true),
             }
@@ -190,23 +185,11 @@ impl Desk {
             return Ok(());
         }
         let started = instant();
-        let record = Record::Messages(std::mem::take(&mut self.pending));
-        self.journal.append(&record, self.last_received)?;
+        let pending = std::mem::take(&mut self.pending);
+        let mut messages = self.books.commit(pending, self.last_received)?;
         self.commit_seconds.observe(started.elapsed().as_secs_f64());
         self.committed.send_replace(self.last_sequence);
-        let Record::Messages(mut messages) = record else {
-            return Ok(());
-        };
-        let mut wants = Vec::new();
-        let decoded: Vec<_> = messages.iter().map(|message| self.pipeline.decode(message)).collect();
-        decoded.iter().for_each(|d| self.pipeline.wants(d, &mut wants));
-        wants.sort_unstable();
-        wants.dedup();
-        load(&mut self.ledger, &mut self.pipeline, &wants)?;
-        let mut effects = Vec::new();
-        for (message, decoded) in messages.iter().zip(decoded) {
-            self.pipeline.apply(Event::Message { received: message.received, decoded, counted: true }, &mut effects);
-        }
+        self.books.apply(&messages)?;
         self.clocks.touched = true;
         messages.clear();
         self.pending = messages;
@@ -216,16 +199,12 @@ impl Desk {
     /// What the clock asks for: closing quarters, seals, retention.
     fn tick(&mut self, stop: bool) -> Result<(), StoreError> {
         let now = clock::now();
-        let mut effects = Vec::new();
-        if now.minus(self.pipeline.rules().close_after).quarter() > self.pipeline.open_from() {
-            self.journal.append(&Record::Tick(now), now)?;
-            self.pipeline.apply(Event::Tick(now), &mut effects);
-        }
+        let closed = self.books.tick(now)?;
         let since = self.clocks.sealed.elapsed();
-        let late = since >= SEAL_LATE_AFTER && self.pipeline.has_late_changes();
+        let late = since >= SEAL_LATE_AFTER && self.books.pipeline.has_late_changes();
         let routine = since >= SEAL_EVERY && self.clocks.touched;
-        if closes_quarter(&effects) || late || routine || stop {
-            seal(&mut self.ledger, &mut self.pipeline, self.journal.last())?;
+        if closed || late || routine || stop {
+            self.books.seal()?;
             self.clocks.sealed = instant();
             self.clocks.touched = false;
         }
@@ -238,18 +217,18 @@ impl Desk {
 
     /// One meter or entity at each call, and the journal once a round.
     fn retain(&mut self, now: Time) -> Result<(), StoreError> {
-        let rules = Arc::clone(self.pipeline.rules());
+        let rules = Arc::clone(self.books.pipeline.rules());
         let meters = rules.topology.meters.len();
         let entities = rules.topology.entities();
         let at = self.clocks.next_retained;
         let keep = Keep { late_horizon: rules.late_horizon, activity: self.retention.keep_activity };
         match (at.checked_sub(meters).map(|i| entities.get(i)), at) {
-            (None, _) => self.ledger.retain(MeterIx(at as u32), now, keep)?,
-            (Some(Some(entity)), _) => self.ledger.retain_minutes(*entity, now)?,
+            (None, _) => self.books.ledger.retain(MeterIx(at as u32), now, keep)?,
+            (Some(Some(entity)), _) => self.books.ledger.retain_minutes(*entity, now)?,
             (Some(None), _) => {
-                let replay_from = self.pipeline.open_from().start().minus(rules.lookback());
+                let replay_from = self.books.pipeline.open_from().start().minus(rules.lookback());
                 let (keep, max_bytes) = (self.retention.journal_keep, self.retention.journal_max_bytes);
-                let removed = self.journal.prune(now, replay_from, keep, max_bytes)?;
+                let removed = self.books.journal.prune(now, replay_from, keep, max_bytes)?;
                 if removed > 0 {
                     tracing::info!(days = removed, "old days of the journal are removed");
                 }
@@ -261,7 +240,7 @@ impl Desk {
 
     fn refresh_views(&mut self) -> Result<(), StoreError> {
         if self.clocks.refreshed.elapsed() >= REFRESH_EVERY {
-            refresh(&mut self.ledger, &mut self.pipeline)?;
+            self.books.refresh()?;
             self.clocks.refreshed = instant();
         }
         Ok(())
@@ -272,13 +251,13 @@ impl Desk {
         self.refresh_views()?;
         match question {
             Question::Open(entities, window, reply) => {
-                let _ = reply.send(views::open(&self.pipeline, &entities, window));
+                let _ = reply.send(views::open(&self.books.pipeline, &entities, window));
             }
             Question::Desk(reply) => {
                 let _ = reply.send(views::desk(self));
             }
             Question::Meters(reply) => {
-                let _ = reply.send(views::meters(&self.pipeline));
+                let _ = reply.send(views::meters(&self.books.pipeline));
             }
         }
         Ok(())

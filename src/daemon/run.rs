@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::clock;
 use crate::config::Plan;
 use crate::daemon::desk::{Desk, Inbox, Lines};
-use crate::daemon::recover::{recover, seal};
+use crate::daemon::Books;
 use crate::daemon::systemd;
 use crate::http::{self, App, Ask};
 use crate::influx;
@@ -76,16 +76,15 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Port { address, source })?;
     let http = listener.local_addr()?;
 
-    let mut recovered = recover(&state, &plan)?;
-    let counted_to = recovered.journal.last();
-    seal(&mut recovered.ledger, &mut recovered.pipeline, counted_to)?;
-    recovered.journal.append(&Record::Plan(plan.hash.clone()), clock::now())?;
-    let stale = recovered.ledger.exchange_filters(&plan.mqtt.subscribe)?;
-    recovered.ledger.set_plan(&plan.hash)?;
-    let incarnation = recovered.ledger.incarnation()?;
-    let names = recovered.ledger.names().clone();
+    let mut books = Books::open(&state, &plan, clock::now())?;
+    books.seal()?;
+    books.journal.append(&Record::Plan(plan.hash.clone()), clock::now())?;
+    let stale = books.ledger.exchange_filters(&plan.mqtt.subscribe)?;
+    books.ledger.set_plan(&plan.hash)?;
+    let incarnation = books.ledger.incarnation()?;
+    let names = books.ledger.names().clone();
     let topology = Arc::new(plan.rules.topology.clone());
-    tracing::info!(messages = recovered.replayed, plan = &plan.hash[..12], "the journal is replayed");
+    tracing::info!(messages = books.replayed, plan = &plan.hash[..12], "the journal is replayed");
 
     let (inbox, inbox_receiver) = channel();
     let (committed, committed_receiver) = watch::channel(0);
@@ -93,7 +92,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let (ended_sender, ended) = watch::channel(false);
     let commit_seconds = Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0]);
     let lines = Lines { inbox: inbox_receiver, committed, progress, commit_seconds: commit_seconds.clone() };
-    let desk = Desk::new(recovered, &plan, lines);
+    let desk = Desk::new(books, &plan, lines);
     let desk = std::thread::Builder::new().name("desk".to_owned()).spawn(move || {
         let result = desk.run();
         if let Err(error) = &result {

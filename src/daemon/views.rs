@@ -23,16 +23,16 @@ pub fn open(pipeline: &Pipeline, entities: &[Entity], window: Window) -> OpenVie
 }
 
 pub(crate) fn desk(desk: &Desk) -> DeskView {
-    let pipeline = &desk.pipeline;
+    let pipeline = &desk.books.pipeline;
     let meters = pipeline.rules().topology.meters.len() as u32;
     DeskView {
         counters: pipeline.counters().clone(),
         now: pipeline.now(),
         watermark: pipeline.open_from().start(),
-        journal_blocks: desk.journal.last(),
-        journal_bytes: desk.journal.size(),
+        journal_blocks: desk.books.journal.last(),
+        journal_bytes: desk.books.journal.size(),
         quarantined: (0..meters).map(|ix| pipeline.meter_view(MeterIx(ix)).quarantined).sum(),
-        damaged: desk.ledger.damaged(),
+        damaged: desk.books.ledger.damaged(),
         rates: rates(pipeline),
         plan: desk.plan_hash.clone(),
     }

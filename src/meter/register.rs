@@ -23,14 +23,14 @@ enum Step {
 }
 
 /// Calls `each` with the start, end and amount of every step between good readings, and `aside` with the time of every
-/// reading set aside.
+/// reading set aside. `last` is the good reading before the first, if there is one.
 pub(crate) fn steps(
     rule: Rule,
+    mut last: Option<Sample>,
     readings: &[Sample],
     mut each: impl FnMut(Time, Time, i64),
     mut aside: impl FnMut(Time),
 ) {
-    let mut last: Option<Sample> = None;
     for (at, reading) in readings.iter().enumerate() {
         let rest = readings.get(at + 1..).unwrap_or(&[]);
         let Some(before) = last else {
@@ -118,7 +118,7 @@ mod tests {
     fn check(rule: Rule, values: &[i64], expected: &[i64], expected_aside: usize) {
         let readings: Vec<Sample> = (0i64..).zip(values).map(|(i, v)| (Time(i * 10_000), *v)).collect();
         let (mut amounts, mut aside) = (Vec::new(), 0);
-        steps(rule, &readings, |_, _, amount| amounts.push(amount), |_| aside += 1);
+        steps(rule, None, &readings, |_, _, amount| amounts.push(amount), |_| aside += 1);
         assert_eq!((amounts.as_slice(), aside), (expected, expected_aside), "{values:?}");
     }
 

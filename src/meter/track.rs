@@ -3,7 +3,7 @@
 use crate::cluster::{Kind, Meter, Stamp};
 use crate::meter::usage::usages;
 use crate::meter::{Point, QuarterSet, SetOutcome, Usage};
-use crate::quantity::{Quarter, Time};
+use crate::quantity::{QUARTER_MS, Quarter, Span, Time};
 
 /// A reading may overturn the judgement of the two before it, whose usage begins at the one before those.
 const REGISTER_CONTEXT: usize = 3;
@@ -77,13 +77,29 @@ impl Track {
         self.resident_from
     }
 
-    /// Readings set before which `usage` of a reading at `time` cannot be told.
+    /// Whether usage may lie in later quarters than its reading.
+    pub fn reaches_ahead(meter: &Meter) -> bool {
+        reach(meter) > Span(0)
+    }
+
+    /// The first quarter whose activity follows from the resident readings alone: one stamped with its start reaches
+    /// into later quarters.
+    pub fn settled_from(&self, meter: &Meter) -> Option<Quarter> {
+        let from = self.resident_from?;
+        if from == Quarter(i32::MIN) {
+            return Some(from);
+        }
+        let settled = from.start().plus(reach(meter));
+        Some(settled.plus(Span(QUARTER_MS - 1)).quarter())
+    }
+
+    /// What must be brought back before the usage of a reading at `time` can be told.
     pub fn need(&self, meter: &Meter, time: Time) -> Option<Need> {
         let (from, readings) = match meter.kind {
             Kind::Register { .. } => (time.quarter(), REGISTER_CONTEXT),
             Kind::Rate { .. } => (time.quarter(), 1),
-            Kind::Interval { length, stamp: Stamp::End } => (time.minus(length).quarter(), 0),
-            Kind::Interval { .. } | Kind::Event => (time.quarter(), 0),
+            Kind::Interval { length, .. } => (time.minus(length).quarter().previous(), 0),
+            Kind::Event => (time.quarter(), 0),
         };
         let Some(resident_from) = self.resident_from else {
             return Some(Need { from, readings });
@@ -140,12 +156,11 @@ impl Track {
     /// Calls `each` with every usage of the resident readings, and notes which readings are set aside.
     pub fn work_out(&mut self, meter: &Meter, scratch: &mut Vec<(Time, i64)>, each: impl FnMut(Usage)) {
         scratch.clear();
-        scratch.extend(self.context);
         for held in &self.quarters {
             scratch.extend(held.set.points().iter().map(|p| (p.time(held.quarter), p.value)));
         }
         let mut aside = Vec::new();
-        usages(meter, scratch, each, |time| aside.push(time));
+        usages(meter, self.context, scratch, each, |time| aside.push(time));
         for held in &mut self.quarters {
             held.aside.clear();
             let within = aside.iter().filter(|t| t.quarter() == held.quarter);
@@ -160,7 +175,7 @@ impl Track {
             Kind::Rate { .. } => 1,
             Kind::Interval { .. } | Kind::Event => 0,
         };
-        let mut keep = open;
+        let mut keep = open.start().minus(reach(meter)).quarter();
         let mut counted = 0;
         for held in self.quarters.iter().rev() {
             if counted >= wanted {
@@ -186,5 +201,13 @@ impl Track {
     pub fn latest(&self) -> Option<(Time, i64)> {
         let last = self.quarters.last()?;
         last.set.points().last().map(|p| (p.time(last.quarter), p.value)).or(self.context)
+    }
+}
+
+/// How far after its own time a reading's usage goes.
+fn reach(meter: &Meter) -> Span {
+    match meter.kind {
+        Kind::Interval { length, stamp: Stamp::Start } => length,
+        _ => Span(0),
     }
 }

@@ -36,8 +36,14 @@ pub struct Usage {
 pub(crate) type Sample = (Time, i64);
 
 /// Calls `each` with every usage that follows from the readings, which are sorted by time, and `aside` with the time of
-/// every reading that is set aside (quarantined).
-pub(crate) fn usages(meter: &Meter, readings: &[(Time, i64)], mut each: impl FnMut(Usage), aside: impl FnMut(Time)) {
+/// every reading that is set aside (quarantined). `context` is the good reading before the first, if there is one.
+pub(crate) fn usages(
+    meter: &Meter,
+    context: Option<Sample>,
+    readings: &[Sample],
+    mut each: impl FnMut(Usage),
+    aside: impl FnMut(Time),
+) {
     match meter.kind {
         Kind::Register { rollover_at, reset } => {
             let rule = register::Rule { rollover_at, reset, max_rate: meter.max_rate };
@@ -48,7 +54,7 @@ pub(crate) fn usages(meter: &Meter, readings: &[(Time, i64)], mut each: impl FnM
                     each(Usage { from, to, amount, quality, covers_from: from });
                 }
             };
-            register::steps(rule, readings, step, aside);
+            register::steps(rule, context, readings, step, aside);
         }
         Kind::Interval { length, stamp } => {
             let believable = |r: &Sample| !exceeds(r.1, length, meter.max_rate);
@@ -56,7 +62,8 @@ pub(crate) fn usages(meter: &Meter, readings: &[(Time, i64)], mut each: impl FnM
         }
         Kind::Rate { shape } => {
             let believable = |r: &Sample| meter.max_rate.is_none_or(|max| r.1 <= max);
-            rates(sift(readings, believable, aside), shape, meter, each);
+            let good = context.into_iter().chain(sift(readings, believable, aside));
+            rates(good, shape, meter, each);
         }
         Kind::Event => {
             for (time, amount) in readings {

@@ -61,7 +61,8 @@ impl MeterState {
         &mut self.quarters[at]
     }
 
-    pub(crate) fn supply(&mut self, from: Quarter, rows: Vec<Row>, context: Option<(Time, i64)>) {
+    /// Readings that were stored while their usage reached into quarters still open are worked out again.
+    pub(crate) fn supply(&mut self, meter: &Meter, from: Quarter, rows: Vec<Row>, context: Option<(Time, i64)>) {
         if self.track.resident_from().is_some_and(|resident| resident <= from) {
             return;
         }
@@ -75,13 +76,14 @@ impl MeterState {
                 held.push(row.held);
             }
         }
+        self.dirty |= !held.is_empty() && Track::reaches_ahead(meter);
         self.track.supply(from, held, context);
     }
 
     /// Works out the usage again; returns the quarters whose activity changed.
     pub(crate) fn work_out(&mut self, meter: &Meter, scratch: &mut Vec<(Time, i64)>) -> Vec<Quarter> {
         self.dirty = false;
-        let from = self.track.resident_from().unwrap_or(Quarter(i32::MAX));
+        let from = self.track.settled_from(meter).unwrap_or(Quarter(i32::MAX));
         let mut sheet = Sheet::default();
         self.track.work_out(meter, scratch, |usage| sheet.add(usage, from));
         let mut fresh = sheet.into_quarters().into_iter().peekable();
@@ -110,11 +112,11 @@ impl MeterState {
     }
 
     /// The activity of a quarter. `Err`: the quarter is not resident, only the store can tell.
-    pub(crate) fn activity(&self, quarter: Quarter) -> Result<Option<&Activity>, ()> {
+    pub(crate) fn activity(&self, meter: &Meter, quarter: Quarter) -> Result<Option<&Activity>, ()> {
         let at = self.quarters.binary_search_by_key(&quarter, |s| s.quarter);
         match at.ok().and_then(|i| self.quarters.get(i)) {
             Some(state) => Ok(state.activity.as_deref()),
-            None if self.track.resident_from().is_some_and(|from| from <= quarter) => Ok(None),
+            None if self.track.settled_from(meter).is_some_and(|from| from <= quarter) => Ok(None),
             None => Err(()),
         }
     }
@@ -141,7 +143,7 @@ impl MeterState {
             return;
         }
         self.track.evict(meter, open);
-        let from = self.track.resident_from().unwrap_or(Quarter(i32::MIN));
+        let from = self.track.settled_from(meter).unwrap_or(Quarter(i32::MIN));
         self.quarters.retain(|s| s.quarter >= from || s.readings_changed || s.activity_changed);
     }
 

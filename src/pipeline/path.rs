@@ -82,7 +82,15 @@ impl Pipeline {
     /// Takes what was loaded.
     pub fn supply(&mut self, supply: Supply) {
         match supply {
-            Supply::Rows { meter, from, rows, context } => self.meter_mut(meter).supply(from, rows, context),
+            Supply::Rows { meter: ix, from, rows, context } => {
+                let rules = Arc::clone(&self.rules);
+                let state = self.meter_mut(ix);
+                let was_dirty = state.dirty;
+                state.supply(rules.topology.meter(ix), from, rows, context);
+                if state.dirty && !was_dirty {
+                    self.dirty.push(ix);
+                }
+            }
             Supply::Siblings { facility, quarter, activities } => {
                 self.siblings.insert((facility, quarter), activities);
             }
@@ -178,7 +186,8 @@ impl Pipeline {
         let mut wants = Vec::new();
         for (facility, quarter) in &self.leaves {
             let meters = &self.rules.topology.facility(*facility).meters;
-            let unknown = |ix: &MeterIx| self.meter(*ix).activity(*quarter).is_err();
+            let topology = &self.rules.topology;
+            let unknown = |ix: &MeterIx| self.meter(*ix).activity(topology.meter(*ix), *quarter).is_err();
             let stored = *quarter < self.open_from && !self.siblings.contains_key(&(*facility, *quarter));
             if stored && meters.iter().any(unknown) {
                 wants.push(Want::Siblings(*facility, *quarter));
@@ -195,13 +204,13 @@ impl Pipeline {
         let mut leaf = Leaf::new(self.rules.has_two_sets(facility));
         let stored = self.siblings.get(&(facility, quarter));
         for ix in &self.rules.topology.facility(facility).meters {
-            let activity = match self.meter(*ix).activity(quarter) {
+            let meter = self.rules.topology.meter(*ix);
+            let activity = match self.meter(*ix).activity(meter, quarter) {
                 Ok(activity) => activity,
                 Err(()) => stored.and_then(|rows| rows.iter().find(|(m, _)| m == ix)).map(|(_, a)| a),
             };
             if let Some(activity) = activity {
-                let covers_time = self.rules.topology.meter(*ix).covers_time();
-                book(self.rules.method(*ix), quarter, activity, covers_time, &mut leaf);
+                book(self.rules.method(*ix), quarter, activity, meter.covers_time(), &mut leaf);
             }
         }
         leaf
