@@ -42,7 +42,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let limit = match &arguments.duration {
         None => None,
         Some(text) => Some(
-            Span::parse(text).ok_or_else(|| Failure::new(USAGE, format!("`{text}` is no duration; write 30s or 5m")))?,
+            Span::parse(text)
+                .ok_or_else(|| Failure::new(USAGE, format!("`{text}` is no duration; write 30s or 5m")))?,
         ),
     };
     let directory = tempfile::tempdir()?;

@@ -91,5 +91,10 @@ async fn from_daemon(plan: &Plan, query: &HashMap<String, String>) -> Result<Str
     let base = format!("http://{}/api/v1/entries", plan.daemon.http);
     let url = reqwest::Url::parse_with_params(&base, query).map_err(|e| Failure::new(FAILED, e))?;
     let text = get(url.as_str()).await;
-    text.map_err(|e| Failure::new(FAILED, format!("the state directory is in use, and no emissiond answers at {}: {e}", plan.daemon.http)))
+    text.map_err(|e| {
+        Failure::new(
+            FAILED,
+            format!("the state directory is in use, and no emissiond answers at {}: {e}", plan.daemon.http),
+        )
+    })
 }

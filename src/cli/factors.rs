@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn list(catalogue: &Catalogue, text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let text = text.to_lowercase();
-    let matches = |row: &Row| [&row.set, &row.series, &row.name, &row.region].iter().any(|f| f.to_lowercase().contains(&text));
+    let matches =
+        |row: &Row| [&row.set, &row.series, &row.name, &row.region].iter().any(|f| f.to_lowercase().contains(&text));
     let mut last = "";
     for row in catalogue.rows().filter(|row| matches(row)) {
         if row.set == last {
@@ -78,7 +79,14 @@ fn show(catalogue: &Catalogue, name: &str) -> Result<(), Failure> {
     for row in sets.iter().flat_map(|set| catalogue.set(set)) {
         writeln!(out, "{}", row.id)?;
         writeln!(out, "  {} ({}, {})", row.name, row.region, row.usage.name())?;
-        writeln!(out, "  {} {} of {}{}", row.value, row.unit, row.gas.name(), if row.biogenic { ", biogenic" } else { "" })?;
+        writeln!(
+            out,
+            "  {} {} of {}{}",
+            row.value,
+            row.unit,
+            row.gas.name(),
+            if row.biogenic { ", biogenic" } else { "" }
+        )?;
         if let Some(basis) = row.basis {
             writeln!(out, "  on {}", basis.name())?;
         }
@@ -86,7 +94,14 @@ fn show(catalogue: &Catalogue, name: &str) -> Result<(), Failure> {
             writeln!(out, "  CO2e with {gwp}")?;
         }
         let day = |date: &Option<String>| date.clone().unwrap_or_else(|| "any".to_owned());
-        writeln!(out, "  valid {} to {}; set {}, series {}", day(&row.valid_from), day(&row.valid_to), row.set, row.series)?;
+        writeln!(
+            out,
+            "  valid {} to {}; set {}, series {}",
+            day(&row.valid_from),
+            day(&row.valid_to),
+            row.set,
+            row.series
+        )?;
         writeln!(out, "  source: {}", row.source)?;
     }
     Ok(())

@@ -19,7 +19,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     logs();
     let plan = plan(arguments.config.as_ref())?;
     if plan.rules.topology.meters.is_empty() {
-        tracing::warn!("no meters are declared: give a file with --config, or try `emissiond demo`; nothing will be measured");
+        tracing::warn!(
+            "no meters are declared: give a file with --config, or try `emissiond demo`; nothing will be measured"
+        );
     }
     runtime()?.block_on(daemon::run(plan)).map_err(failure)
 }

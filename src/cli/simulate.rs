@@ -67,9 +67,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (Some(url), _) => Server::parse(url)
             .ok_or_else(|| Failure::new(USAGE, format!("`{url}` is no broker; write mqtt://host:1883")))?,
         (None, Some(plan)) => plan.mqtt.server.clone(),
-        (None, None) => return Err(Failure::new(USAGE, "give a broker with --broker, or a configuration with --config")),
+        (None, None) => {
+            return Err(Failure::new(USAGE, "give a broker with --broker, or a configuration with --config"));
+        }
     };
-    if !(arguments.rate > 0.0) || arguments.speed.is_some_and(|speed| !(speed > 0.0)) {
+    let above_nought = |number: f64| number.is_finite() && number > 0.0;
+    if !above_nought(arguments.rate) || arguments.speed.is_some_and(|speed| !above_nought(speed)) {
         return Err(Failure::new(USAGE, "--rate and --speed must be above nought"));
     }
     let failed = |e: &dyn std::fmt::Display| Failure::new(FAILED, format!("simulate: {e}"));
@@ -105,7 +108,8 @@ fn span(text: &str) -> Result<Span, Failure> {
 
 fn stamps(arguments: &Arguments) -> Result<Stamps, Failure> {
     let zone = Zone::parse(&arguments.zone);
-    let zone = zone.ok_or_else(|| Failure::new(USAGE, format!("`{}` is no time zone; write Europe/Paris", arguments.zone)))?;
+    let zone =
+        zone.ok_or_else(|| Failure::new(USAGE, format!("`{}` is no time zone; write Europe/Paris", arguments.zone)))?;
     Ok(Stamps {
         columns: arguments.time_column.clone(),
         form: arguments.time_format.clone(),

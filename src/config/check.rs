@@ -71,7 +71,12 @@ impl Checker {
         let routes = Routes::new(&mappings);
         let mqtt = self.mqtt(&file, &routes);
         let rules = Rules {
-            two_sets: topology.clusters.iter().map(|c| cluster_rules.get(c.id.as_str())).map(|r| r.is_some_and(|r| r.network_gwp.is_some())).collect(),
+            two_sets: topology
+                .clusters
+                .iter()
+                .map(|c| cluster_rules.get(c.id.as_str()))
+                .map(|r| r.is_some_and(|r| r.network_gwp.is_some()))
+                .collect(),
             topology,
             routes,
             methods,
@@ -118,7 +123,8 @@ impl Checker {
 
     fn unreadable(&mut self, path: &[&str], message: &str) {
         let name = path.last().copied().unwrap_or("");
-        let Some((_, expected)) = message.strip_prefix("unknown field").and_then(|m| m.split_once("expected")) else {
+        let Some((_, expected)) = message.strip_prefix("unknown field").and_then(|m| m.split_once("`, expected"))
+        else {
             let help = (path == ["meters"]).then(|| "write each meter as a table of its own, `[meters.<id>]`: lists of one file replace those of another".to_owned());
             let message = format!("`{name}`: {message}");
             return self.push("C004", Severity::Error, path, message, help);
@@ -166,22 +172,22 @@ impl Checker {
         let name = path.last().copied().unwrap_or("");
         let misspelt = format!("did you mean `{name}`?");
         let parents = path.get(..path.len().saturating_sub(1)).unwrap_or_default().join(".");
-        let is_misspelt = |p: &Problem| {
+        let whole = path.join(".");
+        let is_known = |p: &Problem| {
+            // Written, but unreadable: that is reported already.
+            if p.path == whole {
+                return true;
+            }
             p.help.as_ref() == Some(&misspelt) && p.path.rsplit_once('.').is_some_and(|(parent, _)| parent == parents)
         };
-        if self.problems.iter().any(is_misspelt) {
+        if self.problems.iter().any(is_known) {
             return;
         }
         self.push("C005", Severity::Error, path, format!("`{parents}` needs `{name}`"), Some(help.to_owned()));
     }
 
     /// A key with a fixed set of words.
-    pub(crate) fn word<T: Copy>(
-        &mut self,
-        path: &[&str],
-        written: Option<&String>,
-        words: &[(&str, T)],
-    ) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&mut self, path: &[&str], written: Option<&String>, words: &[(&str, T)]) -> Option<T> {
         let text = written?;
         let found = words.iter().find(|(word, _)| word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -208,7 +214,8 @@ impl Checker {
             Some(span) => span,
             None => {
                 let name = path.last().copied().unwrap_or("");
-                let message = format!("`{name}` is no duration: `{text}`; write \"10s\", \"15m\", \"1h\", \"7d\" or \"10y\"");
+                let message =
+                    format!("`{name}` is no duration: `{text}`; write \"10s\", \"15m\", \"1h\", \"7d\" or \"10y\"");
                 self.error("C006", path, message);
                 default
             }
@@ -321,6 +328,10 @@ impl Checker {
                 self.missing(&["facilities", id, "cluster"], "name the cluster it is a member of");
                 continue;
             };
+            if file.clusters.contains_key(written) && !clusters.contains_key(written) {
+                // The cluster has a problem of its own, which is reported there.
+                continue;
+            }
             let cluster = self.reference(&["facilities", id, "cluster"], written, &clusters, "clusters");
             if let (Some(parsed), Some(cluster)) = (parsed, cluster) {
                 topology.clusters[cluster.0 as usize].facilities.push(FacilityIx(facilities));
@@ -343,7 +354,10 @@ impl Checker {
         let zone = match &section.timezone {
             Some(name) => self.zone(&["clusters", id, "timezone"], name),
             None => {
-                self.missing(&["clusters", id, "timezone"], "an IANA name such as \"Europe/Paris\"; its days and months follow it");
+                self.missing(
+                    &["clusters", id, "timezone"],
+                    "an IANA name such as \"Europe/Paris\"; its days and months follow it",
+                );
                 None
             }
         };
@@ -400,7 +414,11 @@ impl Checker {
         let http = section.http.clone().unwrap_or_else(|| "127.0.0.1:8077".to_owned());
         let parsed = http.parse::<SocketAddr>();
         if parsed.is_err() {
-            self.error("C006", &["daemon", "http"], format!("`http` is no address: `{http}`; write \"127.0.0.1:8077\""));
+            self.error(
+                "C006",
+                &["daemon", "http"],
+                format!("`http` is no address: `{http}`; write \"127.0.0.1:8077\""),
+            );
         }
         let state_dir = match &section.state_dir {
             Some(written) => self.layers.resolve(&["daemon", "state_dir"], written),
@@ -430,15 +448,18 @@ impl Checker {
             }),
         };
         if section.client_id.as_ref().is_some_and(|id| id.trim().is_empty()) {
-            self.error("C006", &["mqtt", "client_id"], "`client_id` is empty; leave the key out for one of the daemon's own".to_owned());
+            self.error(
+                "C006",
+                &["mqtt", "client_id"],
+                "`client_id` is empty; leave the key out for one of the daemon's own".to_owned(),
+            );
         }
         if section.cert_file.is_some() != section.key_file.is_some() {
             self.error("C005", &["mqtt", "cert_file"], "`cert_file` and `key_file` are needed together".to_owned());
         }
         let layers = &self.layers;
-        let path = |key: &'static str, written: &Option<String>| {
-            written.as_ref().map(|w| layers.resolve(&["mqtt", key], w))
-        };
+        let path =
+            |key: &'static str, written: &Option<String>| written.as_ref().map(|w| layers.resolve(&["mqtt", key], w));
         let mut topics: Vec<String> = routes.topics().map(str::to_owned).collect();
         topics.sort();
         Some(mqtt::Options {
@@ -480,7 +501,8 @@ impl Checker {
     fn influx_windows(&mut self, written: &BTreeMap<String, Vec<String>>) -> BTreeMap<Level, Vec<Window>> {
         let all = Window::ALL.to_vec();
         let meter = vec![Window::Quarter, Window::Hour, Window::Day];
-        let mut windows: BTreeMap<Level, Vec<Window>> = Level::ALL.into_iter().map(|level| (level, all.clone())).collect();
+        let mut windows: BTreeMap<Level, Vec<Window>> =
+            Level::ALL.into_iter().map(|level| (level, all.clone())).collect();
         windows.insert(Level::Meter, meter);
         for (name, list) in written {
             let Some(level) = Level::parse(name) else {
@@ -504,7 +526,8 @@ impl Checker {
         let journal_max_bytes = match &file.journal.max_bytes {
             None => 20 << 30,
             Some(text) => value::bytes(text).filter(|n| *n >= 1 << 20).unwrap_or_else(|| {
-                let message = format!("`max_bytes` is `{text}`; write a size of at least \"1 MiB\", such as \"20 GiB\"");
+                let message =
+                    format!("`max_bytes` is `{text}`; write a size of at least \"1 MiB\", such as \"20 GiB\"");
                 self.error("C006", &["journal", "max_bytes"], message);
                 20 << 30
             }),
@@ -512,7 +535,11 @@ impl Checker {
         Retention {
             journal_keep: self.span(&["journal", "keep"], file.journal.keep.as_ref(), Span::days(7)),
             journal_max_bytes,
-            keep_activity: self.span(&["ledger", "keep_activity"], file.ledger.keep_activity.as_ref(), Span::days(3_653)),
+            keep_activity: self.span(
+                &["ledger", "keep_activity"],
+                file.ledger.keep_activity.as_ref(),
+                Span::days(3_653),
+            ),
         }
     }
 }

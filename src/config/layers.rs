@@ -62,7 +62,8 @@ pub(crate) fn read(file: Option<&Path>) -> Layers {
 fn paths(file: &Path) -> Vec<PathBuf> {
     let directory = file.parent().unwrap_or(Path::new("")).join("conf.d");
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut parts: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
+    let mut parts: Vec<PathBuf> =
+        entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
     parts.sort();
     parts.insert(0, file.to_owned());
     parts
@@ -96,7 +97,8 @@ impl Layers {
         for source in self.sources.iter().filter(|s| s.document.is_some()) {
             builder = builder.add_source(config::File::from_str(&source.text, FileFormat::Toml));
         }
-        let environment = Environment::with_prefix("EMISSIOND").prefix_separator("__").separator("__").try_parsing(true);
+        let environment =
+            Environment::with_prefix("EMISSIOND").prefix_separator("__").separator("__").try_parsing(true);
         let merged = builder.add_source(environment).build().and_then(Config::try_deserialize::<Value>);
         match merged {
             Ok(tree) => self.tree = tree,
@@ -113,7 +115,9 @@ impl Layers {
     pub(crate) fn value_place(&self, path: &[&str]) -> Option<Place> {
         self.find(path, |document| {
             let item = walk(document, path)?;
-            item.span().or_else(|| key_span(document, path))
+            // A table's own span begins at its bracket; its name says more.
+            let span = if item.is_table() { None } else { item.span() };
+            span.or_else(|| key_span(document, path))
         })
     }
 
@@ -122,11 +126,7 @@ impl Layers {
         self.find(path, |document| key_span(document, path))
     }
 
-    fn find(
-        &self,
-        path: &[&str],
-        span: impl Fn(&Document<String>) -> Option<std::ops::Range<usize>>,
-    ) -> Option<Place> {
+    fn find(&self, path: &[&str], span: impl Fn(&Document<String>) -> Option<std::ops::Range<usize>>) -> Option<Place> {
         if path.is_empty() {
             return None;
         }

@@ -182,7 +182,11 @@ impl MeterCheck<'_> {
             }
             "event" => Some(Kind::Event),
             other => {
-                self.checker.not_one_of(&["meters", self.id, "kind"], other, &["register", "interval", "rate", "event"]);
+                self.checker.not_one_of(
+                    &["meters", self.id, "kind"],
+                    other,
+                    &["register", "interval", "rate", "event"],
+                );
                 None
             }
         }?;
@@ -191,12 +195,20 @@ impl MeterCheck<'_> {
         match unit {
             Some(unit) if is_rate && unit.per.is_none() => {
                 let unit = section.unit.as_deref().unwrap_or("");
-                self.error("C008", "unit", format!("a rate needs an amount per time, such as `{unit}/h` or `kW`, not `{unit}`"));
+                self.error(
+                    "C008",
+                    "unit",
+                    format!("a rate needs an amount per time, such as `{unit}/h` or `kW`, not `{unit}`"),
+                );
                 None
             }
             Some(unit) if !is_rate && unit.per.is_some() => {
                 let unit = section.unit.as_deref().unwrap_or("");
-                self.error("C008", "unit", format!("`{unit}` is an amount per time; use kind `rate`, or the unit of an amount such as `kWh`"));
+                self.error(
+                    "C008",
+                    "unit",
+                    format!("`{unit}` is an amount per time; use kind `rate`, or the unit of an amount such as `kWh`"),
+                );
                 None
             }
             _ => Some(kind),
@@ -229,7 +241,11 @@ impl MeterCheck<'_> {
             let (scale, _) = self.scale();
             let modulus = Ratio::from_decimal(number).and_then(|n| unit?.to_base(n.times(scale)?)).filter(|m| *m > 0);
             if modulus.is_none() && unit.is_some() {
-                self.error("C006", "rollover_at", format!("`rollover_at` is {number}: not a modulus this unit can hold"));
+                self.error(
+                    "C006",
+                    "rollover_at",
+                    format!("`rollover_at` is {number}: not a modulus this unit can hold"),
+                );
             }
             modulus
         });
@@ -276,7 +292,11 @@ impl MeterCheck<'_> {
             return None;
         };
         if topic.is_empty() || topic.contains(['#', '+', '\0']) {
-            self.error("C006", "topic", format!("`{topic}` is no topic to publish on: it may not be empty or hold `#` or `+`"));
+            self.error(
+                "C006",
+                "topic",
+                format!("`{topic}` is no topic to publish on: it may not be empty or hold `#` or `+`"),
+            );
             return None;
         }
         Some(topic.clone())
@@ -293,11 +313,19 @@ impl MeterCheck<'_> {
             Some("number") => {
                 for (key, written) in [("value", &section.value), ("time", &section.time)] {
                     if written.is_some() {
-                        self.error("C006", key, format!("`{key}` points into JSON; format `number` is the payload itself"));
+                        self.error(
+                            "C006",
+                            key,
+                            format!("`{key}` points into JSON; format `number` is the payload itself"),
+                        );
                     }
                 }
                 if needs_time {
-                    self.error("C006", "format", "an interval meter needs the device's time, which format `number` cannot carry".to_owned());
+                    self.error(
+                        "C006",
+                        "format",
+                        "an interval meter needs the device's time, which format `number` cannot carry".to_owned(),
+                    );
                 }
                 Some(Format::Number)
             }
@@ -338,11 +366,15 @@ impl MeterCheck<'_> {
                 None
             }
             (Some(_), None) => {
-                self.missing("time", "a JSON Pointer to the device's time, such as \"/ts\"; or `time_format = \"none\"`");
+                self.missing(
+                    "time",
+                    "a JSON Pointer to the device's time, such as \"/ts\"; or `time_format = \"none\"`",
+                );
                 None
             }
             (Some("local"), Some(_)) => {
-                let facility = section.facility.as_ref().and_then(|f| self.declarations.file.facilities.get_key_value(f));
+                let facility =
+                    section.facility.as_ref().and_then(|f| self.declarations.file.facilities.get_key_value(f));
                 match facility.and_then(|(id, f)| f.timezone.as_ref().map(|zone| (id, zone))) {
                     Some((id, zone)) => self.checker.zone(&["facilities", id, "timezone"], zone).map(TimeFormat::Local),
                     None => cluster_zone.cloned().map(TimeFormat::Local),
@@ -363,7 +395,11 @@ impl MeterCheck<'_> {
         let amount = match Amount::parse(text) {
             Ok(amount) if amount.unit.per.is_some() => amount,
             Ok(_) => {
-                self.error("C008", "max_rate", format!("`{text}` is an amount; a rate is per time, such as `{text}/h`"));
+                self.error(
+                    "C008",
+                    "max_rate",
+                    format!("`{text}` is an amount; a rate is per time, such as `{text}/h`"),
+                );
                 return None;
             }
             Err(problem) => {
@@ -465,7 +501,11 @@ impl MeterCheck<'_> {
         match category {
             Category::CemsCo2 => {
                 if unit.dimension != Dimension::Mass {
-                    self.error("C008", "unit", "a CEMS reports a mass of CO2, such as \"t\" or \"short_ton\"".to_owned());
+                    self.error(
+                        "C008",
+                        "unit",
+                        "a CEMS reports a mass of CO2, such as \"t\" or \"short_ton\"".to_owned(),
+                    );
                 }
                 if self.section.factor.is_some() {
                     self.error("C009", "factor", "a CEMS measures CO2 itself; it takes no `factor`".to_owned());
@@ -474,7 +514,10 @@ impl MeterCheck<'_> {
             }
             Category::StationaryCombustion => {
                 let Some(names) = self.section.factor.clone() else {
-                    self.missing("factor", "a factor series such as \"epa98_natural_gas\"; see `emissiond factors list`");
+                    self.missing(
+                        "factor",
+                        "a factor series such as \"epa98_natural_gas\"; see `emissiond factors list`",
+                    );
                     return None;
                 };
                 Some(vec![self.term(Slot::Scope1, &names, zone, FUEL)?])
@@ -504,7 +547,13 @@ impl MeterCheck<'_> {
         };
         let Some(location) = location else {
             let help = "declare `grid` in its cluster or facility, or `factor_location` here";
-            self.checker.push("C005", Severity::Error, &["meters", self.id], format!("bought electricity of `{}` has no location-based factor", self.id), Some(help.to_owned()));
+            self.checker.push(
+                "C005",
+                Severity::Error,
+                &["meters", self.id],
+                format!("bought electricity of `{}` has no location-based factor", self.id),
+                Some(help.to_owned()),
+            );
             return None;
         };
         let market = match (section.factor_market.clone(), own, residual) {
@@ -518,13 +567,7 @@ impl MeterCheck<'_> {
         Some(vec![location?, market?])
     }
 
-    fn term(
-        &self,
-        slot: Slot,
-        names: &Names,
-        zone: &Zone,
-        allowed: &'static [Use],
-    ) -> Option<Term> {
+    fn term(&self, slot: Slot, names: &Names, zone: &Zone, allowed: &'static [Use]) -> Option<Term> {
         // Unknown names are reported where they stand.
         let vintages = Vintages::of(self.declarations.catalogue, &names.0, zone).ok()?;
         Some(Term { slot, vintages, allowed })

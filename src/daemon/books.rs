@@ -53,7 +53,10 @@ impl Books {
             match block {
                 Ok(block) => *replayed += apply(ledger, pipeline, block, counted_to)?,
                 Err(StoreError::Damaged(what)) => {
-                    tracing::error!(record = what, "a journal block does not match its checksum; its messages are left out");
+                    tracing::error!(
+                        record = what,
+                        "a journal block does not match its checksum; its messages are left out"
+                    );
                 }
                 Err(error) => return Err(error),
             }
@@ -109,12 +112,7 @@ impl Books {
 }
 
 /// Applies one block of a replay; returns how many messages it held.
-fn apply(
-    ledger: &mut Ledger,
-    pipeline: &mut Pipeline,
-    block: Block,
-    counted_to: i64,
-) -> Result<u64, StoreError> {
+fn apply(ledger: &mut Ledger, pipeline: &mut Pipeline, block: Block, counted_to: i64) -> Result<u64, StoreError> {
     match block.record {
         Record::Messages(messages) => {
             apply_messages(ledger, pipeline, &messages, block.number > counted_to)?;

@@ -9,8 +9,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
-use crate::config::{Plan, Retention};
 use crate::cluster::{Entity, MeterIx};
+use crate::config::{Plan, Retention};
 use crate::daemon::Books;
 use crate::daemon::views;
 use crate::decode::Message;
@@ -224,7 +224,7 @@ impl Desk {
         let keep = Keep { late_horizon: rules.late_horizon, activity: self.retention.keep_activity };
         match (at.checked_sub(meters).map(|i| entities.get(i)), at) {
             (None, _) => self.books.ledger.retain(MeterIx(at as u32), now, keep)?,
-            (Some(Some(entity)), _) => self.books.ledger.retain_minutes(*entity, now)?,
+            (Some(Some(entity)), _) => self.books.ledger.retain_minutes(*entity, now, keep)?,
             (Some(None), _) => {
                 let replay_from = self.books.pipeline.open_from().start().minus(rules.lookback());
                 let (keep, max_bytes) = (self.retention.journal_keep, self.retention.journal_max_bytes);

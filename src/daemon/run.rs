@@ -13,14 +13,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
+use crate::cluster::Topology;
 use crate::config::Plan;
-use crate::daemon::desk::{Desk, Inbox, Lines};
 use crate::daemon::Books;
+use crate::daemon::desk::{Desk, Inbox, Lines};
 use crate::daemon::systemd;
-use crate::http::{self, App, Ask};
+use crate::http::{self, App, Ask, BrokerView, DatabaseView, Look};
 use crate::influx;
 use crate::mqtt;
-use crate::store::{Lock, Reader, Record, StoreError};
+use crate::store::{Lock, Names, Reader, Record, StoreError};
 
 /// Why the daemon did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,8 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
+type Task = tokio::task::JoinHandle<()>;
+
 /// A daemon that runs.
 pub struct Running {
     /// Where its HTTP server listens.
@@ -49,7 +52,7 @@ pub struct Running {
     desk: JoinHandle<Result<(), StoreError>>,
     ended: watch::Receiver<bool>,
     stop_http: Option<oneshot::Sender<()>>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    tasks: Vec<Task>,
     _lock: Lock,
 }
 
@@ -70,84 +73,166 @@ pub async fn run(plan: Plan) -> Result<(), StartError> {
 
 /// Starts all parts; returns when the journal is replayed and the HTTP server listens.
 pub async fn start(plan: Plan) -> Result<Running, StartError> {
-    let state = plan.daemon.state_dir.clone();
-    let lock = Lock::take(&state)?;
+    let lock = Lock::take(&plan.daemon.state_dir)?;
     let address = plan.daemon.http;
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Port { address, source })?;
     let http = listener.local_addr()?;
-
-    let mut books = Books::open(&state, &plan, clock::now())?;
-    books.seal()?;
-    books.journal.append(&Record::Plan(plan.hash.clone()), clock::now())?;
-    let stale = books.ledger.exchange_filters(&plan.mqtt.subscribe)?;
-    books.ledger.set_plan(&plan.hash)?;
-    let incarnation = books.ledger.incarnation()?;
-    let names = books.ledger.names().clone();
-    let topology = Arc::new(plan.rules.topology.clone());
-    tracing::info!(messages = books.replayed, plan = &plan.hash[..12], "the journal is replayed");
+    let books = open_books(&plan)?;
+    let identity = identity(&plan, &books)?;
 
     let (inbox, inbox_receiver) = channel();
     let (committed, committed_receiver) = watch::channel(0);
     let (progress, progress_receiver) = watch::channel(instant());
-    let (ended_sender, ended) = watch::channel(false);
     let commit_seconds = Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0]);
     let lines = Lines { inbox: inbox_receiver, committed, progress, commit_seconds: commit_seconds.clone() };
-    let desk = Desk::new(books, &plan, lines);
-    let desk = std::thread::Builder::new().name("desk".to_owned()).spawn(move || {
+    let (desk, ended) = start_desk(Desk::new(books, &plan, lines))?;
+
+    let mut tasks = vec![tokio::spawn(systemd::watchdog(progress_receiver))];
+    let (session, broker) = start_session(&plan, &identity, &inbox, committed_receiver)?;
+    tasks.push(session);
+    let mut database = None;
+    if let Some(options) = &plan.influx {
+        let (task, look) = start_sink(&plan, options, &identity, &inbox)?;
+        tasks.push(task);
+        database = Some(look);
+    }
+    let app = App {
+        ask: questions(&inbox),
+        reader: Mutex::new(identity.reader(&plan)?),
+        rules: Arc::clone(&plan.rules),
+        broker,
+        database,
+        commit_seconds,
+    };
+    let (stop_http, stopped) = oneshot::channel();
+    tasks.push(start_http(listener, app, stopped));
+    tracing::info!(%http, state = %plan.daemon.state_dir.display(), "ready");
+    Ok(Running { http, inbox, desk, ended, stop_http: Some(stop_http), tasks, _lock: lock })
+}
+
+/// What other parts need to know of the store.
+struct Identity {
+    incarnation: String,
+    stale_filters: Vec<String>,
+    names: Names,
+    topology: Arc<Topology>,
+}
+
+impl Identity {
+    fn reader(&self, plan: &Plan) -> Result<Reader, StoreError> {
+        Reader::open(&plan.daemon.state_dir, self.names.clone(), Arc::clone(&self.topology))
+    }
+}
+
+fn open_books(plan: &Plan) -> Result<Books, StoreError> {
+    let mut books = Books::open(&plan.daemon.state_dir, plan, clock::now())?;
+    books.seal()?;
+    books.journal.append(&Record::Plan(plan.hash.clone()), clock::now())?;
+    books.ledger.set_plan(&plan.hash)?;
+    tracing::info!(messages = books.replayed, plan = &plan.hash[..12], "the journal is replayed");
+    Ok(books)
+}
+
+fn identity(plan: &Plan, books: &Books) -> Result<Identity, StoreError> {
+    Ok(Identity {
+        incarnation: books.ledger.incarnation()?,
+        stale_filters: books.ledger.exchange_filters(&plan.mqtt.subscribe)?,
+        names: books.ledger.names().clone(),
+        topology: Arc::new(plan.rules.topology.clone()),
+    })
+}
+
+type DeskThread = JoinHandle<Result<(), StoreError>>;
+
+fn start_desk(desk: Desk) -> io::Result<(DeskThread, watch::Receiver<bool>)> {
+    let (sender, ended) = watch::channel(false);
+    let thread = std::thread::Builder::new().name("desk".to_owned()).spawn(move || {
         let result = desk.run();
         if let Err(error) = &result {
             tracing::error!(%error, "nothing more can be made durable");
         }
-        ended_sender.send_replace(true);
+        sender.send_replace(true);
         result
     })?;
+    Ok((thread, ended))
+}
 
-    let mut tasks = vec![tokio::spawn(systemd::watchdog(progress_receiver))];
-    let mqtt_health = Arc::new(mqtt::Health::default());
-    let client_id = plan.mqtt.client_id.clone().unwrap_or_else(|| format!("emissiond-{incarnation}"));
-    let session = mqtt::Session::new(plan.mqtt.clone(), client_id, stale, Arc::clone(&mqtt_health))?;
-    let deliveries = inbox.clone();
-    tasks.push(tokio::spawn(session.run(committed_receiver, move |d| deliveries.send(Inbox::Delivery(d)).is_ok())));
-
-    let influx_health = plan.influx.as_ref().map(|_| Arc::new(influx::Health::default()));
-    if let (Some(options), Some(health)) = (plan.influx.clone(), influx_health.clone()) {
-        let reader = Reader::open(&state, names.clone(), Arc::clone(&topology))?;
-        let questions = inbox.clone();
-        let ask: influx::AskOpen = Arc::new(move |windows, reply| {
-            // When the desk is gone, so is the answer's sender, which the writer notices.
-            let _ = questions.send(Inbox::Open(windows, reply));
-        });
-        let sink = influx::Sink::new(options, Arc::clone(&plan.rules), reader, ask, health)?.with_clock(clock::now);
-        tasks.push(tokio::spawn(async move {
-            if let Err(error) = sink.run().await {
-                tracing::error!(%error, "the database writer cannot read the store");
-            }
-        }));
-    }
-
-    let questions = inbox.clone();
-    let ask: Ask = Arc::new(move |question| {
-        let _ = questions.send(Inbox::Question(question));
-    });
-    let app = App {
-        ask,
-        reader: Mutex::new(Reader::open(&state, names, topology)?),
-        rules: Arc::clone(&plan.rules),
-        mqtt: mqtt_health,
-        influx: influx_health,
-        commit_seconds,
+fn start_session(
+    plan: &Plan,
+    identity: &Identity,
+    inbox: &Sender<Inbox>,
+    committed: watch::Receiver<u64>,
+) -> io::Result<(Task, Look<BrokerView>)> {
+    let health = Arc::new(mqtt::Health::default());
+    let client_id = plan.mqtt.client_id.clone().unwrap_or_else(|| format!("emissiond-{}", identity.incarnation));
+    let stale = identity.stale_filters.clone();
+    let session = mqtt::Session::new(plan.mqtt.clone(), client_id, stale, Arc::clone(&health))?;
+    let inbox = inbox.clone();
+    let task = tokio::spawn(session.run(committed, move |delivery| inbox.send(Inbox::Delivery(delivery)).is_ok()));
+    let look = move || {
+        let view = health.view();
+        BrokerView {
+            connected: view.connected,
+            unacked: view.unacked,
+            connects: view.connects,
+            sessions_lost: view.sessions_lost,
+            trouble: view.trouble,
+            refused: view.refused,
+        }
     };
-    let (stop_http, stopped) = oneshot::channel::<()>();
-    tasks.push(tokio::spawn(async move {
+    Ok((task, Arc::new(look)))
+}
+
+fn start_sink(
+    plan: &Plan,
+    options: &influx::Options,
+    identity: &Identity,
+    inbox: &Sender<Inbox>,
+) -> Result<(Task, Look<DatabaseView>), StartError> {
+    let health = Arc::new(influx::Health::default());
+    let inbox = inbox.clone();
+    let ask: influx::AskOpen = Arc::new(move |windows, reply| {
+        // When the desk is gone, so is the answer's sender, which the writer notices.
+        let _ = inbox.send(Inbox::Open(windows, reply));
+    });
+    let reader = identity.reader(plan)?;
+    let world = influx::World { reader, ask, health: Arc::clone(&health), now: clock::now };
+    let sink = influx::Sink::new(options.clone(), Arc::clone(&plan.rules), world)?;
+    let task = tokio::spawn(async move {
+        if let Err(error) = sink.run().await {
+            tracing::error!(%error, "the database writer cannot read the store");
+        }
+    });
+    let look = move || {
+        let view = health.view();
+        DatabaseView {
+            written: view.written,
+            failed: view.failed,
+            set_aside: view.set_aside,
+            behind: view.behind,
+            trouble: view.trouble,
+        }
+    };
+    Ok((task, Arc::new(look)))
+}
+
+fn questions(inbox: &Sender<Inbox>) -> Ask {
+    let inbox = inbox.clone();
+    Arc::new(move |question| {
+        // When the desk is gone, so is the way back, which the server notices.
+        let _ = inbox.send(Inbox::Question(question));
+    })
+}
+
+fn start_http(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) -> Task {
+    tokio::spawn(async move {
         let stop = async move {
             let _ = stopped.await;
         };
         if let Err(error) = http::serve(listener, Arc::new(app), stop).await {
             tracing::error!(%error, "the HTTP server ended");
         }
-    }));
-    tracing::info!(%http, state = %state.display(), "ready");
-    Ok(Running { http, inbox, desk, ended, stop_http: Some(stop_http), tasks, _lock: lock })
+    })
 }
 
 impl Running {

@@ -157,7 +157,8 @@ impl fmt::Display for MethodProblem {
 impl Method {
     /// Works out the method. A CEMS measures CO2 itself and has no factors.
     pub fn new(declared: &Declared, factors: &Factors, catalogue: &Catalogue) -> Result<Method, MethodProblem> {
-        let mut edges: Vec<Time> = factors.iter().flat_map(|t| t.vintages.slices()).flat_map(|s| [s.from, s.to]).collect();
+        let mut edges: Vec<Time> =
+            factors.iter().flat_map(|t| t.vintages.slices()).flat_map(|s| [s.from, s.to]).collect();
         edges.extend([Time::MIN, Time::MAX]);
         edges.sort_unstable();
         edges.dedup();
@@ -277,7 +278,8 @@ fn potential(catalogue: &Catalogue, row: &Row, gwp: GwpSet) -> Result<Ratio, Met
 
 /// Milligrams for one base unit of what the meter measures, through the declared properties.
 fn factor_per_base(declared: &Declared, row: &Row) -> Result<Ratio, MethodProblem> {
-    let no_path = || MethodProblem::NoPath { set: row.set.clone(), unit: row.unit.clone(), measures: declared.dimension };
+    let no_path =
+        || MethodProblem::NoPath { set: row.set.clone(), unit: row.unit.clone(), measures: declared.dimension };
     let overflow = || MethodProblem::Overflow(row.set.clone());
     let per = row.per.ok_or_else(no_path)?;
     let (amount, through_energy) = reach(declared, row, per).ok_or_else(no_path)?;

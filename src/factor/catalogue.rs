@@ -47,7 +47,8 @@ impl Catalogue {
     /// Adds rows of a CSV text with the shipped columns. Rows of a set that is there already replace it, so
     /// that a user's figure wins. Returns what could not be read; such rows are left out.
     pub fn add_csv(&mut self, text: &str) -> Vec<RowProblem> {
-        let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
+        let mut reader =
+            csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
         let mut problems = Vec::new();
         let columns = match reader.headers() {
             Ok(headers) => headers.clone(),
@@ -174,7 +175,8 @@ impl Fields<'_> {
     fn figure(&self, value: &str, unit: &str) -> Result<(Ratio, Option<Dimension>, bool), RowProblem> {
         let number = Decimal::parse(value).and_then(Ratio::from_decimal);
         let number = number.ok_or_else(|| self.problem("value", format!("`{value}` is not a decimal number")))?;
-        let bad_unit = || self.problem("unit", format!("`{unit}` is not mass per unit, such as `kg/kWh` or `kg CO2e/L`"));
+        let bad_unit =
+            || self.problem("unit", format!("`{unit}` is not mass per unit, such as `kg/kWh` or `kg CO2e/L`"));
         let (top, bottom) = unit.split_once('/').ok_or_else(bad_unit)?;
         let (mg, is_co2e) = numerator(top).ok_or_else(bad_unit)?;
         let mg = number.times(mg).ok_or_else(bad_unit)?;

@@ -39,7 +39,8 @@ impl Vintages {
             let sets = catalogue.vintages(name).ok_or_else(|| name.clone())?;
             candidates.extend(sets.into_iter().map(|set| Candidate::new(catalogue, set, zone)));
         }
-        let mut edges: Vec<Time> = candidates.iter().flat_map(|c| [c.from, c.to]).chain([Time::MIN, Time::MAX]).collect();
+        let mut edges: Vec<Time> =
+            candidates.iter().flat_map(|c| [c.from, c.to]).chain([Time::MIN, Time::MAX]).collect();
         edges.sort_unstable();
         edges.dedup();
         let mut slices: Vec<Slice> = Vec::new();
@@ -79,7 +80,8 @@ impl<'a> Candidate<'a> {
 }
 
 fn pick(candidates: &[Candidate<'_>], from: Time, to: Time) -> Option<Slice> {
-    let slice = |c: &Candidate<'_>, provisional, backcast| Slice { from, to, set: c.set.to_owned(), provisional, backcast };
+    let slice =
+        |c: &Candidate<'_>, provisional, backcast| Slice { from, to, set: c.set.to_owned(), provisional, backcast };
     // Of several valid ones the first named wins, then the one that became valid last.
     let valid = candidates.iter().filter(|c| c.from <= from && to <= c.to);
     if let Some(c) = valid.reduce(|best, c| if c.from > best.from { c } else { best }) {

@@ -76,7 +76,12 @@ fn owners<'a>(topology: &'a Topology, entity: Entity, tags: &mut Vec<(&'static s
 
 /// The nearest float's shortest decimal, always with a point: exact up to 2^53 milligrams.
 fn kilograms(mg: i128) -> String {
-    let exact = format!("{}{}.{:06}", if mg < 0 { "-" } else { "" }, mg.unsigned_abs() / 1_000_000, mg.unsigned_abs() % 1_000_000);
+    let exact = format!(
+        "{}{}.{:06}",
+        if mg < 0 { "-" } else { "" },
+        mg.unsigned_abs() / 1_000_000,
+        mg.unsigned_abs() % 1_000_000
+    );
     let nearest: f64 = exact.parse().unwrap_or(0.0);
     let text = format!("{nearest}");
     if text.contains('.') { text } else { format!("{text}.0") }

@@ -54,7 +54,9 @@ impl Asked {
         let topology = &rules.topology;
         let entities = match get("entity") {
             Some(id) => vec![topology.find(level, id).ok_or_else(|| format!("there is no {} `{id}`", level.name()))?],
-            None if level == Level::Meter => (0u32..).zip(&topology.meters).map(|(i, _)| Entity::Meter(MeterIx(i))).collect(),
+            None if level == Level::Meter => {
+                (0u32..).zip(&topology.meters).map(|(i, _)| Entity::Meter(MeterIx(i))).collect()
+            }
             None => topology.entities().into_iter().filter(|e| e.level() == level).collect(),
         };
         let time = |key: &str, default: Time| match get(key) {
@@ -90,7 +92,9 @@ impl Asked {
                 let lines: Vec<String> = entries.iter().map(|entry| entry_json(entry, topology)).collect();
                 text = format!("[{}]\n", lines.join(",\n"));
             }
-            Form::Lines => entries.iter().for_each(|entry| text.push_str(&format!("{}\n", entry_json(entry, topology)))),
+            Form::Lines => {
+                entries.iter().for_each(|entry| text.push_str(&format!("{}\n", entry_json(entry, topology))))
+            }
             Form::Csv => {
                 text.push_str(&format!("{}\n", csv_header()));
                 entries.iter().for_each(|entry| text.push_str(&format!("{}\n", csv_row(entry, topology))));

@@ -17,14 +17,24 @@ pub(crate) fn render(desk: &DeskView, app: &App) -> String {
     let mut registry = Registry::with_prefix("emissiond");
     messages(&mut registry, &desk.counters.messages);
     registry.register("journal_commit_seconds", "Time to make a block durable", app.commit_seconds.clone());
-    level(&mut registry, "watermark_seconds", "Start of the first open quarter, since 1970", desk.watermark.seconds() as f64);
+    level(
+        &mut registry,
+        "watermark_seconds",
+        "Start of the first open quarter, since 1970",
+        desk.watermark.seconds() as f64,
+    );
     level(&mut registry, "quarantined", "Readings set aside in the open past", desk.quarantined as f64);
     level(&mut registry, "journal_bytes", "Size of the journal on disk", desk.journal_bytes as f64);
     level(&mut registry, "damaged_records", "Stored records that did not match their checksum", desk.damaged as f64);
-    let mqtt = app.mqtt.view();
+    let mqtt = (app.broker)();
     level(&mut registry, "mqtt_connected", "1 while the broker session is up", f64::from(u8::from(mqtt.connected)));
     level(&mut registry, "mqtt_unacked", "Messages received and not acknowledged yet", mqtt.unacked as f64);
-    level(&mut registry, "mqtt_sessions_lost", "Times the broker no longer knew the session", mqtt.sessions_lost as f64);
+    level(
+        &mut registry,
+        "mqtt_sessions_lost",
+        "Times the broker no longer knew the session",
+        mqtt.sessions_lost as f64,
+    );
     influx(&mut registry, app);
     rates(&mut registry, desk);
     let mut text = String::new();
@@ -49,7 +59,7 @@ fn messages(registry: &mut Registry, counts: &Tallied) {
         ("unmapped", counts.unmapped),
         ("retained", counts.retained),
     ];
-    
+
     counters(registry, "messages", "Messages by outcome", "outcome", outcomes.map(|(n, v)| (n.to_owned(), v)));
     let reasons = counts.reasons().map(|(reason, n)| (reason.name().to_owned(), n));
     counters(registry, "refused", "Messages refused, by reason", "reason", reasons);
@@ -70,7 +80,7 @@ fn counters(
 }
 
 fn influx(registry: &mut Registry, app: &App) {
-    let Some(view) = app.influx.as_ref().map(|health| health.view()) else {
+    let Some(view) = app.database.as_ref().map(|look| look()) else {
         return;
     };
     let results = [("ok", view.written), ("failed", view.failed), ("set-aside", view.set_aside)];
@@ -84,8 +94,11 @@ fn rates(registry: &mut Registry, desk: &DeskView) {
     let family = Family::<Labels, Gauge<f64, AtomicU64>>::default();
     for rate in &desk.rates {
         for (scope, value) in ["1", "2-location", "2-market"].iter().zip(rate.kg_per_hour) {
-            let labels =
-                vec![("level", rate.level.name().to_owned()), ("entity", rate.entity.clone()), ("scope", (*scope).to_owned())];
+            let labels = vec![
+                ("level", rate.level.name().to_owned()),
+                ("entity", rate.entity.clone()),
+                ("scope", (*scope).to_owned()),
+            ];
             family.get_or_create(&labels).set(value);
         }
     }

@@ -7,6 +7,5 @@ mod server;
 mod status;
 
 pub use entries::{Asked, collect};
-pub use question::{Ask, DeskView, MeterRow, OpenView, Question, Rate};
+pub use question::{Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, OpenView, Quarters, Question, Rate};
 pub use server::{App, serve};
-pub use status::status_json;

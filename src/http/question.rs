@@ -24,6 +24,9 @@ pub enum Question {
     Meters(oneshot::Sender<Vec<MeterRow>>),
 }
 
+/// Quarters of one meter: the activity and its revision.
+pub type Quarters = Vec<(Quarter, Activity, u32)>;
+
 /// What is open of some entities.
 #[derive(Debug, Default)]
 pub struct OpenView {
@@ -32,7 +35,7 @@ pub struct OpenView {
     /// Entries above the meters.
     pub entries: Vec<Entry>,
     /// Quarters of meters.
-    pub quarters: Vec<(Entity, Vec<(Quarter, Activity, u32)>)>,
+    pub quarters: Vec<(Entity, Quarters)>,
 }
 
 /// The desk at a glance.
@@ -84,4 +87,39 @@ pub struct MeterRow {
     pub view: MeterView,
     /// How often a reading is due.
     pub expected_every: String,
+}
+
+/// Looks at something that changes by itself.
+pub type Look<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// The broker session at a glance.
+#[derive(Clone, Debug, Default)]
+pub struct BrokerView {
+    /// A session is up.
+    pub connected: bool,
+    /// Messages received and not acknowledged yet.
+    pub unacked: u64,
+    /// Connections since the start.
+    pub connects: u64,
+    /// Times the broker no longer knew the session.
+    pub sessions_lost: u64,
+    /// The last error, until the next connection.
+    pub trouble: Option<String>,
+    /// Filters the broker refused.
+    pub refused: Vec<String>,
+}
+
+/// The database writer at a glance.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseView {
+    /// Requests the database confirmed.
+    pub written: u64,
+    /// Requests that failed and were tried again.
+    pub failed: u64,
+    /// Lines the database will not take.
+    pub set_aside: u64,
+    /// Stored records the database has not confirmed.
+    pub behind: u64,
+    /// The last error, until the next success.
+    pub trouble: Option<String>,
 }

@@ -13,9 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::http::{Ask, DeskView, MeterRow, Question, entries, metrics, status};
-use crate::influx;
-use crate::mqtt;
+use crate::http::{Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, Question, entries, metrics, status};
 use crate::pipeline::Rules;
 use crate::store::Reader;
 
@@ -28,9 +26,9 @@ pub struct App {
     /// The rules in force.
     pub rules: Arc<Rules>,
     /// The broker session.
-    pub mqtt: Arc<mqtt::Health>,
+    pub broker: Look<BrokerView>,
     /// The database writer, if there is one.
-    pub influx: Option<Arc<influx::Health>>,
+    pub database: Option<Look<DatabaseView>>,
     /// How long block commits take, in seconds.
     pub commit_seconds: Histogram,
 }

@@ -6,7 +6,7 @@ use crate::http::{App, DeskView, MeterRow};
 use crate::pipeline::Tallied;
 
 /// The state of the daemon.
-pub fn status_json(desk: &DeskView, app: &App) -> String {
+pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
     let topology = &app.rules.topology;
     let status = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -31,7 +31,8 @@ pub fn status_json(desk: &DeskView, app: &App) -> String {
 }
 
 fn tallied(counts: &Tallied) -> Value {
-    let refused: serde_json::Map<String, Value> = counts.reasons().map(|(r, n)| (r.name().to_owned(), n.into())).collect();
+    let refused: serde_json::Map<String, Value> =
+        counts.reasons().map(|(r, n)| (r.name().to_owned(), n.into())).collect();
     json!({
         "received": counts.received,
         "accepted": counts.accepted,
@@ -44,7 +45,7 @@ fn tallied(counts: &Tallied) -> Value {
 }
 
 fn mqtt(app: &App) -> Value {
-    let view = app.mqtt.view();
+    let view = (app.broker)();
     json!({
         "connected": view.connected,
         "unacked": view.unacked,
@@ -56,10 +57,10 @@ fn mqtt(app: &App) -> Value {
 }
 
 fn influx(app: &App) -> Value {
-    let Some(health) = &app.influx else {
+    let Some(look) = &app.database else {
         return Value::Null;
     };
-    let view = health.view();
+    let view = look();
     json!({
         "written": view.written,
         "failed": view.failed,

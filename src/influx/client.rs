@@ -75,6 +75,7 @@ fn token(options: &Options) -> io::Result<String> {
         return Ok(String::new());
     };
     let read = std::fs::read_to_string(path);
-    let text = read.map_err(|e| io::Error::new(e.kind(), format!("the InfluxDB token file {}: {e}", path.display())))?;
+    let text =
+        read.map_err(|e| io::Error::new(e.kind(), format!("the InfluxDB token file {}: {e}", path.display())))?;
     Ok(text.trim().to_owned())
 }

@@ -11,4 +11,4 @@ mod sink;
 
 pub use health::{Health, HealthView};
 pub use options::Options;
-pub use sink::{AskOpen, Sink};
+pub use sink::{AskOpen, Sink, World};

@@ -31,32 +31,30 @@ const OPEN_EVERY: [(&[Window], Duration); 3] = [
     (&[Window::Month, Window::Year], Duration::from_secs(3_600)),
 ];
 
+/// What the writer needs of the process.
+pub struct World {
+    /// What is stored.
+    pub reader: Reader,
+    /// The way to the desk.
+    pub ask: AskOpen,
+    /// Where it shows how it is.
+    pub health: Arc<Health>,
+    /// The clock, which tells open windows of meters from closed ones.
+    pub now: fn() -> Time,
+}
+
 /// The writer.
 pub struct Sink {
     bucket: Bucket,
     lines: Lines,
-    reader: Reader,
-    ask: AskOpen,
-    health: Arc<Health>,
-    clock: fn() -> Time,
+    world: World,
 }
 
 impl Sink {
     /// Prepares the writer. An error: the token cannot be read.
-    pub fn new(
-        options: Options,
-        rules: Arc<Rules>,
-        reader: Reader,
-        ask: AskOpen,
-        health: Arc<Health>,
-    ) -> io::Result<Sink> {
+    pub fn new(options: Options, rules: Arc<Rules>, world: World) -> io::Result<Sink> {
         let bucket = Bucket::new(&options)?;
-        Ok(Sink { bucket, lines: Lines { rules, options }, reader, ask, health, clock: || Time::MAX })
-    }
-
-    /// With a clock, to tell open windows of meters from closed ones.
-    pub fn with_clock(self, clock: fn() -> Time) -> Sink {
-        Sink { clock, ..self }
+        Ok(Sink { bucket, lines: Lines { rules, options }, world })
     }
 
     /// Runs for ever. An error: the store cannot be read any more.
@@ -79,33 +77,33 @@ impl Sink {
     /// Everything after the cursor, step by step; the cursor moves when the database has confirmed.
     async fn write_closed(&mut self) -> Result<(), StoreError> {
         loop {
-            let cursor = self.reader.cursor(NAME)?;
-            let changed = self.reader.changed(cursor, RECORDS_A_STEP)?;
+            let cursor = self.world.reader.cursor(NAME)?;
+            let changed = self.world.reader.changed(cursor, RECORDS_A_STEP)?;
             if changed.cursor == cursor {
-                self.health.behind(0);
+                self.world.health.behind(0);
                 return Ok(());
             }
-            self.health.behind(self.reader.behind(cursor)?);
-            let entries = self.lines.changed(&self.reader, &changed, (self.clock)())?;
+            self.world.health.behind(self.world.reader.behind(cursor)?);
+            let entries = self.lines.changed(&self.world.reader, &changed, (self.world.now)())?;
             let lines = self.lines.encode(&entries);
             for batch in lines.chunks(LINES_A_REQUEST) {
                 self.insist(batch).await;
             }
-            self.reader.confirm(NAME, changed.cursor)?;
+            self.world.reader.confirm(NAME, changed.cursor)?;
         }
     }
 
     /// A failure is not insisted on: the next round carries newer values.
     async fn write_open(&mut self, windows: &[Window]) {
         let (reply, answer) = oneshot::channel();
-        (self.ask)(windows.to_vec(), reply);
+        (self.world.ask)(windows.to_vec(), reply);
         let Ok(entries) = answer.await else {
             return;
         };
         for batch in self.lines.encode(&entries).chunks(LINES_A_REQUEST) {
             match self.bucket.write(&batch.concat()).await {
-                Ok(()) => self.health.succeeded(),
-                Err(WriteError::Retry(trouble) | WriteError::Split(trouble)) => self.health.failed(trouble),
+                Ok(()) => self.world.health.succeeded(),
+                Err(WriteError::Retry(trouble) | WriteError::Split(trouble)) => self.world.health.failed(trouble),
             }
         }
     }
@@ -121,21 +119,21 @@ impl Sink {
             }
             match self.bucket.write(&part.concat()).await {
                 Ok(()) => {
-                    self.health.succeeded();
+                    self.world.health.succeeded();
                     back_off = BACK_OFF_FIRST;
                 }
                 Err(WriteError::Split(trouble)) if part.len() == 1 => {
                     tracing::error!(error = trouble, line = part[0].trim_end(), "the database will not take this line");
-                    self.health.set_aside(1);
+                    self.world.health.set_aside(1);
                 }
                 Err(WriteError::Split(trouble)) => {
-                    self.health.failed(trouble);
+                    self.world.health.failed(trouble);
                     let (left, right) = part.split_at(part.len() / 2);
                     parts.extend([right, left]);
                 }
                 Err(WriteError::Retry(trouble)) => {
                     tracing::warn!(error = trouble, "the database took nothing; trying again");
-                    self.health.failed(trouble);
+                    self.world.health.failed(trouble);
                     parts.push(part);
                     tokio::time::sleep(back_off.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
                     back_off = (back_off * 2).min(BACK_OFF_MAX);

@@ -204,9 +204,10 @@ impl Book {
         now: Time,
         wanted: impl Fn(Entity, Window) -> bool,
     ) -> impl Iterator<Item = Entry> {
-        self.slots.iter().filter(move |(key, slot)| slot.changed && wanted(key.entity, key.window)).map(move |(key, slot)| {
-            Entry::new(*key, slot.balance.own.clone(), slot.revision, topology, now)
-        })
+        self.slots
+            .iter()
+            .filter(move |(key, slot)| slot.changed && wanted(key.entity, key.window))
+            .map(move |(key, slot)| Entry::new(*key, slot.balance.own.clone(), slot.revision, topology, now))
     }
 
     /// Every entry in memory with its sum.

@@ -67,11 +67,7 @@ impl Rule {
             Reset::AnyDrop => true,
             Reset::Never => false,
         };
-        if recovers || !resets || exceeds(reading.1, span, self.max_rate) {
-            Step::Aside
-        } else {
-            Step::Uses(reading.1)
-        }
+        if recovers || !resets || exceeds(reading.1, span, self.max_rate) { Step::Aside } else { Step::Uses(reading.1) }
     }
 
     /// Without a declared `max_rate` a wrap of less than half the modulus is believed.

@@ -199,7 +199,9 @@ impl Session {
         let (session_present, server) = (connack.session_present, &self.options.server);
         tracing::info!(session_present, host = server.host, port = server.port, "connected to the broker");
         if reconnected && !session_present {
-            tracing::warn!("the broker no longer knew the session: messages may be lost, registers will heal what they can");
+            tracing::warn!(
+                "the broker no longer knew the session: messages may be lost, registers will heal what they can"
+            );
         }
         for filter in &self.stale {
             self.client.try_unsubscribe(filter).map_err(|e| e.to_string())?;

@@ -168,5 +168,4 @@ impl MeterState {
             s.activity.as_deref().map(|a| (s.quarter, a, s.revision, unstored))
         })
     }
-
 }

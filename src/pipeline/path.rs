@@ -25,6 +25,8 @@ pub struct Pipeline {
     counters: Counters,
     open_from: Quarter,
     now: Time,
+    /// Something closed was worked out anew since the last seal.
+    late_changes: bool,
     scratch: Vec<(Time, i64)>,
 }
 
@@ -57,6 +59,7 @@ impl Pipeline {
             counters: Counters::default(),
             open_from: Quarter(i32::MIN),
             now: Time::MIN,
+            late_changes: false,
             scratch: Vec::new(),
         }
     }
@@ -166,9 +169,11 @@ impl Pipeline {
     pub fn refresh(&mut self) -> Vec<Want> {
         for ix in std::mem::take(&mut self.dirty) {
             let meter = self.rules.topology.meter(ix);
+            self.late_changes |= self.meter(ix).changed_before(self.open_from);
             let changed = self.meters[ix.0 as usize].work_out(meter, &mut self.scratch);
             self.leaves.extend(changed.into_iter().map(|quarter| (meter.facility, quarter)));
         }
+        self.late_changes |= self.leaves.iter().any(|(_, quarter)| *quarter < self.open_from);
         let wants = self.missing();
         if wants.is_empty() && !self.leaves.is_empty() {
             for (facility, quarter) in &self.leaves {
@@ -219,6 +224,7 @@ impl Pipeline {
     /// What must be stored now. Everything must be refreshed before.
     pub fn seal(&mut self) -> Seal {
         debug_assert!(self.dirty.is_empty() && self.leaves.is_empty());
+        self.late_changes = false;
         let mut rows = Vec::new();
         for (ix, state) in (0u32..).zip(&mut self.meters) {
             state.seal(MeterIx(ix), self.open_from, &mut rows);
@@ -238,8 +244,7 @@ impl Pipeline {
 
     /// Something closed has changed and waits for a seal.
     pub fn has_late_changes(&self) -> bool {
-        let late = |ix: &MeterIx| self.meter(*ix).changed_before(self.open_from);
-        self.dirty.iter().any(late) || self.leaves.iter().any(|(_, quarter)| *quarter < self.open_from)
+        self.late_changes || self.dirty.iter().any(|ix| self.meter(*ix).changed_before(self.open_from))
     }
 
     /// The counts.
@@ -269,7 +274,9 @@ impl Pipeline {
 
     /// The sums of the quarter that begins at `start`, as far as they are in memory.
     pub fn quarters_at(&self, start: Time) -> Vec<(Entity, &Tally)> {
-        let at = |(key, tally): (&Key, _)| (key.window == Window::Quarter && key.start == start).then_some((key.entity, tally));
+        let at = |(key, tally): (&Key, _)| {
+            (key.window == Window::Quarter && key.start == start).then_some((key.entity, tally))
+        };
         self.book.all().filter_map(at).collect()
     }
 

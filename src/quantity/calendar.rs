@@ -27,14 +27,8 @@ pub enum Window {
 
 impl Window {
     /// From the shortest to the longest.
-    pub const ALL: [Window; 6] = [
-        Window::Minute,
-        Window::Quarter,
-        Window::Hour,
-        Window::Day,
-        Window::Month,
-        Window::Year,
-    ];
+    pub const ALL: [Window; 6] =
+        [Window::Minute, Window::Quarter, Window::Hour, Window::Day, Window::Month, Window::Year];
 
     /// As written in configuration, entries and tags.
     pub fn name(self) -> &'static str {
@@ -217,8 +211,20 @@ mod tests {
     #[test]
     fn a_change_of_half_an_hour_cuts_an_hour_in_two() {
         // Lord Howe Island goes from +10:30 to +11 on 2026-10-04 at 02:00, which is 15:30Z.
-        check("Australia/Lord_Howe", Window::Hour, "2026-10-03T15:00:00Z", "2026-10-03T14:30:00Z", "2026-10-03T15:30:00Z");
-        check("Australia/Lord_Howe", Window::Hour, "2026-10-03T15:40:00Z", "2026-10-03T15:30:00Z", "2026-10-03T16:00:00Z");
+        check(
+            "Australia/Lord_Howe",
+            Window::Hour,
+            "2026-10-03T15:00:00Z",
+            "2026-10-03T14:30:00Z",
+            "2026-10-03T15:30:00Z",
+        );
+        check(
+            "Australia/Lord_Howe",
+            Window::Hour,
+            "2026-10-03T15:40:00Z",
+            "2026-10-03T15:30:00Z",
+            "2026-10-03T16:00:00Z",
+        );
     }
 
     #[test]

@@ -24,10 +24,7 @@ const EXPONENT_MAX: i32 = 60;
 
 impl Decimal {
     /// Nought.
-    pub const ZERO: Decimal = Decimal {
-        mantissa: 0,
-        exponent: 0,
-    };
+    pub const ZERO: Decimal = Decimal { mantissa: 0, exponent: 0 };
 
     /// Reads plain or scientific notation. `None`: not a number, or out of range.
     pub fn parse(text: &str) -> Option<Decimal> {
@@ -60,10 +57,7 @@ impl Decimal {
             }
             rest = tail;
         }
-        let value = Decimal {
-            mantissa: if negative { -mantissa } else { mantissa },
-            exponent,
-        };
+        let value = Decimal { mantissa: if negative { -mantissa } else { mantissa }, exponent };
         (digits > 0).then(|| value.reduced()).flatten()
     }
 

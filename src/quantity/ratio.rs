@@ -13,10 +13,7 @@ pub struct Ratio {
 
 impl Ratio {
     /// One.
-    pub const ONE: Ratio = Ratio {
-        numerator: 1,
-        denominator: 1,
-    };
+    pub const ONE: Ratio = Ratio { numerator: 1, denominator: 1 };
 
     /// `numerator / denominator`, reduced. `None` when the denominator is nought.
     pub fn new(numerator: i128, denominator: i128) -> Option<Ratio> {
@@ -25,18 +22,12 @@ impl Ratio {
         }
         let divisor = gcd(numerator.unsigned_abs(), denominator.unsigned_abs());
         let divisor = i128::try_from(divisor).ok()? * denominator.signum();
-        Some(Ratio {
-            numerator: numerator / divisor,
-            denominator: denominator / divisor,
-        })
+        Some(Ratio { numerator: numerator / divisor, denominator: denominator / divisor })
     }
 
     /// A whole number.
     pub const fn whole(value: i128) -> Ratio {
-        Ratio {
-            numerator: value,
-            denominator: 1,
-        }
+        Ratio { numerator: value, denominator: 1 }
     }
 
     /// The exact value of a decimal.

@@ -202,11 +202,7 @@ impl Unit {
     fn plain(text: &str) -> Result<Unit, UnitProblem> {
         let unknown = || UnitProblem::Unknown(text.to_owned());
         let row = UNITS.iter().find(|u| u.0 == text).ok_or_else(unknown)?;
-        Ok(Unit {
-            dimension: row.1,
-            per: None,
-            base: Ratio::new(row.2, row.3).ok_or_else(unknown)?,
-        })
+        Ok(Unit { dimension: row.1, per: None, base: Ratio::new(row.2, row.3).ok_or_else(unknown)? })
     }
 
     fn rate(text: &str, top: &str, bottom: &str) -> Result<Unit, UnitProblem> {
@@ -217,11 +213,7 @@ impl Unit {
             return Err(unknown());
         }
         let per_day = Ratio::new(86_400, period.seconds()).ok_or_else(unknown)?;
-        Ok(Unit {
-            per: Some(period),
-            base: unit.base.times(per_day).ok_or_else(unknown)?,
-            ..unit
-        })
+        Ok(Unit { per: Some(period), base: unit.base.times(per_day).ok_or_else(unknown)?, ..unit })
     }
 
     /// The value in base units, rounded once, half to even. `None`: beyond `i64`.
@@ -238,10 +230,7 @@ impl Amount {
         if unit.is_empty() {
             return Err(UnitProblem::NoUnit(text.to_owned()));
         }
-        Ok(Amount {
-            value,
-            unit: Unit::parse(unit)?,
-        })
+        Ok(Amount { value, unit: Unit::parse(unit)? })
     }
 
     /// Reads a property with two units, such as the heat content `"39.5 MJ/Nm3"`: base units of the first
@@ -309,7 +298,8 @@ impl Reference {
             Reference::Scf60 => {
                 // 60 °F is 519.67 / 1.8 K, and 14.696 psi are 14.696 x 6894.757293168 Pa.
                 let temperature = Ratio::new(27_315 * 18, 519_670)?;
-                let pressure = Ratio::new(14_696 * 6_894_757_293_168, 1_000 * 1_000_000_000)?.over(Ratio::whole(101_325))?;
+                let pressure =
+                    Ratio::new(14_696 * 6_894_757_293_168, 1_000 * 1_000_000_000)?.over(Ratio::whole(101_325))?;
                 temperature.times(pressure)
             }
         }
@@ -352,7 +342,8 @@ mod tests {
 
     #[test]
     fn ambiguous_units_spell_out_the_choice() {
-        for (text, cure) in [("MMBtu", "mmBtu"), ("ton", "short_ton"), ("scf", "scf60"), ("kwh", "did you mean `kWh`")] {
+        for (text, cure) in [("MMBtu", "mmBtu"), ("ton", "short_ton"), ("scf", "scf60"), ("kwh", "did you mean `kWh`")]
+        {
             let problem = Unit::parse(text).unwrap_err().to_string();
             assert!(problem.contains(cure), "{text}: {problem}");
         }

@@ -89,7 +89,8 @@ impl Column {
 pub fn read_rows(path: &Path, stamps: &Stamps, columns: &[Column]) -> Result<Vec<Outgoing>, CsvError> {
     let shown = path.display().to_string();
     let failed = |source| CsvError::Read { path: shown.clone(), source };
-    let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_path(path).map_err(failed)?;
+    let mut reader =
+        csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_path(path).map_err(failed)?;
     let headers = reader.headers().map_err(failed)?.clone();
     let find = |name: &str| {
         let known = || headers.iter().collect::<Vec<_>>().join(", ");

@@ -31,7 +31,8 @@ struct Synthetic {
 impl Fleet {
     /// The meters of a plan, ready at `now`. `every` replaces the cadence of meters that report more slowly.
     pub fn new(topology: &Topology, mappings: &[Mapping], now: Time, every_ms: Option<i64>) -> Fleet {
-        let units = mappings.iter().map(|mapping| Synthetic::new(topology.meter(mapping.meter), mapping, now, every_ms));
+        let units =
+            mappings.iter().map(|mapping| Synthetic::new(topology.meter(mapping.meter), mapping, now, every_ms));
         Fleet { units: units.collect() }
     }
 
@@ -43,7 +44,11 @@ impl Fleet {
             let (stamp, value) = unit.advance(now);
             match &unit.mapping.format {
                 Format::Number => {
-                    plain.push(Outgoing { due_ms: now.0, topic: unit.mapping.topic.clone(), payload: value.to_string() });
+                    plain.push(Outgoing {
+                        due_ms: now.0,
+                        topic: unit.mapping.topic.clone(),
+                        payload: value.to_string(),
+                    });
                 }
                 Format::Json { value: pointer, time } => {
                     let payload = payloads.entry((unit.mapping.topic.clone(), stamp)).or_insert_with(|| json!({}));
@@ -54,7 +59,11 @@ impl Fleet {
                 }
             }
         }
-        let messages = payloads.into_iter().map(|((topic, due_ms), payload)| Outgoing { due_ms, topic, payload: payload.to_string() });
+        let messages = payloads.into_iter().map(|((topic, due_ms), payload)| Outgoing {
+            due_ms,
+            topic,
+            payload: payload.to_string(),
+        });
         messages.chain(plain).collect()
     }
 

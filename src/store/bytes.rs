@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn integers_of_every_size_come_back() {
-        let values = [0, 1, -1, 63, -64, 127, 128, i128::from(i64::MAX), i128::from(i64::MIN), i128::MAX / 3, i128::MIN];
+        let values =
+            [0, 1, -1, 63, -64, 127, 128, i128::from(i64::MAX), i128::from(i64::MIN), i128::MAX / 3, i128::MIN];
         let mut writer = Writer::default();
         values.iter().for_each(|v| writer.signed(*v));
         writer.bytes(b"end");

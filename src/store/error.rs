@@ -9,7 +9,9 @@ pub enum StoreError {
     #[error("the state directory {0} is in use by another emissiond; stop it first, or set another `daemon.state_dir`")]
     Locked(PathBuf),
     /// The directory was written by a newer version: do not start, and leave it alone.
-    #[error("{path} has format {found}, this version knows {known}; start the newer version again, or use another directory")]
+    #[error(
+        "{path} has format {found}, this version knows {known}; start the newer version again, or use another directory"
+    )]
     NewerFormat {
         /// The file.
         path: PathBuf,

@@ -11,7 +11,9 @@ use crate::ledger::{Closed, Key, Range};
 use crate::meter::Need;
 use crate::pipeline::{Counters, Row, Seal, Supply, Tallied, Want};
 use crate::quantity::{Quarter, Time, Window};
-use crate::store::codec::{checksum, read_activity, read_balance, read_held, write_activity, write_balance, write_held};
+use crate::store::codec::{
+    checksum, read_activity, read_balance, read_held, write_activity, write_balance, write_held,
+};
 use crate::store::{Names, StoreError};
 
 /// The format this version reads and writes.
@@ -212,20 +214,20 @@ impl Ledger {
     }
 
     /// Notes the plan in force.
-    pub fn set_plan(&mut self, hash: &str) -> Result<(), StoreError> {
+    pub fn set_plan(&self, hash: &str) -> Result<(), StoreError> {
         self.set_meta("plan", hash)
     }
 
     /// Notes the topic filters in use; returns those of before that are not in use any more, which the broker may still
     /// hold for the session.
-    pub fn exchange_filters(&mut self, filters: &[String]) -> Result<Vec<String>, StoreError> {
+    pub fn exchange_filters(&self, filters: &[String]) -> Result<Vec<String>, StoreError> {
         let before = self.meta("filters")?.and_then(|text| serde_json::from_str::<Vec<String>>(&text).ok());
         let stale = before.unwrap_or_default().into_iter().filter(|f| !filters.contains(f)).collect();
         self.set_meta("filters", &serde_json::json!(filters).to_string())?;
         Ok(stale)
     }
 
-    fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+    fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
         let sql = "INSERT INTO meta(key, value) VALUES (?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2";
         self.connection.execute(sql, (key, value)).map_err(StoreError::database(&self.path))?;
         Ok(())
@@ -273,12 +275,7 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     connection.execute_batch(&create).map_err(fail)
 }
 
-fn write_rows(
-    transaction: &Transaction<'_>,
-    names: &Names,
-    rows: &[Row],
-    changed: &mut i64,
-) -> rusqlite::Result<()> {
+fn write_rows(transaction: &Transaction<'_>, names: &Names, rows: &[Row], changed: &mut i64) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO quarter(meter, start, readings, minutes, revision, changed, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT(meter, start) DO UPDATE SET readings = ?3, minutes = ?4, revision = ?5, changed = ?6, crc = ?7",
@@ -375,7 +372,8 @@ fn read_counters(text: &str) -> Option<Counters> {
             ..Tallied::default()
         };
         for reason in Refusal::ALL {
-            counts.refused[reason as usize] = value.get("refused")?.get(reason.name()).and_then(|n| n.as_u64()).unwrap_or(0);
+            counts.refused[reason as usize] =
+                value.get("refused")?.get(reason.name()).and_then(|n| n.as_u64()).unwrap_or(0);
         }
         Some(counts)
     };

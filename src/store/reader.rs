@@ -79,7 +79,8 @@ impl Reader {
     ) -> Result<Vec<(Quarter, Activity, u32)>, StoreError> {
         let number = self.names.number(Entity::Meter(meter));
         let read = || -> rusqlite::Result<Vec<(Quarter, Activity, u32)>> {
-            let days = "SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start > ?2 AND start < ?3 ORDER BY start";
+            let days =
+                "SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start > ?2 AND start < ?3 ORDER BY start";
             let mut statement = self.connection.prepare_cached(days)?;
             let mut rows = statement.query((number, from.0.saturating_sub(96), to.0))?;
             let mut activities = Vec::new();
@@ -151,7 +152,8 @@ impl Reader {
     /// How many records are stored after `cursor`.
     pub fn behind(&self, cursor: i64) -> Result<u64, StoreError> {
         let sql = "SELECT (SELECT count(*) FROM entry WHERE changed > ?1) + (SELECT count(*) FROM quarter WHERE changed > ?1)";
-        let count = self.connection.prepare_cached(sql).and_then(|mut s| s.query_row([cursor], |row| row.get::<_, i64>(0)));
+        let count =
+            self.connection.prepare_cached(sql).and_then(|mut s| s.query_row([cursor], |row| row.get::<_, i64>(0)));
         Ok(count.map_err(StoreError::database(&self.path))?.unsigned_abs())
     }
 

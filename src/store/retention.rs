@@ -10,7 +10,7 @@ use crate::store::ledger::read_row;
 use crate::store::{Ledger, StoreError};
 use crate::window::Activity;
 
-/// Entries of a minute are kept this long.
+/// Entries of a minute are kept this long, or as long as a late reading may change them.
 const KEEP_MINUTES: Span = Span::days(35);
 const QUARTERS_A_DAY: i32 = 96;
 
@@ -65,9 +65,10 @@ impl Ledger {
     }
 
     /// Drops an entity's minutes that are past keeping.
-    pub fn retain_minutes(&mut self, entity: Entity, now: Time) -> Result<(), StoreError> {
+    pub fn retain_minutes(&mut self, entity: Entity, now: Time, keep: Keep) -> Result<(), StoreError> {
         let sql = "DELETE FROM entry WHERE entity = ?1 AND window = ?2 AND start < ?3";
-        let parameters = (self.names.number(entity), Window::Minute as i64, now.minus(KEEP_MINUTES).0);
+        let parameters =
+            (self.names.number(entity), Window::Minute as i64, now.minus(KEEP_MINUTES.max(keep.late_horizon)).0);
         let deleted = self.connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters));
         deleted.map(drop).map_err(StoreError::database(self.path()))
     }
@@ -87,7 +88,8 @@ fn write_day<'a>(
     let Some(start) = fresh.first().map(|(q, ..)| day_of(*q) * QUARTERS_A_DAY) else {
         return Ok(());
     };
-    let mut select = transaction.prepare_cached("SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start = ?2")?;
+    let mut select =
+        transaction.prepare_cached("SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start = ?2")?;
     let mut found = select.query((meter, start))?;
     let mut all = match found.next()? {
         Some(row) => read_day(row)?.unwrap_or_default(),

@@ -175,7 +175,8 @@ type Books4 = BTreeMap<(String, String, String, String), String>;
 
 fn show(plan: &Plan, entries: impl IntoIterator<Item = Entry>) -> Books4 {
     let entries = entries.into_iter().filter(|entry| !entry.tally.is_empty());
-    let text = |entry: &Entry| emissiond::format::entry_json(&Entry { revision: 1, ..entry.clone() }, &plan.rules.topology);
+    let text =
+        |entry: &Entry| emissiond::format::entry_json(&Entry { revision: 1, ..entry.clone() }, &plan.rules.topology);
     entries.map(|entry| (key(plan, &entry), text(&entry))).collect()
 }
 
@@ -246,7 +247,11 @@ fn online(plan: &Plan, messages: &[Message], random: &mut Rng) -> (Books4, Count
     for entity in plan.rules.topology.entities() {
         for window in Window::ALL {
             let closed = reader.entries(entity, window, (Time::MIN, Time::MAX), usize::MAX >> 1).unwrap();
-            entries.extend(closed.into_iter().map(|c| Entry::new(c.key, c.balance.own, c.revision, &plan.rules.topology, Time::MAX)));
+            entries.extend(
+                closed
+                    .into_iter()
+                    .map(|c| Entry::new(c.key, c.balance.own, c.revision, &plan.rules.topology, Time::MAX)),
+            );
         }
     }
     for (ix, _) in (0u32..).zip(&plan.rules.topology.meters) {

@@ -44,7 +44,11 @@ pub fn shared_data() -> Option<PathBuf> {
 
 /// Runs `replay` on messages and returns its lines.
 pub fn replay(files: &Files, config: &str, messages: &str) -> Vec<String> {
-    let output = run(emissiond().args(["replay", "--config"]).arg(files.path(config)).arg("--messages").arg(files.path(messages)));
+    let output = run(emissiond()
+        .args(["replay", "--config"])
+        .arg(files.path(config))
+        .arg("--messages")
+        .arg(files.path(messages)));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
@@ -89,4 +93,13 @@ impl Ledger {
 /// One line of a messages file.
 pub fn message(received: &str, topic: &str, payload: &str) -> String {
     serde_json::json!({"received": received, "topic": topic, "payload": payload}).to_string()
+}
+
+/// Two series must be the same; says only where they first differ.
+#[track_caller]
+pub fn assert_same(found: &BTreeMap<String, i64>, expected: &BTreeMap<String, i64>, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}: how many");
+    for (pair, other) in found.iter().zip(expected) {
+        assert_eq!(pair, other, "{what}");
+    }
 }

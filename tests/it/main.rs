@@ -1,8 +1,12 @@
 //! The tests from outside: everything here uses the product as its users do, or drives its parts over a timetable.
+#![expect(clippy::unwrap_used, unreachable_pub, reason = "a test that cannot go on says where")]
 
 mod architecture;
+mod broker;
 mod config;
+mod database;
 mod equivalence;
 mod harness;
 mod real_data;
+mod servers;
 mod timetable;

@@ -1,0 +1,178 @@
+//! The daemon on a real broker: every outcome, restarts, kills, a second daemon.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+
+use crate::harness::run;
+use crate::servers::{Daemon, Mosquitto, block_on, wait_for};
+
+const EVENTS: &str = r#"
+[clusters.c]
+timezone = "UTC"
+[facilities.f]
+cluster = "c"
+[meters.m]
+facility = "f"
+topic = "plant/co2"
+format = "json"
+value = "/kg"
+time = "/t"
+time_format = "ms"
+kind = "event"
+unit = "kg"
+category = "cems-co2"
+"#;
+
+/// Publishes at QoS 1, at most `rate` a second, and waits for the broker to have it all.
+fn publish(broker: &Mosquitto, rate: f64, messages: &[(String, Vec<u8>, bool)]) {
+    block_on(async {
+        let mut options = MqttOptions::new(format!("test-{}", fastrand::u32(..)), "127.0.0.1", broker.port);
+        options.set_max_packet_size(4 << 20, 4 << 20);
+        let (client, mut events) = AsyncClient::new(options, 10);
+        let all = messages.len();
+        let watching = async {
+            let mut acknowledged = 0;
+            while acknowledged < all {
+                if let Event::Incoming(Packet::PubAck(_)) = events.poll().await.unwrap() {
+                    acknowledged += 1;
+                }
+            }
+        };
+        let publishing = async {
+            for (topic, payload, retain) in messages {
+                client.publish(topic, QoS::AtLeastOnce, *retain, payload.clone()).await.unwrap();
+                tokio::time::sleep(Duration::from_secs_f64(1.0 / rate)).await;
+            }
+        };
+        tokio::join!(watching, publishing);
+    });
+}
+
+/// Events of one kilogram each, a second apart, ending shortly before now.
+fn events(count: usize, random: &mut Rng) -> (Vec<(String, Vec<u8>, bool)>, i64) {
+    let now = emissiond::clock::now().0;
+    let mut total_mg = 0;
+    let message = |n: usize| {
+        let kg = random.i64(1..1_000);
+        total_mg += kg * 1_000_000;
+        let time = now - 1_000 * (count - n) as i64;
+        ("plant/co2".to_owned(), format!(r#"{{"t":{time},"kg":{kg}}}"#).into_bytes(), false)
+    };
+    let messages = (0..count).map(message).collect();
+    (messages, total_mg)
+}
+
+fn total(daemon: &Daemon, window: &str) -> i64 {
+    daemon.entries("cluster", window).iter().map(|entry| entry["scope1_mg"].as_i64().unwrap()).sum()
+}
+
+#[test]
+fn every_outcome_is_counted_acknowledged_and_shown() {
+    let broker = Mosquitto::start();
+    let config = format!("subscribe = [\"plant/#\"]\n{EVENTS}");
+    publish(&broker, 1e6, &[("plant/co2".to_owned(), br#"{"t":1,"kg":1}"#.to_vec(), true)]);
+    let mut daemon = Daemon::new(&broker, &config, &[]);
+    daemon.start();
+    wait_for("the retained message", || (daemon.received() == 1).then_some(()));
+    let now = emissiond::clock::now().0;
+    let good = format!(r#"{{"t":{now},"kg":2}}"#).into_bytes();
+    let topic = || "plant/co2".to_owned();
+    let messages = [
+        (topic(), good.clone(), false),
+        (topic(), good, false),
+        (topic(), b"{malformed".to_vec(), false),
+        (topic(), vec![b'x'; 2 << 20], false),
+        ("plant/other".to_owned(), b"1".to_vec(), false),
+        (topic(), br#"{"t":1,"kg":1}"#.to_vec(), false),
+    ];
+    publish(&broker, 1e6, &messages);
+    let settled = |status: &serde_json::Value| status["messages"]["received"] == 7 && status["mqtt"]["unacked"] == 0;
+    let status = wait_for("all messages, acknowledged", || Some(daemon.status()).filter(settled));
+    let expected = serde_json::json!({
+        "received": 7, "accepted": 1, "duplicate": 1, "late": 1, "unmapped": 1, "retained": 1,
+        "refused": {"malformed": 1, "oversize": 1},
+    });
+    assert_eq!(status["messages"], expected);
+    assert_eq!(status["mqtt"]["connects"], 1, "the connection stays");
+    let metrics = daemon.get("/metrics").unwrap().1;
+    for line in [
+        "emissiond_messages_total{outcome=\"accepted\"} 1",
+        "emissiond_messages_total{outcome=\"refused\"} 2",
+        "emissiond_messages_total{outcome=\"retained\"} 1",
+        "emissiond_refused_total{reason=\"oversize\"} 1",
+        "emissiond_mqtt_connected 1",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    wait_for("the year's total", || (total(&daemon, "1y") == 2_000_000).then_some(()));
+    assert!(daemon.stop().success());
+    daemon.start();
+    assert_eq!(daemon.status()["messages"]["accepted"], 1, "counts outlive a restart");
+}
+
+#[test]
+fn five_kills_lose_nothing_and_count_nothing_twice() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, EVENTS, &[]);
+    daemon.start();
+    let mut random = Rng::with_seed(11);
+    let (messages, expected_mg) = events(2_400, &mut random);
+    std::thread::scope(|scope| {
+        let publisher = scope.spawn(|| publish(&broker, 200.0, &messages));
+        for kill in 1..=5u64 {
+            // At a random place of the stream, not after a fixed time.
+            let place = 300 * kill + random.u64(0..200);
+            wait_for("the next place to kill at", || (daemon.received() >= place.min(2_300)).then_some(()));
+            daemon.kill();
+            daemon.start();
+        }
+        publisher.join().unwrap();
+    });
+    let accepted = |daemon: &Daemon| daemon.status()["messages"]["accepted"].as_u64().unwrap();
+    wait_for("every reading", || (accepted(&daemon) == 2_400).then_some(()));
+    for window in ["1m", "15m", "1h", "1d", "1mo", "1y"] {
+        // What is open is added up ten times a second.
+        wait_for(window, || (total(&daemon, window) == expected_mg).then_some(()));
+    }
+    let messages = &daemon.status()["messages"];
+    let outcomes = ["accepted", "duplicate", "late", "unmapped", "retained"].map(|k| messages[k].as_u64().unwrap());
+    assert_eq!(messages["received"].as_u64().unwrap(), outcomes.iter().sum::<u64>());
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_is_turned_away() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, EVENTS, &[]);
+    daemon.start();
+    let second = run(&mut daemon.command("run"));
+    let text = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(69), "{text}");
+    assert!(text.contains("in use by another emissiond"), "{text}");
+    let export = run(daemon.command("export").args(["--level", "facility", "--window", "1h"]));
+    assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
+    let status = run(&mut daemon.command("status"));
+    assert!(String::from_utf8(status.stdout).unwrap().contains("\"connected\": true"));
+}
+
+#[test]
+fn a_late_reading_restates_a_closed_hour_and_raises_its_revision() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, EVENTS, &[]);
+    daemon.start();
+    let hour = |daemon: &Daemon| {
+        let entries = daemon.entries("facility", "1h");
+        let entry = entries.first()?;
+        Some((entry["scope1_mg"].as_i64()?, entry["revision"].as_i64()?))
+    };
+    let yesterday = emissiond::clock::now().0 / 3_600_000 * 3_600_000 - 86_400_000;
+    let send = |minute: i64, kg: i64| {
+        let payload = format!(r#"{{"t":{},"kg":{kg}}}"#, yesterday + minute * 60_000);
+        publish(&broker, 1e6, &[("plant/co2".to_owned(), payload.into_bytes(), false)]);
+    };
+    send(5, 3);
+    wait_for("the closed hour", || (hour(&daemon)? == (3_000_000, 1)).then_some(()));
+    send(50, 4);
+    wait_for("its restatement", || (hour(&daemon)? == (7_000_000, 2)).then_some(()));
+}

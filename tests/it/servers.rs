@@ -1,0 +1,295 @@
+//! Real servers on free loopback ports: mosquitto, influxdb 1.6 behind a shim, victoria-metrics, and the daemon itself.
+//!
+//! A server that is not installed is named, and fails the test: `tests/run` installs what is needed.
+
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use serde_json::Value;
+
+use crate::harness::{Files, emissiond, run};
+
+/// How long a test waits for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[expect(clippy::disallowed_methods, reason = "giving up after a while, not booking")]
+/// Waits for a condition; `what` names it when it never comes.
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn wait_for_port(what: &str, port: u16) {
+    wait_for(what, || TcpStream::connect(("127.0.0.1", port)).ok());
+}
+
+/// A child process that ends with the value.
+pub struct Process(pub Child);
+
+impl Process {
+    pub fn spawn(program: &str, command: &mut Command) -> Process {
+        let spawned = command.stdin(Stdio::null()).spawn();
+        Process(
+            spawned.unwrap_or_else(|e| panic!("{program} cannot be started ({e}); run tests/run, which installs it")),
+        )
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Debian's mosquitto at its default limits.
+pub struct Mosquitto {
+    pub port: u16,
+    _process: Process,
+    _files: Files,
+}
+
+impl Mosquitto {
+    pub fn start() -> Mosquitto {
+        let port = free_port();
+        let files = Files::new(&[("m.conf", &format!("listener {port} 127.0.0.1\nallow_anonymous true\n"))]);
+        let mut command = Command::new("/usr/sbin/mosquitto");
+        command.arg("-c").arg(files.path("m.conf")).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = Process::spawn("mosquitto", &mut command);
+        wait_for_port("mosquitto", port);
+        Mosquitto { port, _process: process, _files: files }
+    }
+
+    pub fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+}
+
+/// A daemon with its own state directory and port.
+pub struct Daemon {
+    pub files: Files,
+    pub http: u16,
+    process: Option<Process>,
+}
+
+impl Daemon {
+    /// `extra` is appended to the sections that connect it.
+    pub fn new(broker: &Mosquitto, config: &str, more: &[(&str, &str)]) -> Daemon {
+        let http = free_port();
+        let text = format!(
+            "[daemon]\nstate_dir = \"state\"\nhttp = \"127.0.0.1:{http}\"\n[mqtt]\nurl = \"{}\"\n{config}",
+            broker.url()
+        );
+        let mut list = vec![("c.toml", text.as_str())];
+        list.extend(more);
+        Daemon { files: Files::new(&list), http, process: None }
+    }
+
+    pub fn start(&mut self) {
+        let mut command = self.command("run");
+        command.stdout(Stdio::null()).stderr(File::create(self.files.path("log")).unwrap());
+        self.process = Some(Process::spawn("emissiond", &mut command));
+        wait_for("the daemon to be ready", || (self.get("/readyz")?.0 == 200).then_some(()));
+    }
+
+    pub fn kill(&mut self) {
+        self.process.as_mut().unwrap().kill();
+    }
+
+    /// SIGTERM; returns how it ended.
+    pub fn stop(&mut self) -> ExitStatus {
+        let process = self.process.as_mut().unwrap();
+        run(Command::new("kill").arg("-TERM").arg(process.0.id().to_string()));
+        process.0.wait().unwrap()
+    }
+
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = emissiond();
+        command.arg(name).arg("--config").arg(self.files.path("c.toml"));
+        command
+    }
+
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        http_get(&format!("http://127.0.0.1:{}{path}", self.http))
+    }
+
+    pub fn status(&self) -> Value {
+        let (_, text) = self.get("/api/v1/status").unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub fn received(&self) -> u64 {
+        self.status()["messages"]["received"].as_u64().unwrap()
+    }
+
+    /// Entries as the API gives them.
+    pub fn entries(&self, level: &str, window: &str) -> Vec<Value> {
+        let (code, text) = self.get(&format!("/api/v1/entries?level={level}&window={window}")).unwrap();
+        assert_eq!(code, 200, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// `None`: nobody answers.
+pub fn http_get(url: &str) -> Option<(u16, String)> {
+    block_on(async {
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
+        let response = client.get(url).send().await.ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
+    })
+}
+
+/// Debian's influxdb 1.6, which has the storage engine and the overwrite rule of InfluxDB 2, and a shim that maps
+/// `/api/v2/write?bucket=` to `/write?db=`. The shim stays up when the database is killed.
+pub struct Influx {
+    pub url: String,
+    port: u16,
+    rpc: u16,
+    directory: PathBuf,
+    process: Option<Process>,
+    _files: Files,
+}
+
+impl Influx {
+    pub fn start() -> Influx {
+        let files = Files::new(&[]);
+        let (port, rpc) = (free_port(), free_port());
+        let url = start_shim(port);
+        let directory = files.0.path().to_owned();
+        let mut influx = Influx { url, port, rpc, directory, process: None, _files: files };
+        influx.restart();
+        influx.query("CREATE DATABASE emissions");
+        influx
+    }
+
+    pub fn restart(&mut self) {
+        let text = config(&self.directory, self.port, self.rpc);
+        let path = self.directory.join("influxdb.conf");
+        std::fs::write(&path, text).unwrap();
+        let mut command = Command::new("influxd");
+        command.arg("-config").arg(path).stdout(Stdio::null()).stderr(Stdio::null());
+        self.process = Some(Process::spawn("influxd", &mut command));
+        let ping = format!("http://127.0.0.1:{}/ping", self.port);
+        wait_for("influxd", || http_get(&ping).filter(|(code, _)| *code == 204));
+    }
+
+    pub fn kill(&mut self) {
+        self.process.as_mut().unwrap().kill();
+    }
+
+    pub fn query(&self, text: &str) -> Value {
+        let url = format!("http://127.0.0.1:{}/query", self.port);
+        let parameters = [("q", text), ("db", "emissions"), ("epoch", "s")];
+        let answer = block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            client.post(url).query(&parameters).send().await.unwrap().text().await.unwrap()
+        });
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    /// Rows of the first series: time and the selected columns.
+    pub fn rows(&self, text: &str) -> Vec<Vec<Value>> {
+        let answer = self.query(text);
+        let rows = answer["results"][0]["series"][0]["values"].as_array().cloned().unwrap_or_default();
+        rows.into_iter().map(|row| row.as_array().unwrap().clone()).collect()
+    }
+}
+
+fn config(directory: &Path, port: u16, rpc: u16) -> String {
+    let directory = directory.display();
+    format!(
+        "reporting-disabled = true\nbind-address = \"127.0.0.1:{rpc}\"\n[meta]\n dir = \"{directory}/meta\"\n\
+         [data]\n dir = \"{directory}/data\"\n wal-dir = \"{directory}/wal\"\n query-log-enabled = false\n\
+         [http]\n enabled = true\n bind-address = \"127.0.0.1:{port}\"\n log-enabled = false\n"
+    )
+}
+
+type Parameters = std::collections::HashMap<String, String>;
+
+fn start_shim(port: u16) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let target = Arc::new((client, format!("http://127.0.0.1:{port}/write")));
+    std::thread::spawn(move || {
+        block_on(async {
+            let router =
+                Router::new().route("/api/v2/write", post(forward)).route("/ping", get(|| async {})).with_state(target);
+            axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap();
+        });
+    });
+    url
+}
+
+async fn forward(
+    State(target): State<Arc<(reqwest::Client, String)>>,
+    Query(parameters): Query<Parameters>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, String) {
+    let query = [("db", &parameters["bucket"]), ("precision", &parameters["precision"])];
+    let mut request = target.0.post(&target.1).query(&query).body(body.to_vec());
+    if let Some(encoding) = headers.get("content-encoding") {
+        request = request.header("content-encoding", encoding.to_str().unwrap());
+    }
+    match request.send().await {
+        Ok(response) => {
+            let code = StatusCode::from_u16(response.status().as_u16()).unwrap();
+            (code, response.text().await.unwrap_or_default())
+        }
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    }
+}
+
+/// Debian's victoria-metrics: speaks `/api/v2/write`, rounds, and is no oracle.
+pub struct VictoriaMetrics {
+    pub port: u16,
+    _process: Process,
+    _files: Files,
+}
+
+impl VictoriaMetrics {
+    pub fn start() -> VictoriaMetrics {
+        let files = Files::new(&[]);
+        let port = free_port();
+        let mut command = Command::new("victoria-metrics");
+        command
+            .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
+            .arg(format!("-storageDataPath={}", files.path("data").display()))
+            .arg("-retentionPeriod=50y")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let process = Process::spawn("victoria-metrics", &mut command);
+        wait_for_port("victoria-metrics", port);
+        VictoriaMetrics { port, _process: process, _files: files }
+    }
+}
