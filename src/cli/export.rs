@@ -81,7 +81,7 @@ fn from_store(plan: &Plan, asked: &Asked) -> Result<String, StoreError> {
     let state = &plan.daemon.state_dir;
     let books = Books::open(state, plan, clock::now())?;
     let open = open_view(&books.pipeline, &asked.entities, asked.window);
-    let topology = Arc::new(plan.rules.topology.clone());
+    let topology = Arc::clone(&plan.rules.topology);
     let reader = Reader::open(state, books.ledger.names().clone(), topology)?;
     let entries = collect(&plan.rules, &reader, asked, open)?;
     Ok(asked.write(&entries, &plan.rules.topology))

@@ -77,7 +77,7 @@ impl Checker {
                 .map(|c| cluster_rules.get(c.id.as_str()))
                 .map(|r| r.is_some_and(|r| r.network_gwp.is_some()))
                 .collect(),
-            topology,
+            topology: Arc::new(topology),
             routes,
             methods,
             late_horizon,

@@ -27,7 +27,7 @@ impl Books {
     /// Opens the store and replays. `now` only dates a store that holds nothing yet.
     pub fn open(state: &Path, plan: &Plan, now: Time) -> Result<Books, StoreError> {
         let journal = Journal::open(state)?;
-        let ledger = Ledger::open(state, Arc::new(plan.rules.topology.clone()))?;
+        let ledger = Ledger::open(state, Arc::clone(&plan.rules.topology))?;
         let rules = Arc::clone(&plan.rules);
         let (pipeline, from, counted_to) = match ledger.position()? {
             Some(position) => {

@@ -138,7 +138,7 @@ fn identity(plan: &Plan, books: &Books) -> Result<Identity, StoreError> {
         incarnation: books.ledger.incarnation()?,
         stale_filters: books.ledger.exchange_filters(&plan.mqtt.subscribe)?,
         names: books.ledger.names().clone(),
-        topology: Arc::new(plan.rules.topology.clone()),
+        topology: Arc::clone(&plan.rules.topology),
     })
 }
 

@@ -1,5 +1,7 @@
 //! What the pipeline is told once: the part of the plan that decides figures.
 
+use std::sync::Arc;
+
 use crate::cluster::{Entity, FacilityIx, Kind, Meter, MeterIx, Stamp, Topology};
 use crate::decode::Routes;
 use crate::emission::Method;
@@ -9,7 +11,7 @@ use crate::quantity::Span;
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// Who belongs to whom.
-    pub topology: Topology,
+    pub topology: Arc<Topology>,
     /// Which meters listen to which topic.
     pub routes: Routes,
     /// How each meter's activity becomes emissions, by meter index.

@@ -152,7 +152,8 @@ impl Journal {
     /// Bytes on disk.
     pub fn size(&self) -> u64 {
         let files = self.files().unwrap_or_default();
-        files.iter().map(|(_, path)| std::fs::metadata(path).map_or(0, |m| m.len())).sum()
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
+        files.iter().map(|(_, path)| size(path) + size(&PathBuf::from(format!("{}-wal", path.display())))).sum()
     }
 
     fn path(&self, day: Time) -> PathBuf {

@@ -241,7 +241,7 @@ fn online(plan: &Plan, messages: &[Message], random: &mut Rng) -> (Books4, Count
     books.tick(end).unwrap();
     books.seal().unwrap();
     let counters = books.pipeline.counters().clone();
-    let topology = Arc::new(plan.rules.topology.clone());
+    let topology = Arc::clone(&plan.rules.topology);
     let reader = Reader::open(state.path(), books.ledger.names().clone(), topology).unwrap();
     let mut entries = Vec::new();
     for entity in plan.rules.topology.entities() {
