@@ -71,11 +71,13 @@ impl Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
-        Failure::new(FAILED, error)
+        // A reader that goes away is no failure.
+        let code = if error.kind() == std::io::ErrorKind::BrokenPipe { 0 } else { FAILED };
+        Failure::new(code, error)
     }
 }
 
-/// Runs the command that the arguments name. A reader that goes away (`| head`) is no failure.
+/// Runs the command that the arguments name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -97,7 +99,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if failure.message.contains("Broken pipe") => ExitCode::SUCCESS,
+        Err(failure) if failure.code == 0 => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{}", failure.message.trim_end());
             ExitCode::from(failure.code)

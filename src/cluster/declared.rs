@@ -1,7 +1,7 @@
 //! Networks, clusters and facilities, and who belongs to whom.
 
 use crate::cluster::{Meter, MeterIx};
-use crate::quantity::{Id, Time, Zone};
+use crate::quantity::{Id, Time, Window, Zone};
 
 /// The position of a network in its [`Topology`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -194,6 +194,23 @@ impl Topology {
             Entity::Cluster(ix) => &self.cluster(ix).zone,
             Entity::Network(_) => &NETWORK_ZONE,
         }
+    }
+
+    /// The end of an entity's window. A network's day, month and year last until its last cluster's period of that date
+    /// is over.
+    pub fn window_end(&self, entity: Entity, window: Window, start: Time) -> Time {
+        let own = self.zone(entity).end(window, start);
+        let Entity::Network(ix) = entity else {
+            return own;
+        };
+        if window < Window::Day {
+            return own;
+        }
+        let local = |c: &ClusterIx| {
+            let zone = &self.cluster(*c).zone;
+            zone.end(window, NETWORK_ZONE.same_date(start, zone))
+        };
+        self.network(ix).clusters.iter().map(local).max().unwrap_or(own)
     }
 
     /// The cluster an entity belongs to. `None` for a network.

@@ -432,7 +432,9 @@ impl Checker {
         let url = section.url.clone().unwrap_or_else(|| "mqtt://127.0.0.1:1883".to_owned());
         let server = mqtt::Server::parse(&url);
         if server.is_none() {
-            let message = format!("`url` is no broker: `{url}`; write \"mqtt://host:1883\" or \"mqtts://host:8883\"");
+            // It may hold a password that should not be there.
+            let shown = if url.contains('@') { "…@…" } else { &url };
+            let message = format!("`url` is no broker: `{shown}`; write \"mqtt://host:1883\" or \"mqtts://host:8883\"");
             self.error("C006", &["mqtt", "url"], message);
         }
         let inflight = section.inflight.unwrap_or(16);
@@ -452,6 +454,20 @@ impl Checker {
                 "C006",
                 &["mqtt", "client_id"],
                 "`client_id` is empty; leave the key out for one of the daemon's own".to_owned(),
+            );
+        }
+        if section.password_file.is_some() && section.username.is_none() {
+            self.missing(&["mqtt", "username"], "a password needs its user");
+        }
+        for filter in section.subscribe.iter().flatten().filter(|f| !is_filter(f)) {
+            let message = format!("`{filter}` is no topic filter: `+` stands for a whole level, `#` for all the rest");
+            self.error("C006", &["mqtt", "subscribe"], message);
+        }
+        if section.ca_file.is_some() && server.as_ref().is_some_and(|s| !s.tls) {
+            self.error(
+                "C006",
+                &["mqtt", "ca_file"],
+                "certificates need an encrypted connection: write `mqtts://`".to_owned(),
             );
         }
         if section.cert_file.is_some() != section.key_file.is_some() {
@@ -542,6 +558,18 @@ impl Checker {
             ),
         }
     }
+}
+
+/// Whether text is an MQTT topic filter.
+fn is_filter(text: &str) -> bool {
+    let levels: Vec<&str> = text.split('/').collect();
+    let last = levels.len() - 1;
+    let good = |(at, level): (usize, &&str)| match *level {
+        "#" => at == last,
+        "+" => true,
+        other => !other.contains(['#', '+', '\0']),
+    };
+    !text.is_empty() && levels.iter().enumerate().all(good)
 }
 
 /// The name that is most like the one written, if it is like it at all.

@@ -1,6 +1,7 @@
 //! The `[meters.*]` tables: what each declares, checked against its facility, its unit and its factor.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::cluster::{Category, FacilityIx, Kind, Meter, MeterIx, Reset, Shape, Stamp, Topology};
 use crate::config::check::{Checker, ClusterRules};
@@ -32,10 +33,11 @@ pub(crate) fn check_meters(
     checker: &mut Checker,
     declarations: &Declarations<'_>,
     topology: &mut Topology,
-) -> (Vec<Mapping>, Vec<Method>) {
+) -> (Vec<Mapping>, Vec<Arc<Method>>) {
     let facilities: BTreeMap<String, FacilityIx> =
         (0u32..).zip(&topology.facilities).map(|(i, f)| (f.id.to_string(), FacilityIx(i))).collect();
     let (mut mappings, mut methods) = (Vec::new(), Vec::new());
+    let mut distinct: Vec<Arc<Method>> = Vec::new();
     for (id, section) in &declarations.file.meters {
         let mut check = MeterCheck { checker, declarations, topology, id, section };
         let ix = MeterIx(methods.len() as u32);
@@ -43,7 +45,12 @@ pub(crate) fn check_meters(
             topology.facilities[meter.facility.0 as usize].meters.push(ix);
             topology.meters.push(meter);
             mappings.push(mapping);
-            methods.push(method);
+            // Meters of one cluster mostly share a method; ten thousand copies would fill the memory.
+            let known = distinct.iter().find(|known| ***known == method).cloned();
+            methods.push(known.unwrap_or_else(|| {
+                distinct.push(Arc::new(method));
+                Arc::clone(&distinct[distinct.len() - 1])
+            }));
         }
     }
     (mappings, methods)
@@ -283,6 +290,10 @@ impl MeterCheck<'_> {
             true => self.span("max_gap", section.max_gap.as_ref()),
             false => expected.map(|e| Span(e.0.saturating_mul(3))),
         };
+        if max_gap.is_some_and(|gap| gap > INTERVAL_MAX) {
+            let key = if section.max_gap.is_some() { "max_gap" } else { "expected_every" };
+            self.error("C006", key, format!("`{key}` is too long: gaps are bridged up to {INTERVAL_MAX}"));
+        }
         (expected, max_gap)
     }
 
@@ -413,7 +424,12 @@ impl MeterCheck<'_> {
             self.error("C008", "max_rate", format!("`{text}` is a rate of {has}; the meter measures {needs}"));
             return None;
         };
-        ratio.of(i128::from(amount.to_base()?)).and_then(|rate| i64::try_from(rate).ok())
+        let rate =
+            amount.to_base().and_then(|base| ratio.of(i128::from(base))).and_then(|rate| i64::try_from(rate).ok());
+        if rate.is_none() {
+            self.error("C006", "max_rate", format!("`{text}` is more than any meter can show"));
+        }
+        rate
     }
 
     fn validity(&mut self, zone: Option<&Zone>) -> (Time, Time) {

@@ -22,6 +22,8 @@ use crate::store::{Keep, StoreError};
 
 /// A block holds at most this many messages.
 const BLOCK_MESSAGES: usize = 500;
+/// A block of long messages is committed before it gets this big.
+const BLOCK_BYTES: usize = 32 << 20;
 /// A message waits at most this long for its block.
 const BLOCK_DELAY: Duration = Duration::from_millis(100);
 /// How often the desk looks at the clock when nothing arrives.
@@ -58,6 +60,7 @@ pub struct Desk {
     retention: Retention,
     inflight: usize,
     pending: Vec<Message>,
+    pending_bytes: usize,
     last_sequence: u64,
     last_received: Time,
     clocks: Clocks,
@@ -95,6 +98,7 @@ impl Desk {
             retention: plan.retention,
             inflight: plan.mqtt.inflight,
             pending: Vec::with_capacity(BLOCK_MESSAGES),
+            pending_bytes: 0,
             last_sequence: 0,
             last_received,
             clocks: Clocks {
@@ -146,7 +150,7 @@ impl Desk {
                 }
                 Inbox::Stop => return Ok(true),
             }
-            if self.pending.len() >= BLOCK_MESSAGES {
+            if self.pending.len() >= BLOCK_MESSAGES || self.pending_bytes >= BLOCK_BYTES {
                 return Ok(false);
             }
             next = match self.inbox.try_recv() {
@@ -164,6 +168,7 @@ impl Desk {
         // The system's clock may step back; the order of receipt never does.
         self.last_received = self.last_received.max(clock::now());
         self.last_sequence = delivery.sequence;
+        self.pending_bytes += delivery.topic.len() + delivery.payload.len();
         self.pending.push(Message {
             received: self.last_received,
             topic: delivery.topic,
@@ -176,6 +181,7 @@ impl Desk {
 
     fn block_is_due(&self) -> bool {
         self.pending.len() >= self.inflight.min(BLOCK_MESSAGES)
+            || self.pending_bytes >= BLOCK_BYTES
             || !self.pending.is_empty() && self.clocks.first_pending.elapsed() >= BLOCK_DELAY
     }
 
@@ -185,6 +191,7 @@ impl Desk {
             return Ok(());
         }
         let started = instant();
+        self.pending_bytes = 0;
         let pending = std::mem::take(&mut self.pending);
         let mut messages = self.books.commit(pending, self.last_received)?;
         self.commit_seconds.observe(started.elapsed().as_secs_f64());

@@ -65,7 +65,7 @@ pub struct Post {
 }
 
 /// The posts of a stretch of time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Stretch {
     to: Time,
     posts: Vec<Post>,
@@ -73,7 +73,7 @@ struct Stretch {
 }
 
 /// How a meter's activity becomes emissions, over all time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Method {
     /// What the meter is booked as.
     pub category: Category,

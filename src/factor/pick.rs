@@ -1,6 +1,8 @@
 //! Which vintage of a factor is in force when: the valid one; else the latest earlier one, as provisional; else
 //! the earliest later one, cast back. Never nothing.
 
+use std::cmp::Reverse;
+
 use crate::factor::Catalogue;
 use crate::quantity::{Time, Zone};
 
@@ -25,6 +27,8 @@ pub struct Vintages(Vec<Slice>);
 
 /// A set with its validity as instants.
 struct Candidate<'a> {
+    /// The position of the name it was found under: earlier ones are preferred.
+    order: usize,
     set: &'a str,
     from: Time,
     to: Time,
@@ -35,9 +39,9 @@ impl Vintages {
     /// `Err` names what is unknown.
     pub fn of(catalogue: &Catalogue, names: &[String], zone: &Zone) -> Result<Vintages, String> {
         let mut candidates = Vec::new();
-        for name in names {
+        for (order, name) in names.iter().enumerate() {
             let sets = catalogue.vintages(name).ok_or_else(|| name.clone())?;
-            candidates.extend(sets.into_iter().map(|set| Candidate::new(catalogue, set, zone)));
+            candidates.extend(sets.into_iter().map(|set| Candidate { order, ..Candidate::new(catalogue, set, zone) }));
         }
         let mut edges: Vec<Time> =
             candidates.iter().flat_map(|c| [c.from, c.to]).chain([Time::MIN, Time::MAX]).collect();
@@ -75,7 +79,7 @@ impl<'a> Candidate<'a> {
         let day = |text: Option<&String>| text.and_then(|t| zone.day_of_text(t));
         let from = day(rows.first().and_then(|r| r.valid_from.as_ref())).map_or(Time::MIN, |d| d.0);
         let to = day(rows.first().and_then(|r| r.valid_to.as_ref())).map_or(Time::MAX, |d| d.1);
-        Candidate { set, from, to }
+        Candidate { order: 0, set, from, to }
     }
 }
 
@@ -84,7 +88,7 @@ fn pick(candidates: &[Candidate<'_>], from: Time, to: Time) -> Option<Slice> {
         |c: &Candidate<'_>, provisional, backcast| Slice { from, to, set: c.set.to_owned(), provisional, backcast };
     // Of several valid ones the first named wins, then the one that became valid last.
     let valid = candidates.iter().filter(|c| c.from <= from && to <= c.to);
-    if let Some(c) = valid.reduce(|best, c| if c.from > best.from { c } else { best }) {
+    if let Some(c) = valid.min_by_key(|c| (c.order, Reverse(c.from))) {
         return Some(slice(c, false, false));
     }
     let earlier = candidates.iter().filter(|c| c.to <= from).max_by_key(|c| c.to);

@@ -1,6 +1,7 @@
 //! `/api/v1/entries`: stored entries and open ones as one list.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -12,9 +13,6 @@ use crate::pipeline::{Rules, meter_entries};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::{Reader, StoreError};
 use crate::window::Activity;
-
-/// More entries of one entity are not given at once.
-const ENTRIES_MAX: usize = 100_000;
 
 /// How entries are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,16 +110,18 @@ impl Asked {
 }
 
 /// The entries as text. `Err(None)`: the desk is gone.
-pub(crate) async fn answer(app: &App, asked: &Asked) -> Result<String, Option<StoreError>> {
+pub(crate) async fn answer(app: Arc<App>, asked: Asked) -> Result<String, Option<StoreError>> {
     // First what is open, then what is stored: an entry that is sealed in between is seen twice, never not at all.
     let (reply, open) = oneshot::channel();
     (app.ask)(Question::Open(asked.entities.clone(), asked.window, reply));
     let open = open.await.map_err(|_| None)?;
-    let Ok(reader) = app.reader.lock() else {
-        return Err(None);
+    let read = move || {
+        let reader = app.reader.lock().map_err(|_| None)?;
+        let entries = collect(&app.rules, &reader, &asked, open).map_err(Some)?;
+        Ok(asked.write(&entries, &app.rules.topology))
     };
-    let entries = collect(&app.rules, &reader, asked, open).map_err(Some)?;
-    Ok(asked.write(&entries, &app.rules.topology))
+    // The session and the watchdog share the runtime, so reading waits elsewhere.
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(None))
 }
 
 /// Stored entries and open ones, as one list in order.
@@ -137,13 +137,16 @@ pub fn collect(rules: &Rules, reader: &Reader, asked: &Asked, open: OpenView) ->
             all.extend(entries.into_iter().map(|entry| (entry.key, entry)));
             continue;
         }
-        for closed in reader.entries(*entity, asked.window, (asked.from, asked.to), ENTRIES_MAX)? {
+        for closed in reader.entries(*entity, asked.window, (asked.from, asked.to))? {
             let entry = Entry::new(closed.key, closed.balance.own, closed.revision, &rules.topology, Time::MAX);
             all.insert(entry.key, entry);
         }
     }
     for entry in open.entries {
-        all.entry(entry.key).or_insert(entry);
+        // What was sealed since has a higher revision; else what is in memory is newer.
+        if all.get(&entry.key).is_none_or(|stored| stored.revision <= entry.revision) {
+            all.insert(entry.key, entry);
+        }
     }
     Ok(all.into_values().filter(|entry| within(entry.key.start) && !entry.tally.is_empty()).collect())
 }

@@ -85,8 +85,9 @@ async fn show_entries(State(app): State<Arc<App>>, Query(query): Query<HashMap<S
         Ok(asked) => asked,
         Err(message) => return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
     };
-    match entries::answer(&app, &asked).await {
-        Ok(text) => ([(header::CONTENT_TYPE, asked.content_type())], text).into_response(),
+    let content_type = asked.content_type();
+    match entries::answer(app, asked).await {
+        Ok(text) => ([(header::CONTENT_TYPE, content_type)], text).into_response(),
         Err(Some(error)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
         Err(None) => stopping(),
     }

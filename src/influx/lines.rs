@@ -52,11 +52,42 @@ impl Lines {
             }
         }
         for (meter, window, start) in touched {
-            let end = topology.zone(Entity::Meter(meter)).end(window, start);
-            let range = (start.quarter(), Quarter(end.quarter().0.max(start.quarter().0 + 1)));
-            let quarters = reader.activities(meter, range)?;
-            entries.extend(meter_entries(&self.rules, meter, window, quarters.into_iter(), now));
+            entries.extend(self.meter_window(reader, (meter, window, start), now)?);
         }
         Ok(entries)
+    }
+
+    /// One meter's window, derived from its quarters; none where nothing is stored.
+    pub(crate) fn meter_window(
+        &self,
+        reader: &Reader,
+        (meter, window, start): (MeterIx, Window, Time),
+        now: Time,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let end = self.rules.topology.zone(Entity::Meter(meter)).end(window, start);
+        let range = (start.quarter(), Quarter(end.quarter().0.max(start.quarter().0 + 1)));
+        let quarters = reader.activities(meter, range)?.into_iter();
+        // A minute's quarter holds its neighbours too.
+        let entries = meter_entries(&self.rules, meter, window, quarters, now);
+        Ok(entries.into_iter().filter(|entry| window == Window::Minute || entry.key.start == start).collect())
+    }
+
+    /// The windows of meters that are open at `now`, and those before, which may have closed while nobody looked.
+    pub(crate) fn recent_meter_windows(&self, now: Time) -> Vec<(MeterIx, Window, Time)> {
+        let mut recent = Vec::new();
+        for (ix, _) in (0u32..).zip(&self.rules.topology.meters) {
+            let zone = self.rules.topology.zone(Entity::Meter(MeterIx(ix)));
+            for window in self.windows(Level::Meter) {
+                let start = zone.start(*window, now);
+                recent.push((MeterIx(ix), *window, start));
+                recent.push((MeterIx(ix), *window, zone.start(*window, Time(start.0 - 1))));
+            }
+        }
+        recent
+    }
+
+    /// When a meter's window closes.
+    pub(crate) fn closes(&self, (meter, window, start): (MeterIx, Window, Time)) -> Time {
+        self.rules.topology.zone(Entity::Meter(meter)).end(window, start).plus(self.rules.close_after)
     }
 }

@@ -1,12 +1,15 @@
 //! The writer's loop: closed entries at once, open ones now and then, the same again after a failure.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::task::block_in_place;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::cluster::{Entity, MeterIx};
 use crate::influx::client::{Bucket, WriteError};
 use crate::influx::lines::Lines;
 use crate::influx::{Health, Options};
@@ -48,13 +51,20 @@ pub struct Sink {
     bucket: Bucket,
     lines: Lines,
     world: World,
+    /// Windows of meters that were written while they were open, by the time they close.
+    unfinished: BTreeSet<(Time, MeterWindow)>,
 }
+
+type MeterWindow = (MeterIx, Window, Time);
 
 impl Sink {
     /// Prepares the writer. An error: the token cannot be read.
     pub fn new(options: Options, rules: Arc<Rules>, world: World) -> io::Result<Sink> {
         let bucket = Bucket::new(&options)?;
-        Ok(Sink { bucket, lines: Lines { rules, options }, world })
+        let lines = Lines { rules, options };
+        let recent = lines.recent_meter_windows((world.now)());
+        let unfinished = recent.into_iter().map(|key| (lines.closes(key), key)).collect();
+        Ok(Sink { bucket, lines, world, unfinished })
     }
 
     /// Runs for ever. An error: the store cannot be read any more.
@@ -65,6 +75,7 @@ impl Sink {
         loop {
             step.tick().await;
             self.write_closed().await?;
+            self.write_finished().await?;
             for ((windows, every), due) in OPEN_EVERY.iter().zip(&mut due) {
                 if Instant::now() >= *due {
                     self.write_open(windows).await;
@@ -84,13 +95,34 @@ impl Sink {
                 return Ok(());
             }
             self.world.health.behind(self.world.reader.behind(cursor)?);
-            let entries = self.lines.changed(&self.world.reader, &changed, (self.world.now)())?;
+            let now = (self.world.now)();
+            let entries = block_in_place(|| self.lines.changed(&self.world.reader, &changed, now))?;
+            for entry in entries.iter().filter(|entry| entry.revision == 0) {
+                if let Entity::Meter(meter) = entry.key.entity {
+                    let key = (meter, entry.key.window, entry.key.start);
+                    self.unfinished.insert((self.lines.closes(key), key));
+                }
+            }
             let lines = self.lines.encode(&entries);
             for batch in lines.chunks(LINES_A_REQUEST) {
                 self.insist(batch).await;
             }
             self.world.reader.confirm(NAME, changed.cursor)?;
         }
+    }
+
+    /// Windows of meters that closed without a further change: their revision and coverage are final now.
+    async fn write_finished(&mut self) -> Result<(), StoreError> {
+        let now = (self.world.now)();
+        let mut entries = Vec::new();
+        while let Some((_, key)) = self.unfinished.first().filter(|(closes, _)| *closes <= now).copied() {
+            self.unfinished.pop_first();
+            entries.extend(block_in_place(|| self.lines.meter_window(&self.world.reader, key, now))?);
+        }
+        for batch in self.lines.encode(&entries).chunks(LINES_A_REQUEST) {
+            self.insist(batch).await;
+        }
+        Ok(())
     }
 
     /// A failure is not insisted on: the next round carries newer values.
@@ -134,6 +166,8 @@ impl Sink {
                 Err(WriteError::Retry(trouble)) => {
                     tracing::warn!(error = trouble, "the database took nothing; trying again");
                     self.world.health.failed(trouble);
+                    let behind = self.world.reader.cursor(NAME).and_then(|cursor| self.world.reader.behind(cursor));
+                    self.world.health.behind(behind.unwrap_or(0));
                     parts.push(part);
                     tokio::time::sleep(back_off.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
                     back_off = (back_off * 2).min(BACK_OFF_MAX);

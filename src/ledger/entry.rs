@@ -2,6 +2,7 @@
 
 use crate::cluster::{Entity, Topology};
 use crate::emission::Tally;
+use crate::ledger::parts::same_date;
 use crate::quantity::{Time, Window};
 
 /// Whose, which window, and its start.
@@ -18,7 +19,16 @@ pub struct Key {
 impl Key {
     /// The window's end, exclusive.
     pub fn end(&self, topology: &Topology) -> Time {
-        topology.zone(self.entity).end(self.window, self.start)
+        topology.window_end(self.entity, self.window, self.start)
+    }
+
+    /// The milliseconds of valid meter time in the window, before `now`: the denominator of coverage.
+    fn valid_ms(&self, topology: &Topology, now: Time) -> i64 {
+        if let Some(periods) = same_date(topology, *self) {
+            return periods.iter().map(|period| period.valid_ms(topology, now)).sum();
+        }
+        let end = self.end(topology).min(now.max(self.start));
+        topology.valid_ms(self.entity, self.start, end)
     }
 }
 
@@ -38,9 +48,7 @@ pub struct Entry {
 impl Entry {
     /// An entry with its coverage worked out. Of an open window, only the time before `now` counts.
     pub fn new(key: Key, tally: Tally, revision: u32, topology: &Topology, now: Time) -> Entry {
-        let end = key.end(topology).min(now.max(key.start));
-        let valid_ms = topology.valid_ms(key.entity, key.start, end);
-        let coverage_e4 = coverage(tally.covered_ms, valid_ms);
+        let coverage_e4 = coverage(tally.covered_ms, key.valid_ms(topology, now));
         Entry { key, tally, coverage_e4, revision }
     }
 }

@@ -161,10 +161,12 @@ impl Track {
         }
         let mut aside = Vec::new();
         usages(meter, self.context, scratch, each, |time| aside.push(time));
+        let mut aside = aside.into_iter().peekable();
         for held in &mut self.quarters {
             held.aside.clear();
-            let within = aside.iter().filter(|t| t.quarter() == held.quarter);
-            held.aside.extend(within.filter_map(|t| u32::try_from(t.since(held.quarter.start()).0).ok()));
+            while let Some(time) = aside.next_if(|t| *t < held.quarter.end()) {
+                held.aside.extend(u32::try_from(time.since(held.quarter.start()).0));
+            }
         }
     }
 

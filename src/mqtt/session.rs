@@ -19,8 +19,8 @@ use crate::mqtt::{Health, Options, tls};
 const PACKET_MAX: usize = 268_435_455;
 /// What is kept of a payload that is too long.
 const CUT_TO: usize = 1_024;
-/// Reading stops while this many messages wait for the desk; well below the 65,535 packet ids of MQTT.
-const UNACKED_MAX: usize = 20_000;
+/// Reading stops while this many messages wait for the desk, whatever their QoS; well below the 65,535 packet ids of MQTT.
+const UNCOMMITTED_MAX: u64 = 20_000;
 /// Filters in one SUBSCRIBE.
 const FILTERS_A_PACKET: usize = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -95,7 +95,7 @@ impl Session {
             let event = if self.events.network.is_none() {
                 // Connecting is not cancelled: a large queued session may delay the CONNACK.
                 self.events.poll().await.map(Some)
-            } else if self.acks.len() >= UNACKED_MAX {
+            } else if self.sequence - *committed.borrow() >= UNCOMMITTED_MAX {
                 if committed.changed().await.is_err() {
                     return;
                 }
@@ -112,7 +112,7 @@ impl Session {
             };
             let sequence = *committed.borrow_and_update();
             let outcome = match event {
-                Ok(None) => self.acknowledge(sequence).await,
+                Ok(None) => Ok(()),
                 Ok(Some(Event::Incoming(Packet::Publish(publish)))) => {
                     if !deliver(self.delivery(publish)) {
                         return;
@@ -121,6 +121,11 @@ impl Session {
                 }
                 Ok(Some(event)) => self.handle(event, &mut back_off),
                 Err(error) => Err(error.to_string()),
+            };
+            // Every turn, so that no commit is overlooked; without one there is nothing to do.
+            let outcome = match outcome {
+                Ok(()) => self.acknowledge(sequence).await,
+                lost => lost,
             };
             if let Err(trouble) = outcome {
                 self.lost(&trouble);
@@ -151,8 +156,11 @@ impl Session {
 
     async fn acknowledge(&mut self, sequence: u64) -> Result<(), String> {
         let packets = self.acks.release(sequence);
+        if packets.is_empty() {
+            return Ok(());
+        }
         self.health.unacked(self.acks.len());
-        let Some(network) = self.events.network.as_mut().filter(|_| !packets.is_empty()) else {
+        let Some(network) = self.events.network.as_mut() else {
             return Ok(());
         };
         let write = async {

@@ -15,7 +15,7 @@ pub struct Rules {
     /// Which meters listen to which topic.
     pub routes: Routes,
     /// How each meter's activity becomes emissions, by meter index.
-    pub methods: Vec<Method>,
+    pub methods: Vec<Arc<Method>>,
     /// Whether a cluster's network counts in another GWP set, by cluster index.
     pub two_sets: Vec<bool>,
     /// A reading that arrives later than this after its time is not booked.

@@ -11,7 +11,7 @@ use crate::store::bytes::{Cursor, Writer};
 use crate::store::codec::checksum;
 
 const COMPRESSION: i32 = 1;
-/// A block never unpacks to more: 500 messages of the largest packet, cut short when oversize.
+/// A block never unpacks to more: the desk commits long before.
 const BLOCK_MAX: usize = 1 << 30;
 
 /// What a block holds.
@@ -62,7 +62,10 @@ impl Journal {
     /// Makes a record durable; returns its number once it is.
     pub fn append(&mut self, record: &Record, received: Time) -> Result<i64, StoreError> {
         let (kind, count) = self.encode(record);
-        let body = zstd::bulk::compress(&self.scratch.0, COMPRESSION).map_err(StoreError::io(&self.directory))?;
+        let packed = zstd::bulk::compress(&self.scratch.0, COMPRESSION).map_err(StoreError::io(&self.directory))?;
+        // The length comes first: blanks shrink ten-thousandfold, so it cannot be guessed when reading.
+        let mut body = (self.scratch.0.len() as u64).to_le_bytes().to_vec();
+        body.extend(packed);
         let (first, last) = reach(record, received);
         let number = self.next;
         let crc = checksum(&[number, kind, count, first.0, last.0], &[&body]);
@@ -228,7 +231,9 @@ fn read_block(row: &rusqlite::Row<'_>, path: &Path) -> Result<Block, StoreError>
 }
 
 fn decode([number, kind, count, ..]: [i64; 5], body: &[u8]) -> Option<Block> {
-    let bytes = zstd::bulk::decompress(body, BLOCK_MAX.min(body.len().saturating_mul(1 << 12))).ok()?;
+    let (length, packed) = body.split_first_chunk()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|length| *length <= BLOCK_MAX)?;
+    let bytes = zstd::bulk::decompress(packed, length).ok()?;
     let mut cursor = Cursor(&bytes);
     let record = match kind {
         0 => Record::Messages(messages(&mut cursor, count)?),
@@ -309,6 +314,15 @@ mod tests {
         let records: Vec<Record> = all(&journal, 0).into_iter().map(|b| b.record).collect();
         assert_eq!(records, [first, Record::Tick(Time(9)), second.clone()]);
         assert_eq!(all(&journal, day).into_iter().map(|b| b.record).collect::<Vec<_>>(), [second]);
+    }
+
+    #[test]
+    fn a_megabyte_of_blanks_comes_back() {
+        let state = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(state.path()).unwrap();
+        let record = Record::Messages(vec![message(1, &" ".repeat(1 << 20))]);
+        journal.append(&record, Time(1)).unwrap();
+        assert_eq!(all(&journal, 0).into_iter().map(|b| b.record).collect::<Vec<_>>(), [record]);
     }
 
     #[test]

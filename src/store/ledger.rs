@@ -14,7 +14,9 @@ use crate::quantity::{Quarter, Time, Window};
 use crate::store::codec::{
     checksum, read_activity, read_balance, read_held, write_activity, write_balance, write_held,
 };
+use crate::store::retention::read_day;
 use crate::store::{Names, StoreError};
+use crate::window::Activity;
 
 /// The format this version reads and writes.
 const FORMAT: i64 = 1;
@@ -52,7 +54,10 @@ impl Ledger {
         let names = Names::read(&connection, &topology).map_err(StoreError::database(&path))?;
         let highest = "SELECT max(coalesce((SELECT max(changed) FROM entry), 0), coalesce((SELECT max(changed) FROM quarter), 0))";
         let changed = connection.query_row(highest, [], |row| row.get(0)).map_err(StoreError::database(&path))?;
-        Ok(Ledger { path, connection, topology, names, changed, damaged: 0 })
+        let mut ledger = Ledger { path, connection, topology, names, changed, damaged: 0 };
+        // The rows that were changed last may be packed or dropped by now; the sinks' cursors are not.
+        ledger.changed = ledger.changed.max(ledger.number("changed")?.unwrap_or(0));
+        Ok(ledger)
     }
 
     /// The numbers of the plan's entities, for readers.
@@ -113,8 +118,10 @@ impl Ledger {
         let mut context = None;
         while context.is_none() && !exhausted {
             let sql = "WHERE meter = ?1 AND start < ?2 ORDER BY start DESC LIMIT 96";
+            let before = self.damaged;
             let batch = self.quarters(sql, (number, from.0))?;
-            exhausted = batch.len() < 96;
+            // A damaged row counts as found: what lies before it is not the beginning.
+            exhausted = batch.len() as u64 + (self.damaged - before) < 96;
             for row in batch {
                 if counted >= need.readings && row.held.good_count() > 0 {
                     context = row.held.last_good();
@@ -127,7 +134,7 @@ impl Ledger {
         }
         earlier.reverse();
         earlier.append(&mut rows);
-        let from = if context.is_none() { Quarter(i32::MIN) } else { from };
+        let from = if context.is_none() && !self.has_packed(number)? { Quarter(i32::MIN) } else { from };
         Ok(Supply::Rows { meter, from, rows: earlier, context })
     }
 
@@ -137,9 +144,32 @@ impl Ledger {
         for meter in &topology.facility(facility).meters {
             let number = self.names.number(Entity::Meter(*meter));
             let rows = self.quarters("WHERE meter = ?1 AND start = ?2", (number, quarter.0))?;
+            if rows.is_empty() {
+                activities.extend(self.packed(number, quarter)?.map(|activity| (*meter, activity)));
+            }
             activities.extend(rows.into_iter().map(|row| (row.meter, row.activity)));
         }
         Ok(Supply::Siblings { facility, quarter, activities })
+    }
+
+    fn has_packed(&self, meter: i64) -> Result<bool, StoreError> {
+        let select = self.connection.prepare_cached("SELECT 1 FROM day WHERE meter = ?1 LIMIT 1");
+        select.and_then(|mut s| s.exists([meter])).map_err(StoreError::database(&self.path))
+    }
+
+    /// The activity of a quarter that is packed already.
+    fn packed(&self, meter: i64, quarter: Quarter) -> Result<Option<Activity>, StoreError> {
+        let sql = "SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start <= ?2 AND start > ?2 - 96";
+        let read = || -> rusqlite::Result<Option<Activity>> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut found = statement.query((meter, quarter.0))?;
+            let Some(row) = found.next()? else {
+                return Ok(None);
+            };
+            let day = read_day(row)?.unwrap_or_default();
+            Ok(day.into_iter().find(|(q, ..)| *q == quarter).map(|(_, activity, _)| activity))
+        };
+        read().map_err(StoreError::database(&self.path))
     }
 
     fn quarters(&mut self, condition: &str, parameters: (i64, i32)) -> Result<Vec<Row>, StoreError> {
@@ -206,6 +236,7 @@ impl Ledger {
             write_meta(&transaction, "now", &seal.now.0.to_string())?;
             write_meta(&transaction, "counted_to", &counted_to.to_string())?;
             write_meta(&transaction, "counters", &write_counters(&seal.counters))?;
+            write_meta(&transaction, "changed", &changed.to_string())?;
             transaction.commit()
         };
         commit().map_err(StoreError::database(&self.path))?;

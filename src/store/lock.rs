@@ -17,8 +17,6 @@ impl Lock {
     pub fn take(directory: &Path) -> Result<Lock, StoreError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(directory, private).map_err(StoreError::io(directory))?;
         let path = directory.join("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = file.map_err(StoreError::io(&path))?;

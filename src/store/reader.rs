@@ -1,5 +1,6 @@
 //! Reading beside the writer: entries for the API, and what changed for the sinks, with their confirmed cursors.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,17 +46,11 @@ impl Reader {
         Ok(Reader { path, connection, cursors, names, topology })
     }
 
-    /// Stored entries of an entity that begin in `[from, to)`, at most `limit`.
-    pub fn entries(
-        &self,
-        entity: Entity,
-        window: Window,
-        (from, to): (Time, Time),
-        limit: usize,
-    ) -> Result<Vec<Closed>, StoreError> {
+    /// Stored entries of an entity that begin in `[from, to)`.
+    pub fn entries(&self, entity: Entity, window: Window, (from, to): (Time, Time)) -> Result<Vec<Closed>, StoreError> {
         let sql = "SELECT entity, window, start, body, revision, crc FROM entry
-                   WHERE entity = ?1 AND window = ?2 AND start >= ?3 AND start < ?4 ORDER BY start LIMIT ?5";
-        let parameters = (self.names.number(entity), window as i64, from.0, to.0, limit as i64);
+                   WHERE entity = ?1 AND window = ?2 AND start >= ?3 AND start < ?4 ORDER BY start";
+        let parameters = (self.names.number(entity), window as i64, from.0, to.0);
         let read = || -> rusqlite::Result<Vec<Closed>> {
             let mut statement = self.connection.prepare_cached(sql)?;
             let mut rows = statement.query(parameters)?;
@@ -78,31 +73,38 @@ impl Reader {
         (from, to): (Quarter, Quarter),
     ) -> Result<Vec<(Quarter, Activity, u32)>, StoreError> {
         let number = self.names.number(Entity::Meter(meter));
-        let read = || -> rusqlite::Result<Vec<(Quarter, Activity, u32)>> {
+        let read = || -> rusqlite::Result<BTreeMap<Quarter, (Activity, u32)>> {
+            // One snapshot for both tables: a quarter may be packed between two.
+            let snapshot = self.connection.unchecked_transaction()?;
             let days =
                 "SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start > ?2 AND start < ?3 ORDER BY start";
-            let mut statement = self.connection.prepare_cached(days)?;
+            let mut statement = snapshot.prepare_cached(days)?;
             let mut rows = statement.query((number, from.0.saturating_sub(96), to.0))?;
-            let mut activities = Vec::new();
+            let mut activities = BTreeMap::new();
             while let Some(row) = rows.next()? {
-                match read_day(row)? {
-                    Some(day) => activities.extend(day.into_iter().filter(|(q, ..)| (from..to).contains(q))),
-                    None => self.damaged(Entity::Meter(meter)),
+                let day = read_day(row)?;
+                if day.is_none() {
+                    self.damaged(Entity::Meter(meter));
                 }
+                let within = day.unwrap_or_default().into_iter().filter(|(q, ..)| (from..to).contains(q));
+                activities.extend(within.map(|(quarter, activity, revision)| (quarter, (activity, revision))));
             }
             let quarters = "SELECT meter, start, readings, minutes, revision, crc FROM quarter
                             WHERE meter = ?1 AND start >= ?2 AND start < ?3 ORDER BY start";
-            let mut statement = self.connection.prepare_cached(quarters)?;
+            let mut statement = snapshot.prepare_cached(quarters)?;
             let mut rows = statement.query((number, from.0, to.0))?;
             while let Some(row) = rows.next()? {
                 match read_row(&self.names, row)? {
-                    Some(row) => activities.push((row.held.quarter, row.activity, row.revision)),
+                    Some(row) => {
+                        activities.insert(row.held.quarter, (row.activity, row.revision));
+                    }
                     None => self.damaged(Entity::Meter(meter)),
                 }
             }
             Ok(activities)
         };
-        read().map_err(StoreError::database(&self.path))
+        let activities = read().map_err(StoreError::database(&self.path))?;
+        Ok(activities.into_iter().map(|(quarter, (activity, revision))| (quarter, activity, revision)).collect())
     }
 
     fn damaged(&self, entity: Entity) {

@@ -13,6 +13,9 @@ use crate::window::Activity;
 /// Entries of a minute are kept this long, or as long as a late reading may change them.
 const KEEP_MINUTES: Span = Span::days(35);
 const QUARTERS_A_DAY: i32 = 96;
+/// A reading in time may still change what lies this far before it: the longest gap or interval that is booked, 35
+/// days, and a margin.
+const REACH_BACK: Span = Span::days(37);
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +31,7 @@ impl Ledger {
     /// each meter is a transaction of its own, so that seals are never held up for long.
     pub fn retain(&mut self, meter: MeterIx, now: Time, keep: Keep) -> Result<(), StoreError> {
         let number = self.names.number(Entity::Meter(meter));
-        let settled = now.minus(keep.late_horizon).minus(Span::days(2));
+        let settled = now.minus(keep.late_horizon).minus(REACH_BACK);
         let settled = settled.quarter().0.div_euclid(QUARTERS_A_DAY) * QUARTERS_A_DAY;
         let expired = now.minus(keep.activity).quarter().0;
         let path = self.path().to_owned();

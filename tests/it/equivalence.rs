@@ -246,7 +246,7 @@ fn online(plan: &Plan, messages: &[Message], random: &mut Rng) -> (Books4, Count
     let mut entries = Vec::new();
     for entity in plan.rules.topology.entities() {
         for window in Window::ALL {
-            let closed = reader.entries(entity, window, (Time::MIN, Time::MAX), usize::MAX >> 1).unwrap();
+            let closed = reader.entries(entity, window, (Time::MIN, Time::MAX)).unwrap();
             entries.extend(
                 closed
                     .into_iter()
