@@ -482,7 +482,7 @@ impl Checker {
             server: server?,
             client_id: section.client_id.clone(),
             username: section.username.clone(),
-            password_file: path("password_file", &section.password_file),
+            password_file: section.password_file.as_ref().map(|w| layers.secret(&["mqtt", "password_file"], w)),
             ca_file: path("ca_file", &section.ca_file),
             cert_file: path("cert_file", &section.cert_file),
             key_file: path("key_file", &section.key_file),
@@ -503,7 +503,7 @@ impl Checker {
         if section.url.is_some() && !url.starts_with("http://") && !url.starts_with("https://") {
             self.error("C006", &["influxdb", "url"], format!("`url` is `{url}`; write \"http://127.0.0.1:8086\""));
         }
-        let token_file = section.token_file.as_ref().map(|w| self.layers.resolve(&["influxdb", "token_file"], w));
+        let token_file = section.token_file.as_ref().map(|w| self.layers.secret(&["influxdb", "token_file"], w));
         Some(influx::Options {
             url,
             org: section.org.clone().unwrap_or_default(),

@@ -136,6 +136,14 @@ impl Layers {
         })
     }
 
+    /// A secret's file: the systemd credential of the same name where there is one, else the file as written.
+    pub(crate) fn secret(&self, key: &[&str], written: &str) -> PathBuf {
+        let file = self.resolve(key, written);
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let credential = credentials.zip(file.file_name()).map(|(directory, name)| directory.join(name));
+        credential.filter(|path| path.is_file()).unwrap_or(file)
+    }
+
     /// Relative paths are relative to the file that names them.
     pub(crate) fn resolve(&self, key: &[&str], written: &str) -> PathBuf {
         let base = self.value_place(key).and_then(|place| self.sources.get(place.source)?.path.parent());
