@@ -1,7 +1,7 @@
 //! `emissiond demo`: everything in one process, on simulated meters, leaving nothing behind.
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -118,9 +118,10 @@ async fn show(plan: Plan, port: u16, limit: Option<Span>) -> Result<(), Failure>
     let (rules, mappings) = (Arc::clone(&plan.rules), plan.mappings.clone());
     let mut running = daemon::start(plan).await.map_err(failure)?;
     let url = format!("http://{}", running.http);
-    println!("SIMULATED: no figure below is a measurement");
-    println!("broker   mqtt://127.0.0.1:{port}");
-    println!("status   {url}/api/v1/status\n");
+    let mut out = std::io::stdout();
+    writeln!(out, "SIMULATED: no figure below is a measurement")?;
+    writeln!(out, "broker   mqtt://127.0.0.1:{port}")?;
+    writeln!(out, "status   {url}/api/v1/status\n")?;
     let server = Server { host: "127.0.0.1".to_owned(), port, tls: false };
     let publisher = Publisher::connect(&server, MESSAGES_A_SECOND).await;
     let mut publisher = publisher.map_err(|e| Failure::new(FAILED, e))?;
@@ -143,7 +144,8 @@ async fn show(plan: Plan, port: u16, limit: Option<Span>) -> Result<(), Failure>
 
 /// A table of the facilities' day so far, drawn over itself on a terminal.
 async fn table(url: &str) -> Result<(), Failure> {
-    let terminal = std::io::stdout().is_terminal();
+    let mut out = std::io::stdout();
+    let terminal = out.is_terminal();
     let mut drawn = 0;
     let mut pulse = tokio::time::interval(TABLE_EVERY);
     loop {
@@ -155,14 +157,17 @@ async fn table(url: &str) -> Result<(), Failure> {
             continue;
         }
         if terminal && drawn > 0 {
-            print!("\x1b[{drawn}A\x1b[J");
+            write!(out, "\x1b[{drawn}A\x1b[J")?;
         }
         let lines = lines(&entries);
         drawn = lines.len();
-        lines.iter().for_each(|line| println!("{line}"));
-        if !terminal {
-            println!();
+        for line in &lines {
+            writeln!(out, "{line}")?;
         }
+        if !terminal {
+            writeln!(out)?;
+        }
+        out.flush()?;
     }
 }
 

@@ -51,6 +51,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = plan(Some(&arguments.config))?;
     let query = query(arguments);
     let asked = Asked::parse(&query, &plan.rules).map_err(|e| Failure::new(USAGE, e))?;
+    let ledger = plan.daemon.state_dir.join("ledger.db");
+    if !ledger.is_file() {
+        let message = format!("there is no ledger at {}; see `daemon.state_dir`", ledger.display());
+        return Err(Failure::new(FAILED, message));
+    }
     let text = match Lock::take(&plan.daemon.state_dir) {
         Ok(_lock) => from_store(&plan, &asked).map_err(|e| failure(e.into()))?,
         Err(StoreError::Locked(_)) => runtime()?.block_on(from_daemon(&plan, &query))?,
@@ -82,7 +87,7 @@ fn from_store(plan: &Plan, asked: &Asked) -> Result<String, StoreError> {
     let books = Books::open(state, plan, clock::now())?;
     let open = open_view(&books.pipeline, &asked.entities, asked.window);
     let topology = Arc::clone(&plan.rules.topology);
-    let reader = Reader::open(state, books.ledger.names().clone(), topology)?;
+    let reader = Reader::open(state, Arc::clone(books.ledger.names()), topology)?;
     let entries = collect(&plan.rules, &reader, asked, open)?;
     Ok(asked.write(&entries, &plan.rules.topology))
 }

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// One line a set: series, use, gases, unit, validity, region, name
+    /// One line a set: set, series, use, validity, region, name, and its gases with their figures
     List {
         /// Only sets whose id, series, name or region contains this
         text: Option<String>,

@@ -125,6 +125,11 @@ impl Checker {
         let name = path.last().copied().unwrap_or("");
         let Some((_, expected)) = message.strip_prefix("unknown field").and_then(|m| m.split_once("`, expected"))
         else {
+            if message.ends_with("expected a string") {
+                let help =
+                    Some("write it as text in quotes, with its unit where it has one, such as \"60s\"".to_owned());
+                return self.push("C004", Severity::Error, path, format!("`{name}`: {message}"), help);
+            }
             let help = (path == ["meters"]).then(|| "write each meter as a table of its own, `[meters.<id>]`: lists of one file replace those of another".to_owned());
             let message = format!("`{name}`: {message}");
             return self.push("C004", Severity::Error, path, message, help);

@@ -467,7 +467,9 @@ impl MeterCheck<'_> {
         let before = self.checker.problems.len();
         let declared = self.declared(facility, unit, category)?;
         let factors = self.factors(facility, unit, category, zone)?;
-        if self.checker.problems.len() > before {
+        let misspelt = format!("meters.{}.", self.id);
+        let misspelt = self.checker.problems.iter().any(|p| p.code == "C003" && p.path.starts_with(&misspelt));
+        if self.checker.problems.len() > before || misspelt {
             return None;
         }
         match Method::new(&declared, &factors, self.declarations.catalogue) {

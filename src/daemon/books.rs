@@ -74,8 +74,8 @@ impl Books {
         }
     }
 
-    /// Applies committed messages.
-    pub fn apply(&mut self, messages: &[Message]) -> Result<(), StoreError> {
+    /// Applies committed messages; returns their outcomes, in order.
+    pub fn apply(&mut self, messages: &[Message]) -> Result<Vec<Effect>, StoreError> {
         apply_messages(&mut self.ledger, &mut self.pipeline, messages, true)
     }
 
@@ -131,7 +131,7 @@ fn apply_messages(
     pipeline: &mut Pipeline,
     messages: &[Message],
     counted: bool,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Effect>, StoreError> {
     let mut wants = Vec::new();
     let decoded: Vec<_> = messages.iter().map(|message| pipeline.decode(message)).collect();
     decoded.iter().for_each(|d| pipeline.wants(d, &mut wants));
@@ -142,7 +142,7 @@ fn apply_messages(
     for (message, decoded) in messages.iter().zip(decoded) {
         pipeline.apply(Event::Message { received: message.received, decoded, counted }, &mut effects);
     }
-    Ok(())
+    Ok(effects)
 }
 
 fn load(ledger: &mut Ledger, pipeline: &mut Pipeline, wants: &[Want]) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! The desk: one thread that takes everything that is ready, makes it durable, releases the acknowledgements, and applies
 //! it. All state is here; everyone else asks.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use crate::decode::Message;
 use crate::http::Question;
 use crate::ledger::Entry;
 use crate::mqtt::Delivery;
+use crate::pipeline::{Effect, Outcome};
 use crate::quantity::{Time, Window};
 use crate::store::{Keep, StoreError};
 
@@ -33,6 +35,7 @@ const SEAL_EVERY: Duration = Duration::from_secs(60);
 const SEAL_LATE_AFTER: Duration = Duration::from_secs(1);
 /// Views are worked out again at most this often; adding up 10,000 meters takes a few milliseconds.
 const REFRESH_EVERY: Duration = Duration::from_millis(100);
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 /// Retention takes one entity at a time.
 const RETAIN_EVERY: Duration = Duration::from_millis(500);
 
@@ -64,6 +67,28 @@ pub struct Desk {
     last_sequence: u64,
     last_received: Time,
     clocks: Clocks,
+    complaints: Complaints,
+}
+
+/// Says what is not booked, once a minute for each reason, so that a flood of bad messages is no flood of lines.
+#[derive(Default)]
+struct Complaints {
+    said: HashMap<&'static str, Instant>,
+}
+
+impl Complaints {
+    fn note(&mut self, outcome: Outcome, topic: &str) {
+        let (reason, help) = match outcome {
+            Outcome::Refused(reason) => (reason.name(), "see the counts in status"),
+            Outcome::Late => ("late", "its time is older than ledger.late_horizon allows"),
+            Outcome::Accepted | Outcome::Duplicate | Outcome::Retained | Outcome::Unmapped => return,
+        };
+        if self.said.get(reason).is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
+            self.said.insert(reason, instant());
+            // Debug escapes what a hostile topic may hold.
+            tracing::warn!(?topic, reason, "a message is not booked: {help}");
+        }
+    }
 }
 
 /// When things were last done.
@@ -109,6 +134,7 @@ impl Desk {
                 next_retained: 0,
                 touched: true,
             },
+            complaints: Complaints::default(),
         }
     }
 
@@ -196,7 +222,12 @@ impl Desk {
         let mut messages = self.books.commit(pending, self.last_received)?;
         self.commit_seconds.observe(started.elapsed().as_secs_f64());
         self.committed.send_replace(self.last_sequence);
-        self.books.apply(&messages)?;
+        let effects = self.books.apply(&messages)?;
+        for (message, effect) in messages.iter().zip(effects) {
+            if let Effect::Settled(outcome) = effect {
+                self.complaints.note(outcome, &message.topic);
+            }
+        }
         self.clocks.touched = true;
         messages.clear();
         self.pending = messages;

@@ -114,13 +114,13 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
 struct Identity {
     incarnation: String,
     stale_filters: Vec<String>,
-    names: Names,
+    names: Arc<Names>,
     topology: Arc<Topology>,
 }
 
 impl Identity {
     fn reader(&self, plan: &Plan) -> Result<Reader, StoreError> {
-        Reader::open(&plan.daemon.state_dir, self.names.clone(), Arc::clone(&self.topology))
+        Reader::open(&plan.daemon.state_dir, Arc::clone(&self.names), Arc::clone(&self.topology))
     }
 }
 
@@ -128,6 +128,11 @@ fn open_books(plan: &Plan) -> Result<Books, StoreError> {
     let mut books = Books::open(&plan.daemon.state_dir, plan, clock::now())?;
     books.seal()?;
     books.journal.append(&Record::Plan(plan.hash.clone()), clock::now())?;
+    if books.ledger.plan()?.is_some_and(|before| before != plan.hash) {
+        tracing::warn!(
+            "the configuration is another than before: what is closed keeps its figures, what is open takes the new ones"
+        );
+    }
     books.ledger.set_plan(&plan.hash)?;
     tracing::info!(messages = books.replayed, plan = &plan.hash[..12], "the journal is replayed");
     Ok(books)
@@ -137,7 +142,7 @@ fn identity(plan: &Plan, books: &Books) -> Result<Identity, StoreError> {
     Ok(Identity {
         incarnation: books.ledger.incarnation()?,
         stale_filters: books.ledger.exchange_filters(&plan.mqtt.subscribe)?,
-        names: books.ledger.names().clone(),
+        names: Arc::clone(books.ledger.names()),
         topology: Arc::clone(&plan.rules.topology),
     })
 }

@@ -1,5 +1,6 @@
 //! What the desk shows of itself.
 
+use crate::clock;
 use crate::cluster::{Entity, MeterIx};
 use crate::daemon::Desk;
 use crate::daemon::desk::is_booked;
@@ -27,7 +28,7 @@ pub(crate) fn desk(desk: &Desk) -> DeskView {
     let meters = pipeline.rules().topology.meters.len() as u32;
     DeskView {
         counters: pipeline.counters().clone(),
-        now: pipeline.now(),
+        now: clock::now(),
         watermark: pipeline.open_from().start(),
         journal_blocks: desk.books.journal.last(),
         journal_bytes: desk.books.journal.size(),

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::decode::Refusal;
 
 /// The pointers wanted from one topic's payloads, as a tree of keys.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Pointers {
     slots: Vec<usize>,
     children: Vec<(String, Pointers)>,

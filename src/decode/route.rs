@@ -1,6 +1,7 @@
 //! Which meters listen to a topic, and how their values are found in its payloads.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::cluster::{Kind, Meter, MeterIx};
 use crate::decode::json::{self, Pointers};
@@ -72,7 +73,7 @@ pub struct Routes {
 /// The meters of one topic, and the pointers they share.
 #[derive(Clone, Debug, Default)]
 struct Route {
-    pointers: Pointers,
+    pointers: Arc<Pointers>,
     slots: usize,
     listeners: Vec<Listener>,
 }
@@ -100,7 +101,20 @@ impl Routes {
         for mapping in mappings {
             routes.topics.entry(mapping.topic.clone()).or_default().add(mapping);
         }
+        routes.share_pointers();
         routes
+    }
+
+    /// Most topics are read in one of a few ways; ten thousand copies of these would fill the memory.
+    fn share_pointers(&mut self) {
+        let mut distinct: Vec<Arc<Pointers>> = Vec::new();
+        for route in self.topics.values_mut() {
+            route.listeners.shrink_to_fit();
+            match distinct.iter().find(|known| **known == route.pointers) {
+                Some(known) => route.pointers = Arc::clone(known),
+                None => distinct.push(Arc::clone(&route.pointers)),
+            }
+        }
     }
 
     /// The topics that some meter listens to.
@@ -141,7 +155,7 @@ impl Route {
     }
 
     fn slot(&mut self, pointer: &str) -> usize {
-        self.pointers.add(pointer, self.slots);
+        Arc::make_mut(&mut self.pointers).add(pointer, self.slots);
         self.slots += 1;
         self.slots - 1
     }

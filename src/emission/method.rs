@@ -132,7 +132,7 @@ impl fmt::Display for MethodProblem {
             }
             MethodProblem::NoPath { set, unit, measures } => write!(
                 f,
-                "the meter measures {}, factor set `{set}` is in {unit}; declare `heat_content` (such as \"39.5 MJ/Nm3\") or `density` (such as \"0.84 kg/L\") to get from one to the other",
+                "the meter measures {0}, factor set `{set}` is in {unit}; to get from one to the other it needs a `heat_content` (such as \"39.5 MJ/Nm3\") or a `density` (such as \"0.84 kg/L\") per {0}",
                 measures.noun()
             ),
             MethodProblem::Basis { set, factor, meter: Some(meter) } => write!(

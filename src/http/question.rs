@@ -43,7 +43,7 @@ pub struct OpenView {
 pub struct DeskView {
     /// The counts.
     pub counters: Counters,
-    /// The time of the last event.
+    /// The clock.
     pub now: Time,
     /// The start of the first open quarter: everything before is closed.
     pub watermark: Time,

@@ -147,8 +147,7 @@ impl Track {
             _ => self.quarters.partition_point(|h| h.quarter < quarter),
         };
         if self.quarters.get(at).is_none_or(|h| h.quarter != quarter) {
-            let likely = at.checked_sub(1).and_then(|i| self.quarters.get(i)).map_or(1, |h| h.set.points().len());
-            self.quarters.insert(at, Held { quarter, set: QuarterSet::with_room(likely), aside: Vec::new() });
+            self.quarters.insert(at, Held { quarter, set: QuarterSet::default(), aside: Vec::new() });
         }
         self.quarters[at].set.insert(point)
     }

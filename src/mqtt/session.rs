@@ -12,7 +12,7 @@ use rumqttc::{
 use tokio::sync::watch;
 
 use crate::mqtt::acks::Acks;
-use crate::mqtt::{Health, Options, tls};
+use crate::mqtt::{Health, Options, Server, tls};
 
 /// The largest packet MQTT knows. A packet the client refuses to read would come back with every reconnect, so all are
 /// read, and a payload over `max_packet` is cut and refused by the pipeline.
@@ -235,7 +235,7 @@ impl Session {
 
     /// Packets that were read but not handed out belong to the old connection; the broker sends them again.
     fn lost(&mut self, trouble: &str) {
-        let was_connected = self.health.view().connected;
+        let before = self.health.view();
         self.events.clean();
         self.events.state.events.clear();
         // Subscriptions are made anew on the next connection.
@@ -243,10 +243,11 @@ impl Session {
         self.acks.connected();
         self.health.unacked(0);
         self.health.disconnected(trouble.to_owned());
-        if was_connected {
-            tracing::warn!(error = trouble, "the connection to the broker is lost; trying again");
-        } else {
-            tracing::debug!(error = trouble, "the broker cannot be reached; trying again");
+        let Server { host, port, .. } = &self.options.server;
+        if before.connected {
+            tracing::warn!(host, port, error = trouble, "the connection to the broker is lost; trying again");
+        } else if before.trouble.as_deref() != Some(trouble) {
+            tracing::warn!(host, port, error = trouble, "the broker cannot be reached; trying again");
         }
     }
 }

@@ -270,6 +270,7 @@ fn open_file(path: &Path) -> Result<Connection, StoreError> {
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA cache_size = -500;
              CREATE TABLE IF NOT EXISTS block(
                  number INTEGER PRIMARY KEY, kind INTEGER NOT NULL, count INTEGER NOT NULL,
                  first INTEGER NOT NULL, last INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL);",

@@ -40,7 +40,7 @@ pub struct Ledger {
     path: PathBuf,
     pub(crate) connection: Connection,
     pub(crate) topology: Arc<Topology>,
-    pub(crate) names: Names,
+    pub(crate) names: Arc<Names>,
     changed: i64,
     damaged: u64,
 }
@@ -51,7 +51,7 @@ impl Ledger {
         let path = state.join("ledger.db");
         let connection = Connection::open(&path).map_err(StoreError::database(&path))?;
         prepare(&connection, &path)?;
-        let names = Names::read(&connection, &topology).map_err(StoreError::database(&path))?;
+        let names = Arc::new(Names::read(&connection, &topology).map_err(StoreError::database(&path))?);
         let highest = "SELECT max(coalesce((SELECT max(changed) FROM entry), 0), coalesce((SELECT max(changed) FROM quarter), 0))";
         let changed = connection.query_row(highest, [], |row| row.get(0)).map_err(StoreError::database(&path))?;
         let mut ledger = Ledger { path, connection, topology, names, changed, damaged: 0 };
@@ -61,7 +61,7 @@ impl Ledger {
     }
 
     /// The numbers of the plan's entities, for readers.
-    pub fn names(&self) -> &Names {
+    pub fn names(&self) -> &Arc<Names> {
         &self.names
     }
 
@@ -244,6 +244,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// The hash of the plan that was in force before.
+    pub fn plan(&self) -> Result<Option<String>, StoreError> {
+        self.meta("plan")
+    }
+
     /// Notes the plan in force.
     pub fn set_plan(&self, hash: &str) -> Result<(), StoreError> {
         self.set_meta("plan", hash)
@@ -276,7 +281,7 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         return Err(StoreError::NewerFormat { path: path.to_owned(), found, known: FORMAT });
     }
     connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;")
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -1000;")
         .map_err(fail)?;
     if found == FORMAT {
         return Ok(());

@@ -20,7 +20,7 @@ pub struct Reader {
     path: PathBuf,
     connection: Connection,
     cursors: Connection,
-    names: Names,
+    names: Arc<Names>,
     topology: Arc<Topology>,
 }
 
@@ -37,11 +37,13 @@ pub struct Changed {
 
 impl Reader {
     /// Opens the ledger of a state directory beside its writer.
-    pub fn open(state: &Path, names: Names, topology: Arc<Topology>) -> Result<Reader, StoreError> {
+    pub fn open(state: &Path, names: Arc<Names>, topology: Arc<Topology>) -> Result<Reader, StoreError> {
         let path = state.join("ledger.db");
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(StoreError::database(&path))?;
-        connection.execute_batch("PRAGMA query_only = ON").map_err(StoreError::database(&path))?;
+        connection
+            .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -1000")
+            .map_err(StoreError::database(&path))?;
         let cursors = open_cursors(&state.join("cursors.db"))?;
         Ok(Reader { path, connection, cursors, names, topology })
     }
@@ -179,7 +181,7 @@ fn open_cursors(path: &Path) -> Result<Connection, StoreError> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -100;
              CREATE TABLE IF NOT EXISTS cursor(sink TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;",
         )?;
         Ok(connection)

@@ -1,5 +1,7 @@
 //! What is kept how long: readings up to the horizon, minutes 35 days, activity by quarter for years, entries for ever.
 
+use std::sync::Arc;
+
 use rusqlite::{Row as SqlRow, Transaction};
 
 use crate::cluster::{Entity, MeterIx};
@@ -35,7 +37,7 @@ impl Ledger {
         let settled = settled.quarter().0.div_euclid(QUARTERS_A_DAY) * QUARTERS_A_DAY;
         let expired = now.minus(keep.activity).quarter().0;
         let path = self.path().to_owned();
-        let names = self.names.clone();
+        let names = Arc::clone(&self.names);
         let mut run = || -> rusqlite::Result<()> {
             let transaction = self.connection.transaction()?;
             // The last readings stay, however old: the next one continues from them.

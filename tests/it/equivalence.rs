@@ -242,7 +242,7 @@ fn online(plan: &Plan, messages: &[Message], random: &mut Rng) -> (Books4, Count
     books.seal().unwrap();
     let counters = books.pipeline.counters().clone();
     let topology = Arc::clone(&plan.rules.topology);
-    let reader = Reader::open(state.path(), books.ledger.names().clone(), topology).unwrap();
+    let reader = Reader::open(state.path(), Arc::clone(books.ledger.names()), topology).unwrap();
     let mut entries = Vec::new();
     for entity in plan.rules.topology.entities() {
         for window in Window::ALL {
