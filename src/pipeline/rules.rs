@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cluster::{Entity, FacilityIx, Kind, Meter, MeterIx, Stamp, Topology};
+use crate::cluster::{FacilityIx, Kind, Meter, MeterIx, Stamp, Topology};
 use crate::decode::Routes;
 use crate::emission::Method;
 use crate::quantity::Span;
@@ -45,10 +45,5 @@ impl Rules {
         };
         let longest = self.topology.meters.iter().map(reach).max().unwrap_or(0);
         Span(longest + Span::minutes(5).0)
-    }
-
-    /// All facilities, clusters and networks, for views.
-    pub fn entities(&self) -> Vec<Entity> {
-        self.topology.entities()
     }
 }
