@@ -18,13 +18,31 @@ struct Slot {
     changed: bool,
 }
 
-/// An entry that a seal stores: closed for the first time, or changed since.
+impl Slot {
+    /// Closed, and not stored as it stands.
+    fn is_due(&self, key: &Key, topology: &Topology, close_after: Span, now: Time) -> bool {
+        self.changed && key.end(topology).plus(close_after) <= now
+    }
+}
+
+/// An entry as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
     /// Whose and when.
     pub key: Key,
     /// What.
     pub balance: Balance,
+    /// 1 at close, one more with each change.
+    pub revision: u32,
+}
+
+/// An entry that a seal stores: closed for the first time, or changed since.
+#[derive(Clone, Copy, Debug)]
+pub struct SealedEntry<'a> {
+    /// Whose and when.
+    pub key: Key,
+    /// What.
+    pub balance: &'a Balance,
     /// The new revision.
     pub revision: u32,
 }
@@ -158,20 +176,22 @@ impl Book {
     }
 
     /// The windows that are closed at `now` and not stored as they stand, with their new revisions.
-    pub fn close(&mut self, topology: &Topology, now: Time) -> Vec<Closed> {
-        let mut closed = Vec::new();
-        for (key, slot) in &mut self.slots {
-            if !slot.changed || key.end(topology).plus(self.close_after) > now {
-                continue;
-            }
-            slot.revision += 1;
-            slot.changed = false;
-            closed.push(Closed { key: *key, balance: slot.balance.clone(), revision: slot.revision });
-        }
-        closed
+    pub fn closing(&self, topology: &Topology, now: Time) -> impl Iterator<Item = SealedEntry<'_>> {
+        let due = self.slots.iter().filter(move |(key, slot)| slot.is_due(key, topology, self.close_after, now));
+        due.map(|(key, slot)| SealedEntry { key: *key, balance: &slot.balance, revision: slot.revision + 1 })
     }
 
-    /// Forgets what is stored and what no open window needs; call after the store has what [`Book::close`] gave.
+    /// What [`Book::closing`] gave is stored.
+    pub fn closed(&mut self, topology: &Topology, now: Time) {
+        for (key, slot) in &mut self.slots {
+            if slot.is_due(key, topology, self.close_after, now) {
+                slot.revision += 1;
+                slot.changed = false;
+            }
+        }
+    }
+
+    /// Forgets what is stored and what no open window needs; call after [`Book::closed`].
     pub fn evict(&mut self, topology: &Topology, now: Time, unstored_from: Time) {
         self.unstored_from = self.unstored_from.max(unstored_from);
         let close_after = self.close_after;

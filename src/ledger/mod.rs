@@ -10,6 +10,6 @@ mod entry;
 mod parts;
 
 pub use balance::Balance;
-pub use book::{Book, Closed};
+pub use book::{Book, Closed, SealedEntry};
 pub use entry::{Entry, Key};
 pub use parts::Range;

@@ -20,6 +20,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// A quarter without readings.
+    pub fn empty(quarter: Quarter) -> Held {
+        Held { quarter, set: QuarterSet::default(), aside: Vec::new() }
+    }
+
     fn good(&self) -> impl DoubleEndedIterator<Item = (Time, i64)> {
         let good = self.set.points().iter().filter(|p| !self.aside.contains(&p.offset_ms()));
         good.map(|p| (p.time(self.quarter), p.value))
@@ -147,7 +152,7 @@ impl Track {
             _ => self.quarters.partition_point(|h| h.quarter < quarter),
         };
         if self.quarters.get(at).is_none_or(|h| h.quarter != quarter) {
-            self.quarters.insert(at, Held { quarter, set: QuarterSet::default(), aside: Vec::new() });
+            self.quarters.insert(at, Held::empty(quarter));
         }
         self.quarters[at].set.insert(point)
     }

@@ -2,7 +2,7 @@
 
 use crate::cluster::{FacilityIx, MeterIx};
 use crate::decode::Decoded;
-use crate::ledger::{Closed, Range};
+use crate::ledger::{Closed, Range, SealedEntry};
 use crate::meter::{Held, Need};
 use crate::pipeline::{Counters, Outcome};
 use crate::quantity::{Quarter, Time};
@@ -84,15 +84,30 @@ pub struct Row {
     pub revision: u32,
 }
 
-/// What one seal commit stores.
+/// One meter's quarter, about to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct SealedRow<'a> {
+    /// Whose.
+    pub meter: MeterIx,
+    /// Which.
+    pub quarter: Quarter,
+    /// The readings. `None`: there are none.
+    pub held: Option<&'a Held>,
+    /// The activity. `None`: there is none.
+    pub activity: Option<&'a Activity>,
+    /// As it will be stored.
+    pub revision: u32,
+}
+
+/// What one seal commit stores. It borrows: the copies of ten thousand meters would fill the memory.
 #[derive(Clone, Debug)]
-pub struct Seal {
+pub struct Seal<'a> {
     /// Closed quarters of meters that are new or changed.
-    pub rows: Vec<Row>,
+    pub rows: Vec<SealedRow<'a>>,
     /// Closed entries that are new or changed.
-    pub entries: Vec<Closed>,
+    pub entries: Vec<SealedEntry<'a>>,
     /// The counts so far.
-    pub counters: Counters,
+    pub counters: &'a Counters,
     /// The first open quarter.
     pub open_from: Quarter,
     /// The time of the last event.

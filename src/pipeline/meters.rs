@@ -1,9 +1,9 @@
 //! The state of one meter: its readings, and the activity that follows from them by quarter.
 
-use crate::cluster::Meter;
+use crate::cluster::{Meter, MeterIx};
 use crate::decode::Reading;
-use crate::meter::{Held, Need, SetOutcome, Track};
-use crate::pipeline::Row;
+use crate::meter::{Need, SetOutcome, Track};
+use crate::pipeline::{Row, SealedRow};
 use crate::quantity::{Quarter, Time};
 use crate::window::{Activity, Sheet};
 
@@ -18,6 +18,18 @@ struct State {
     readings_changed: bool,
     /// The activity differs from what is stored.
     activity_changed: bool,
+}
+
+impl State {
+    /// Closed, and not stored as it stands.
+    fn is_due(&self, open: Quarter) -> bool {
+        self.quarter < open && (self.readings_changed || self.activity_changed)
+    }
+
+    /// Readings that change nothing leave the revision alone.
+    fn next_revision(&self) -> u32 {
+        self.revision + u32::from(self.activity_changed || self.revision == 0)
+    }
 }
 
 /// A meter's state.
@@ -121,20 +133,20 @@ impl MeterState {
         }
     }
 
-    /// The closed quarters that are not stored as they stand.
-    pub(crate) fn seal(&mut self, ix: crate::cluster::MeterIx, open: Quarter, rows: &mut Vec<Row>) {
-        for state in &mut self.quarters {
-            if state.quarter >= open || !(state.readings_changed || state.activity_changed) {
-                continue;
-            }
-            if state.activity_changed || state.revision == 0 {
-                state.revision += 1;
-            }
+    /// The closed quarters that are not stored as they stand, with the revisions they get.
+    pub(crate) fn seal<'a>(&'a self, meter: MeterIx, open: Quarter, rows: &mut Vec<SealedRow<'a>>) {
+        for state in self.quarters.iter().filter(|s| s.is_due(open)) {
+            let held = self.track.quarters().iter().find(|h| h.quarter == state.quarter);
+            let (quarter, activity) = (state.quarter, state.activity.as_deref());
+            rows.push(SealedRow { meter, quarter, held, activity, revision: state.next_revision() });
+        }
+    }
+
+    /// What [`MeterState::seal`] gave is stored.
+    pub(crate) fn sealed(&mut self, open: Quarter) {
+        for state in self.quarters.iter_mut().filter(|s| s.is_due(open)) {
+            state.revision = state.next_revision();
             (state.readings_changed, state.activity_changed) = (false, false);
-            let held = self.track.quarters().iter().find(|h| h.quarter == state.quarter).cloned();
-            let empty = Held { quarter: state.quarter, set: Default::default(), aside: Vec::new() };
-            let activity = state.activity.as_deref().cloned().unwrap_or_default();
-            rows.push(Row { meter: ix, held: held.unwrap_or(empty), activity, revision: state.revision });
         }
     }
 
@@ -149,8 +161,7 @@ impl MeterState {
 
     /// Some quarter before `open` differs from what is stored.
     pub(crate) fn changed_before(&self, open: Quarter) -> bool {
-        let closed = self.quarters.iter().take_while(|s| s.quarter < open);
-        closed.into_iter().any(|s| s.readings_changed || s.activity_changed)
+        self.quarters.iter().take_while(|s| s.quarter < open).any(|s| s.is_due(open))
     }
 
     pub(crate) fn latest(&self) -> Option<(Time, i64)> {

@@ -14,7 +14,7 @@ mod rules;
 mod view;
 
 pub use counters::{Counters, Outcome, Tallied};
-pub use event::{Effect, Event, Row, Seal, Supply, Want};
+pub use event::{Effect, Event, Row, Seal, SealedRow, Supply, Want};
 pub use path::Pipeline;
 pub use rules::Rules;
 pub use view::{MeterView, meter_entries};

@@ -222,24 +222,25 @@ impl Pipeline {
     }
 
     /// What must be stored now. Everything must be refreshed before.
-    pub fn seal(&mut self) -> Seal {
+    pub fn seal(&self) -> Seal<'_> {
         debug_assert!(self.dirty.is_empty() && self.leaves.is_empty());
-        self.late_changes = false;
         let mut rows = Vec::new();
-        for (ix, state) in (0u32..).zip(&mut self.meters) {
+        for (ix, state) in (0u32..).zip(&self.meters) {
             state.seal(MeterIx(ix), self.open_from, &mut rows);
         }
-        let entries = self.book.close(&self.rules.topology, self.now);
-        Seal { rows, entries, counters: self.counters.clone(), open_from: self.open_from, now: self.now }
+        let entries = self.book.closing(&self.rules.topology, self.now).collect();
+        Seal { rows, entries, counters: &self.counters, open_from: self.open_from, now: self.now }
     }
 
-    /// The seal is stored: forgets what no open window needs.
+    /// What [`Pipeline::seal`] gave is stored: forgets what no open window needs.
     pub fn sealed(&mut self) {
-        let rules = Arc::clone(&self.rules);
-        for (meter, state) in rules.topology.meters.iter().zip(&mut self.meters) {
+        self.late_changes = false;
+        for (meter, state) in self.rules.topology.meters.iter().zip(&mut self.meters) {
+            state.sealed(self.open_from);
             state.evict(meter, self.open_from);
         }
-        self.book.evict(&rules.topology, self.now, self.open_from.start());
+        self.book.closed(&self.rules.topology, self.now);
+        self.book.evict(&self.rules.topology, self.now, self.open_from.start());
     }
 
     /// Something closed has changed and waits for a seal.

@@ -7,9 +7,9 @@ use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction};
 
 use crate::cluster::{Entity, FacilityIx, MeterIx, Topology};
 use crate::decode::Refusal;
-use crate::ledger::{Closed, Key, Range};
-use crate::meter::Need;
-use crate::pipeline::{Counters, Row, Seal, Supply, Tallied, Want};
+use crate::ledger::{Closed, Key, Range, SealedEntry};
+use crate::meter::{Held, Need};
+use crate::pipeline::{Counters, Row, Seal, SealedRow, Supply, Tallied, Want};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::codec::{
     checksum, read_activity, read_balance, read_held, write_activity, write_balance, write_held,
@@ -226,7 +226,7 @@ impl Ledger {
     // ---- storing -------------------------------------------------------------------------------------------------
 
     /// Makes a seal durable, in one transaction.
-    pub fn seal(&mut self, seal: &Seal, counted_to: i64) -> Result<(), StoreError> {
+    pub fn seal(&mut self, seal: &Seal<'_>, counted_to: i64) -> Result<(), StoreError> {
         let mut changed = self.changed;
         let mut commit = || -> rusqlite::Result<()> {
             let transaction = self.connection.transaction()?;
@@ -235,7 +235,7 @@ impl Ledger {
             write_meta(&transaction, "open_from", &seal.open_from.0.to_string())?;
             write_meta(&transaction, "now", &seal.now.0.to_string())?;
             write_meta(&transaction, "counted_to", &counted_to.to_string())?;
-            write_meta(&transaction, "counters", &write_counters(&seal.counters))?;
+            write_meta(&transaction, "counters", &write_counters(seal.counters))?;
             write_meta(&transaction, "changed", &changed.to_string())?;
             transaction.commit()
         };
@@ -311,15 +311,22 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     connection.execute_batch(&create).map_err(fail)
 }
 
-fn write_rows(transaction: &Transaction<'_>, names: &Names, rows: &[Row], changed: &mut i64) -> rusqlite::Result<()> {
+fn write_rows(
+    transaction: &Transaction<'_>,
+    names: &Names,
+    rows: &[SealedRow<'_>],
+    changed: &mut i64,
+) -> rusqlite::Result<()> {
+    let (no_held, no_activity) = (Held::empty(Quarter(0)), Activity::default());
     let mut statement = transaction.prepare_cached(
         "INSERT INTO quarter(meter, start, readings, minutes, revision, changed, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT(meter, start) DO UPDATE SET readings = ?3, minutes = ?4, revision = ?5, changed = ?6, crc = ?7",
     )?;
     for row in rows {
         *changed += 1;
-        let (meter, start) = (names.number(Entity::Meter(row.meter)), row.held.quarter.0);
-        let (readings, minutes) = (write_held(&row.held), write_activity(&row.activity));
+        let (meter, start) = (names.number(Entity::Meter(row.meter)), row.quarter.0);
+        let readings = write_held(row.held.unwrap_or(&no_held));
+        let minutes = write_activity(row.activity.unwrap_or(&no_activity));
         let crc = checksum(&[meter, i64::from(start), i64::from(row.revision)], &[&readings, &minutes]);
         statement.execute((meter, start, readings, minutes, row.revision, *changed, crc))?;
     }
@@ -329,7 +336,7 @@ fn write_rows(transaction: &Transaction<'_>, names: &Names, rows: &[Row], change
 fn write_entries(
     transaction: &Transaction<'_>,
     names: &Names,
-    entries: &[Closed],
+    entries: &[SealedEntry<'_>],
     changed: &mut i64,
 ) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
@@ -339,7 +346,7 @@ fn write_entries(
     for entry in entries {
         *changed += 1;
         let (entity, window, start) = (names.number(entry.key.entity), entry.key.window as i64, entry.key.start.0);
-        let body = write_balance(&entry.balance);
+        let body = write_balance(entry.balance);
         let crc = checksum(&[entity, window, start, i64::from(entry.revision)], &[&body]);
         statement.execute((entity, window, start, body, entry.revision, *changed, crc))?;
     }
