@@ -1,7 +1,7 @@
 //! A meter: the kind of number it sends, its unit, and what its activity is booked as.
 
 use crate::cluster::FacilityIx;
-use crate::quantity::{Dimension, Id, Span, Time};
+use crate::quantity::{Conversion, Dimension, Id, Span, Time};
 
 /// The position of a meter in its [`Topology`](crate::cluster::Topology).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +107,8 @@ pub struct Meter {
     pub dimension: Dimension,
     /// The unit as declared.
     pub unit: String,
+    /// How the numbers it sends become base units.
+    pub conversion: Conversion,
     /// What its activity is booked as.
     pub category: Category,
     /// How often a reading is due.

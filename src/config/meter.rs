@@ -11,7 +11,7 @@ use crate::config::value::{Names, Number};
 use crate::decode::{Format, Mapping, TimeFormat};
 use crate::emission::{Declared, Factors, Method, Slot, Term};
 use crate::factor::{Basis, Catalogue, Use, Vintages};
-use crate::quantity::{Amount, Dimension, Id, Ratio, Span, Time, Unit, Zone};
+use crate::quantity::{Amount, Conversion, Dimension, Id, Ratio, Span, Time, Unit, Zone};
 
 /// What the other sections declare.
 pub(crate) struct Declarations<'a> {
@@ -103,6 +103,7 @@ impl MeterCheck<'_> {
             kind: kind?,
             dimension: unit.dimension,
             unit: self.section.unit.clone()?,
+            conversion: Conversion { unit, scale, offset },
             category: category?,
             expected_every: expected_every?,
             max_gap: max_gap?,
@@ -110,9 +111,8 @@ impl MeterCheck<'_> {
             valid_from,
             valid_to,
         };
-        let mut mapping = Mapping::new(ix, &meter, topic?, format?, unit);
+        let mut mapping = Mapping::new(ix, &meter, topic?, format?);
         mapping.time_format = time_format?;
-        (mapping.scale, mapping.offset) = (scale, offset);
         Some((meter, mapping, method?))
     }
 

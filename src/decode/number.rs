@@ -1,25 +1,12 @@
 //! The `number` format, and the reading of a number's text into base units.
 
 use crate::decode::Refusal;
-use crate::quantity::{Decimal, Ratio, Unit};
+use crate::quantity::{Conversion, Decimal};
 
-/// How a number becomes base units: `(number x scale + offset) units`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Conversion {
-    pub unit: Unit,
-    pub scale: Ratio,
-    pub offset: Ratio,
-}
-
-impl Conversion {
-    /// Rounds once, half to even.
-    pub(crate) fn to_base(self, number: Decimal) -> Result<i64, Refusal> {
-        let raw = Ratio::from_decimal(number).ok_or(Refusal::OutOfRange)?;
-        let plain = self.scale == Ratio::ONE && self.offset == Ratio::whole(0);
-        let value = if plain { Some(raw) } else { raw.times(self.scale).and_then(|v| v.plus(self.offset)) };
-        let base = value.and_then(|v| self.unit.to_base(v)).ok_or(Refusal::OutOfRange)?;
-        if base < 0 { Err(Refusal::Negative) } else { Ok(base) }
-    }
+/// Rounds once, half to even.
+pub(crate) fn to_base(conversion: Conversion, number: Decimal) -> Result<i64, Refusal> {
+    let base = conversion.to_base(number).ok_or(Refusal::OutOfRange)?;
+    if base < 0 { Err(Refusal::Negative) } else { Ok(base) }
 }
 
 /// Reads the text of a number; surrounding blanks are allowed.

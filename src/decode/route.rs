@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::cluster::{Kind, Meter, MeterIx};
 use crate::decode::json::{self, Pointers};
-use crate::decode::number::{self, Conversion};
+use crate::decode::number;
 use crate::decode::{Decoded, Message, Reading, Refusal, TimeFormat};
-use crate::quantity::{Ratio, Span, Time, Unit};
+use crate::quantity::{Conversion, Span, Time};
 
 /// A reading more than this ahead of its receipt has a wrong clock.
 const CLOCK_AHEAD_MAX: Span = Span::minutes(5);
@@ -37,28 +37,22 @@ pub struct Mapping {
     pub format: Format,
     /// The form of its time.
     pub time_format: TimeFormat,
-    /// Its unit.
-    pub unit: Unit,
-    /// The number is multiplied with this,
-    pub scale: Ratio,
-    /// and then this is added, both in the unit.
-    pub offset: Ratio,
+    /// How its numbers become base units.
+    pub conversion: Conversion,
     /// Validity, kept here so that decoding needs no second look-up.
     valid: (Time, Time),
 }
 
 impl Mapping {
-    /// The mapping of a meter to a topic; scale and offset are neutral until set.
-    pub fn new(ix: MeterIx, meter: &Meter, topic: String, format: Format, unit: Unit) -> Mapping {
-        debug_assert!(unit.per.is_some() == matches!(meter.kind, Kind::Rate { .. }));
+    /// The mapping of a meter to a topic; the time is that of receipt until set.
+    pub fn new(ix: MeterIx, meter: &Meter, topic: String, format: Format) -> Mapping {
+        debug_assert!(meter.conversion.unit.per.is_some() == matches!(meter.kind, Kind::Rate { .. }));
         Mapping {
             meter: ix,
             topic,
             format,
             time_format: TimeFormat::Received,
-            unit,
-            scale: Ratio::ONE,
-            offset: Ratio::whole(0),
+            conversion: meter.conversion,
             valid: (meter.valid_from, meter.valid_to),
         }
     }
@@ -149,7 +143,7 @@ impl Route {
             meter: mapping.meter,
             source,
             time_format: mapping.time_format.clone(),
-            conversion: Conversion { unit: mapping.unit, scale: mapping.scale, offset: mapping.offset },
+            conversion: mapping.conversion,
             valid: mapping.valid,
         });
     }
@@ -196,7 +190,7 @@ impl Listener {
                 (number::parse(&value)?, time)
             }
         };
-        let value = self.conversion.to_base(number)?;
+        let value = number::to_base(self.conversion, number)?;
         if time > received.plus(CLOCK_AHEAD_MAX) {
             return Err(Refusal::ClockAhead);
         }

@@ -1,6 +1,8 @@
 //! One kept reading, packed, and the set of them in one clock quarter.
 
-use crate::quantity::{Quarter, Time};
+use std::cmp::Ordering;
+
+use crate::quantity::{Conversion, Quarter, Time};
 
 /// Receipts are counted from this much before the reading's time, so that the difference is never negative.
 const EARLIEST_RECEIPT_MS: i64 = 300_000;
@@ -40,9 +42,13 @@ impl Point {
         Time(self.time(quarter).0 + lag - EARLIEST_RECEIPT_MS)
     }
 
-    /// Of two readings for one time the earlier received stands, then the smaller value.
-    fn yields_to(self, other: Point) -> bool {
-        (other.key, other.value) < (self.key, self.value)
+    /// Of two readings for one time the earlier received stands, then the one whose value has the smaller text.
+    fn yields_to(self, other: Point, conversion: Conversion) -> bool {
+        match other.key.cmp(&self.key) {
+            Ordering::Equal if other.value == self.value => false,
+            Ordering::Equal => conversion.text(other.value) < conversion.text(self.value),
+            order => order.is_lt(),
+        }
     }
 }
 
@@ -81,8 +87,8 @@ impl QuarterSet {
         &self.points
     }
 
-    /// Adds a reading; any order of arrival ends in the same set.
-    pub fn insert(&mut self, point: Point) -> SetOutcome {
+    /// Adds a reading; any order of arrival ends in the same set. `conversion` is the meter's.
+    pub fn insert(&mut self, point: Point, conversion: Conversion) -> SetOutcome {
         let offset = point.offset_ms();
         let at = match self.points.last() {
             None => 0,
@@ -92,7 +98,7 @@ impl QuarterSet {
         match self.points.get_mut(at) {
             Some(standing) if standing.offset_ms() == offset => {
                 let same = standing.value == point.value;
-                let replaced = standing.yields_to(point);
+                let replaced = standing.yields_to(point, conversion);
                 if replaced {
                     *standing = point;
                 }
@@ -112,6 +118,13 @@ impl QuarterSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quantity::{Dimension, Ratio, Unit};
+
+    fn micrograms() -> Conversion {
+        let base = Ratio::ONE;
+        let unit = Unit { dimension: Dimension::Mass, per: None, base };
+        Conversion { unit, scale: Ratio::ONE, offset: Ratio::whole(0) }
+    }
 
     fn point(time: i64, received: i64, value: i64) -> Point {
         Point::new(Time(time), Time(received), value)
@@ -133,7 +146,7 @@ mod tests {
         for start in 0..arrivals.len() {
             let mut set = QuarterSet::default();
             for i in 0..arrivals.len() {
-                set.insert(arrivals[(start + i) % arrivals.len()]);
+                set.insert(arrivals[(start + i) % arrivals.len()], micrograms());
             }
             sets.push(set);
         }
@@ -143,9 +156,12 @@ mod tests {
     #[test]
     fn outcomes() {
         let mut set = QuarterSet::default();
-        assert_eq!(set.insert(point(1, 5, 1)), SetOutcome::Accepted);
-        assert_eq!(set.insert(point(1, 9, 1)), SetOutcome::Duplicate);
-        assert_eq!(set.insert(point(1, 9, 2)), SetOutcome::Conflict { replaced: false });
-        assert_eq!(set.insert(point(1, 4, 3)), SetOutcome::Conflict { replaced: true });
+        assert_eq!(set.insert(point(1, 5, 1), micrograms()), SetOutcome::Accepted);
+        assert_eq!(set.insert(point(1, 9, 1), micrograms()), SetOutcome::Duplicate);
+        assert_eq!(set.insert(point(1, 9, 2), micrograms()), SetOutcome::Conflict { replaced: false });
+        assert_eq!(set.insert(point(1, 4, 9), micrograms()), SetOutcome::Conflict { replaced: true });
+        // Of the same receipt, the smaller text stands, not the smaller number.
+        assert_eq!(set.insert(point(1, 4, 10), micrograms()), SetOutcome::Conflict { replaced: true });
+        assert_eq!(set.insert(point(1, 4, 9), micrograms()), SetOutcome::Conflict { replaced: false });
     }
 }

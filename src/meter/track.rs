@@ -142,10 +142,9 @@ impl Track {
         self.context = context;
     }
 
-    /// Adds a reading.
-    pub fn insert(&mut self, time: Time, received: Time, value: i64) -> SetOutcome {
+    /// Adds a reading of the meter.
+    pub fn insert(&mut self, meter: &Meter, time: Time, point: Point) -> SetOutcome {
         let quarter = time.quarter();
-        let point = Point::new(time, received, value);
         let at = match self.quarters.last() {
             Some(last) if last.quarter == quarter => self.quarters.len() - 1,
             Some(last) if last.quarter < quarter => self.quarters.len(),
@@ -154,7 +153,7 @@ impl Track {
         if self.quarters.get(at).is_none_or(|h| h.quarter != quarter) {
             self.quarters.insert(at, Held::empty(quarter));
         }
-        self.quarters[at].set.insert(point)
+        self.quarters[at].set.insert(point, meter.conversion)
     }
 
     /// Calls `each` with every usage of the resident readings, and notes which readings are set aside.

@@ -2,7 +2,7 @@
 
 use crate::cluster::{Meter, MeterIx};
 use crate::decode::Reading;
-use crate::meter::{Need, SetOutcome, Track};
+use crate::meter::{Need, Point, SetOutcome, Track};
 use crate::pipeline::{Row, SealedRow};
 use crate::quantity::{Quarter, Time};
 use crate::window::{Activity, Sheet};
@@ -51,8 +51,9 @@ impl MeterState {
         self.track.need(meter, time)
     }
 
-    pub(crate) fn insert(&mut self, reading: &Reading) -> SetOutcome {
-        let outcome = self.track.insert(reading.time, reading.received, reading.value);
+    pub(crate) fn insert(&mut self, meter: &Meter, reading: &Reading) -> SetOutcome {
+        let point = Point::new(reading.time, reading.received, reading.value);
+        let outcome = self.track.insert(meter, reading.time, point);
         if matches!(outcome, SetOutcome::Accepted | SetOutcome::Conflict { replaced: true }) {
             self.dirty = true;
             self.state(reading.time.quarter()).readings_changed = true;

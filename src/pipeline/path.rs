@@ -148,9 +148,10 @@ impl Pipeline {
         if self.is_late(reading) {
             return Outcome::Late;
         }
-        let state = self.meter_mut(reading.meter);
+        let meter = self.rules.topology.meter(reading.meter);
+        let state = &mut self.meters[reading.meter.0 as usize];
         let was_dirty = state.dirty;
-        let outcome = state.insert(reading);
+        let outcome = state.insert(meter, reading);
         if state.dirty && !was_dirty {
             self.dirty.push(reading.meter);
         }

@@ -61,6 +61,11 @@ impl Decimal {
         (digits > 0).then(|| value.reduced()).flatten()
     }
 
+    /// `mantissa x 10^exponent`. `None`: out of range.
+    pub fn new(mantissa: i128, exponent: i32) -> Option<Decimal> {
+        Decimal { mantissa, exponent }.reduced()
+    }
+
     /// The shortest decimal that reads back as this float. `None` for NaN, infinities and out of range.
     pub fn from_f64(value: f64) -> Option<Decimal> {
         value.is_finite().then(|| Decimal::parse(&format!("{value:e}")))?

@@ -4,6 +4,7 @@
 //! milligrams. Conversions go through exact ratios and round once, half to even.
 
 mod calendar;
+mod conversion;
 mod decimal;
 mod id;
 mod ratio;
@@ -11,6 +12,7 @@ mod time;
 mod unit;
 
 pub use calendar::{Window, Zone};
+pub use conversion::Conversion;
 pub use decimal::Decimal;
 pub use id::Id;
 pub use ratio::Ratio;

@@ -81,7 +81,7 @@ impl Synthetic {
             Kind::Interval { length, .. } => length.0,
             _ => every_ms.map_or(meter.expected_every.0, |every| every.min(meter.expected_every.0)),
         };
-        let unit_base = mapping.unit.base.to_f64();
+        let unit_base = mapping.conversion.unit.base.to_f64();
         // Base units an hour at full load: 2 to 10 MW, 500 to 2,500 m3/h, 20 to 100 t/h.
         let size = 0.2 + 0.8 * random.f64();
         let load = match (meter.category, meter.dimension) {
@@ -126,10 +126,10 @@ impl Synthetic {
             Kind::Interval { length, stamp: Stamp::Start } => stamp - length.0,
             _ => stamp,
         };
-        let scale = self.mapping.scale.to_f64();
+        let scale = self.mapping.conversion.scale.to_f64();
         // Three decimals are what meters send; large units need more to show anything.
         let decimals = if self.unit_base > 1e12 { 1e6 } else { 1e3 };
-        (stamp, ((value - self.mapping.offset.to_f64()) / scale * decimals).round() / decimals)
+        (stamp, ((value - self.mapping.conversion.offset.to_f64()) / scale * decimals).round() / decimals)
     }
 }
 

@@ -222,10 +222,9 @@ mod tests {
 
     #[test]
     fn readings_come_back() {
-        let mut set = QuarterSet::default();
-        for (at, received, value) in [(0, 5, 1 << 40), (10_000, 10_200, 3), (899_999, -100_000, i64::MAX)] {
-            set.insert(Point::new(Time(at), Time(received), value));
-        }
+        let points = [(0, 5, 1 << 40), (10_000, 10_200, 3), (899_999, -100_000, i64::MAX)];
+        let points = points.map(|(at, received, value)| Point::new(Time(at), Time(received), value));
+        let set = QuarterSet::from_sorted(points.to_vec());
         let held = Held { quarter: Quarter(0), set, aside: vec![10_000] };
         assert_eq!(read_held(Quarter(0), &write_held(&held)), Some(held));
     }
