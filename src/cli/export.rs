@@ -56,13 +56,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let message = format!("there is no ledger at {}; see `daemon.state_dir`", ledger.display());
         return Err(Failure::new(FAILED, message));
     }
-    let text = match Lock::take(&plan.daemon.state_dir) {
+    let (text, damage) = match Lock::take(&plan.daemon.state_dir) {
         Ok(_lock) => from_store(&plan, &asked).map_err(|e| failure(e.into()))?,
-        Err(StoreError::Locked(_)) => runtime()?.block_on(from_daemon(&plan, &query))?,
+        Err(StoreError::Locked(_)) => (runtime()?.block_on(from_daemon(&plan, &query))?, Vec::new()),
         Err(error) => return Err(failure(error.into())),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(())
+    if damage.is_empty() {
+        return Ok(());
+    }
+    let head = "the store was damaged; what the journal reaches is rebuilt, what it does not is missing above:";
+    Err(Failure::new(FAILED, format!("{head}\n  {}", damage.join("\n  "))))
 }
 
 fn query(arguments: &Arguments) -> HashMap<String, String> {
@@ -82,14 +86,14 @@ fn query(arguments: &Arguments) -> HashMap<String, String> {
     keys.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 
-fn from_store(plan: &Plan, asked: &Asked) -> Result<String, StoreError> {
+fn from_store(plan: &Plan, asked: &Asked) -> Result<(String, Vec<String>), StoreError> {
     let state = &plan.daemon.state_dir;
     let books = Books::open(state, plan, clock::now())?;
     let open = open_view(&books.pipeline, &asked.entities, asked.window);
     let topology = Arc::clone(&plan.rules.topology);
     let reader = Reader::open(state, Arc::clone(books.ledger.names()), topology)?;
     let entries = collect(&plan.rules, &reader, asked, open)?;
-    Ok(asked.write(&entries, &plan.rules.topology))
+    Ok((asked.write(&entries, &plan.rules.topology), books.damage))
 }
 
 async fn from_daemon(plan: &Plan, query: &HashMap<String, String>) -> Result<String, Failure> {

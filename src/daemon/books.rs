@@ -1,14 +1,22 @@
 //! The books on disk and in memory together: the journal, the ledger, and the pipeline that leads from one to the other.
-//! Restart is replay: the ledger as of the last seal, and the journal from there.
+//! Restart is replay: the ledger as of the last seal, and the journal from there. What was damaged is rebuilt from the
+//! journal as far as that reaches.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Plan;
-use crate::decode::Message;
-use crate::pipeline::{Counters, Effect, Event, Pipeline, Want};
-use crate::quantity::Time;
-use crate::store::{Block, Journal, Ledger, Record, StoreError};
+use crate::decode::{Message, Refusal};
+use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline, Want};
+use crate::quantity::{Span, Time};
+use crate::store::{Block, Journal, Ledger, Poison, Position, Progress, ProgressPosition, Record, Refused, StoreError};
+
+/// Refused messages that wait for the next seal; of a flood, the first are kept.
+const REFUSED_MAX: usize = 2_000;
+/// A rebuild seals after this many messages, so that the past of all meters is never in memory at once.
+const REBUILD_SEAL_MESSAGES: u64 = 200_000;
+/// After this many starts that ended before the journal was replayed, each message is applied on its own.
+const CAREFUL_AFTER: i64 = 2;
 
 /// Everything that is booked or about to be. The caller holds the lock of the state directory.
 #[derive(Debug)]
@@ -21,19 +29,34 @@ pub struct Books {
     pub pipeline: Pipeline,
     /// Messages that were read back at the start.
     pub replayed: u64,
+    /// What was found damaged or missing at the start.
+    pub damage: Vec<String>,
+    progress: Progress,
+    poison: Poison,
+    refused: Vec<Refused>,
 }
 
 impl Books {
-    /// Opens the store and replays. `now` only dates a store that holds nothing yet.
+    /// Opens the store and replays. `now` only dates a store that holds nothing yet, and damage.
     pub fn open(state: &Path, plan: &Plan, now: Time) -> Result<Books, StoreError> {
-        let journal = Journal::open(state)?;
+        let mut progress = Progress::open(state)?;
+        let before = progress.position();
+        let poison = poison(state, before)?;
+        progress.note(ProgressPosition {
+            committed: before.committed,
+            starts: before.starts + 1,
+            block: 0,
+            index: 0,
+        })?;
+        let mut journal = Journal::open(state)?;
         let ledger = Ledger::open(state, Arc::clone(&plan.rules.topology))?;
+        let position = ledger.position()?;
+        journal.skip_to(before.committed.max(position.as_ref().map_or(0, |p| p.counted_to)));
         let rules = Arc::clone(&plan.rules);
-        let (pipeline, from, counted_to) = match ledger.position()? {
-            Some(position) => {
-                let from = position.open_from.start().minus(rules.lookback());
-                let pipeline = Pipeline::resume(rules, position.counters, position.open_from, position.now);
-                (pipeline, from, position.counted_to)
+        let (pipeline, from, counted_to) = match position {
+            Some(Position { open_from, now, counted_to, counters }) => {
+                let from = open_from.start().minus(rules.lookback());
+                (Pipeline::resume(rules, counters, open_from, now), from, counted_to)
             }
             None => {
                 let first = journal.first_received()?.unwrap_or(now);
@@ -41,42 +64,103 @@ impl Books {
                 (Pipeline::resume(rules, Counters::default(), open_from, first), Time::MIN, 0)
             }
         };
-        let mut books = Books { journal, ledger, pipeline, replayed: 0 };
-        books.replay(from, counted_to)?;
+        let (refused, damage) = (Vec::new(), ledger.found_damage().to_vec());
+        let mut books = Books { journal, ledger, pipeline, replayed: 0, damage, progress, poison, refused };
+        let careful = before.starts >= CAREFUL_AFTER;
+        if !books.damage.is_empty() {
+            books.rebuild(counted_to)?;
+        }
+        books.replay(from, counted_to, careful)?;
         books.refresh()?;
+        books.damage.extend(books.journal.found_damage().iter().cloned());
+        books.ledger.note_damage(now, &books.damage)?;
+        books.note_progress(0)?;
         Ok(books)
     }
 
-    fn replay(&mut self, from: Time, counted_to: i64) -> Result<(), StoreError> {
-        let Books { journal, ledger, pipeline, replayed } = self;
+    /// Applies the journal from `from` on; what the counters hold already is not counted again.
+    fn replay(&mut self, from: Time, counted_to: i64, careful: bool) -> Result<(), StoreError> {
+        let Books { journal, ledger, pipeline, replayed, progress, poison, refused, .. } = self;
+        let mut hand = Hand { ledger, pipeline, refused };
         journal.replay(from, |block| {
-            match block {
-                Ok(block) => *replayed += apply(ledger, pipeline, block, counted_to)?,
-                Err(StoreError::Damaged(what)) => {
-                    tracing::error!(
-                        record = what,
-                        "a journal block does not match its checksum; its messages are left out"
-                    );
+            let Some(Block { number, record }) = readable(block)? else {
+                return Ok(());
+            };
+            let counted = number > counted_to;
+            match record {
+                Record::Messages(messages) if careful || poison.touches(number) => {
+                    *replayed += messages.len() as u64;
+                    hand.apply_singly(number, &messages, counted, (progress, poison))
                 }
-                Err(error) => return Err(error),
+                Record::Messages(messages) => {
+                    *replayed += messages.len() as u64;
+                    hand.apply(&messages, counted).map(drop)
+                }
+                Record::Tick(time) => {
+                    hand.pipeline.apply(Event::Tick(time), &mut Vec::new());
+                    Ok(())
+                }
+                Record::Plan(_) => Ok(()),
+            }
+        })
+    }
+
+    /// Applies the whole journal to the closed past and adds everything in its reach up anew: rows that were lost come
+    /// back, and what is there already does not change.
+    fn rebuild(&mut self, counted_to: i64) -> Result<(), StoreError> {
+        tracing::warn!("rebuilding what was damaged from the journal");
+        let open_from = self.pipeline.open_from();
+        let Some(first) = self.journal.first_received()? else {
+            return Ok(());
+        };
+        let Books { journal, ledger, pipeline, refused, .. } = self;
+        let mut hand = Hand { ledger, pipeline, refused };
+        let mut since_seal = 0;
+        journal.replay(Time::MIN, |block| {
+            if let Some(Block { record: Record::Messages(messages), .. }) = readable(block)? {
+                hand.apply(&messages, false)?;
+                since_seal += messages.len() as u64;
+                if since_seal >= REBUILD_SEAL_MESSAGES {
+                    since_seal = 0;
+                    hand.seal(counted_to)?;
+                }
             }
             Ok(())
-        })
+        })?;
+        hand.seal(counted_to)?;
+        let mut quarter = first.minus(Span::minutes(15)).quarter();
+        while quarter < open_from {
+            let day_end = quarter.start().plus(Span::days(1)).quarter().min(open_from);
+            hand.pipeline.add_up_again(quarter, day_end);
+            hand.seal(counted_to)?;
+            quarter = day_end;
+        }
+        Ok(())
     }
 
     /// Makes messages durable. After this they may be acknowledged, and must be applied.
     pub fn commit(&mut self, messages: Vec<Message>, received: Time) -> Result<Vec<Message>, StoreError> {
         let record = Record::Messages(messages);
-        self.journal.append(&record, received)?;
+        let number = self.journal.append(&record, received)?;
+        self.note_progress(number)?;
         match record {
             Record::Messages(messages) => Ok(messages),
             Record::Tick(_) | Record::Plan(_) => Ok(Vec::new()),
         }
     }
 
+    fn note_progress(&mut self, committed: i64) -> Result<(), StoreError> {
+        let committed = committed.max(self.journal.last());
+        self.progress.note(ProgressPosition { committed, ..ProgressPosition::default() })
+    }
+
+    fn hand(&mut self) -> Hand<'_> {
+        Hand { ledger: &mut self.ledger, pipeline: &mut self.pipeline, refused: &mut self.refused }
+    }
+
     /// Applies committed messages; returns their outcomes, in order.
-    pub fn apply(&mut self, messages: &[Message]) -> Result<Vec<Effect>, StoreError> {
-        apply_messages(&mut self.ledger, &mut self.pipeline, messages, true)
+    pub fn apply(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, StoreError> {
+        self.hand().apply(messages, true)
     }
 
     /// Tells the time. True: a quarter closed, and a seal is due.
@@ -84,7 +168,8 @@ impl Books {
         if now.minus(self.pipeline.rules().close_after).quarter() <= self.pipeline.open_from() {
             return Ok(false);
         }
-        self.journal.append(&Record::Tick(now), now)?;
+        let number = self.journal.append(&Record::Tick(now), now)?;
+        self.note_progress(number)?;
         let mut effects = Vec::new();
         self.pipeline.apply(Event::Tick(now), &mut effects);
         Ok(effects.contains(&Effect::QuarterClosed))
@@ -92,63 +177,193 @@ impl Books {
 
     /// Works everything out, loading what that takes.
     pub fn refresh(&mut self) -> Result<(), StoreError> {
+        self.hand().refresh()
+    }
+
+    /// Works everything out and stores what is closed.
+    pub fn seal(&mut self) -> Result<(), StoreError> {
+        let counted_to = self.journal.last();
+        self.hand().seal(counted_to)
+    }
+}
+
+/// The message a start in careful mode ended on is refused from now on.
+fn poison(state: &Path, before: ProgressPosition) -> Result<Poison, StoreError> {
+    let mut poison = Poison::open(state)?;
+    if before.block > 0 {
+        tracing::error!(block = before.block, index = before.index, "a message ended several starts; it is refused");
+        poison.add(before.block, before.index)?;
+    }
+    Ok(poison)
+}
+
+/// `None`: damaged or missing, which is said, and the rest goes on.
+fn readable(block: Result<Block, StoreError>) -> Result<Option<Block>, StoreError> {
+    match block {
+        Ok(block) => Ok(Some(block)),
+        Err(StoreError::Damaged(what)) => {
+            tracing::error!(record = what, "a part of the journal cannot be read; its messages are left out");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What messages are applied to.
+struct Hand<'a> {
+    ledger: &'a mut Ledger,
+    pipeline: &'a mut Pipeline,
+    refused: &'a mut Vec<Refused>,
+}
+
+impl Hand<'_> {
+    fn apply(&mut self, messages: &[Message], counted: bool) -> Result<Vec<Outcome>, StoreError> {
+        let mut wants = Vec::new();
+        let decoded: Vec<_> = messages.iter().map(|message| self.pipeline.decode(message)).collect();
+        decoded.iter().for_each(|d| self.pipeline.wants(d, &mut wants));
+        wants.sort_unstable();
+        wants.dedup();
+        self.load(&wants)?;
+        let mut outcomes = Vec::with_capacity(messages.len());
+        let mut effects = Vec::new();
+        for (message, decoded) in messages.iter().zip(decoded) {
+            #[cfg(test)]
+            assert_ne!(message.payload, tests::POISON, "a fault of ours");
+            self.pipeline.apply(Event::Message { received: message.received, decoded, counted }, &mut effects);
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Settled(outcome) => outcomes.push(outcome),
+                    Effect::NotBooked(meter, outcome) if counted => self.keep(message, meter, outcome),
+                    Effect::NotBooked(..) | Effect::QuarterClosed => {}
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn keep(&mut self, message: &Message, meter: Option<crate::cluster::MeterIx>, outcome: Outcome) {
+        if self.refused.len() >= REFUSED_MAX {
+            return;
+        }
+        let reason = match outcome {
+            Outcome::Refused(reason) => reason.name(),
+            other => other.name(),
+        };
+        self.refused.push(Refused {
+            received: message.received,
+            reason: reason.to_owned(),
+            meter: meter.map(|ix| self.pipeline.rules().topology.meter(ix).id.to_string()),
+            topic: message.topic.clone(),
+            payload: message.payload.clone(),
+        });
+    }
+
+    /// One message at a time, each noted before it is applied: what ends the process here is known at the next start.
+    fn apply_singly(
+        &mut self,
+        block: i64,
+        messages: &[Message],
+        counted: bool,
+        (progress, poison): (&mut Progress, &Poison),
+    ) -> Result<(), StoreError> {
+        for (index, message) in messages.iter().enumerate() {
+            if poison.holds(block, index) {
+                let outcome = Outcome::Refused(Refusal::Poison);
+                if counted {
+                    self.pipeline.count_refused(message.received, Refusal::Poison);
+                    self.keep(message, None, outcome);
+                }
+                continue;
+            }
+            progress.note(ProgressPosition { block, index: index as i64, ..progress.position() })?;
+            self.apply(std::slice::from_ref(message), counted)?;
+            self.refresh()?;
+        }
+        progress.note(ProgressPosition { block: 0, index: 0, ..progress.position() })
+    }
+
+    fn refresh(&mut self) -> Result<(), StoreError> {
         loop {
             let wants = self.pipeline.refresh();
             if wants.is_empty() {
                 return Ok(());
             }
-            load(&mut self.ledger, &mut self.pipeline, &wants)?;
+            self.load(&wants)?;
         }
     }
 
-    /// Works everything out and stores what is closed.
-    pub fn seal(&mut self) -> Result<(), StoreError> {
+    fn seal(&mut self, counted_to: i64) -> Result<(), StoreError> {
         self.refresh()?;
-        let seal = self.pipeline.seal();
-        self.ledger.seal(&seal, self.journal.last())?;
+        self.ledger.seal(&self.pipeline.seal(), self.refused, counted_to)?;
+        self.refused.clear();
         self.pipeline.sealed();
+        Ok(())
+    }
+
+    fn load(&mut self, wants: &[Want]) -> Result<(), StoreError> {
+        for want in wants {
+            let supply = self.ledger.load(want)?;
+            self.pipeline.supply(supply);
+        }
         Ok(())
     }
 }
 
-/// Applies one block of a replay; returns how many messages it held.
-fn apply(ledger: &mut Ledger, pipeline: &mut Pipeline, block: Block, counted_to: i64) -> Result<u64, StoreError> {
-    match block.record {
-        Record::Messages(messages) => {
-            apply_messages(ledger, pipeline, &messages, block.number > counted_to)?;
-            Ok(messages.len() as u64)
-        }
-        Record::Tick(time) => {
-            pipeline.apply(Event::Tick(time), &mut Vec::new());
-            Ok(0)
-        }
-        Record::Plan(_) => Ok(0),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::check;
 
-fn apply_messages(
-    ledger: &mut Ledger,
-    pipeline: &mut Pipeline,
-    messages: &[Message],
-    counted: bool,
-) -> Result<Vec<Effect>, StoreError> {
-    let mut wants = Vec::new();
-    let decoded: Vec<_> = messages.iter().map(|message| pipeline.decode(message)).collect();
-    decoded.iter().for_each(|d| pipeline.wants(d, &mut wants));
-    wants.sort_unstable();
-    wants.dedup();
-    load(ledger, pipeline, &wants)?;
-    let mut effects = Vec::with_capacity(messages.len());
-    for (message, decoded) in messages.iter().zip(decoded) {
-        pipeline.apply(Event::Message { received: message.received, decoded, counted }, &mut effects);
-    }
-    Ok(effects)
-}
+    /// Ends the process when it is applied, as a fault of ours would.
+    pub(super) const POISON: &[u8] = b"poison";
 
-fn load(ledger: &mut Ledger, pipeline: &mut Pipeline, wants: &[Want]) -> Result<(), StoreError> {
-    for want in wants {
-        let supply = ledger.load(want)?;
-        pipeline.supply(supply);
+    const CONFIG: &str = r#"
+[clusters.c]
+timezone = "UTC"
+[facilities.f]
+cluster = "c"
+[meters.m]
+facility = "f"
+topic = "t"
+format = "number"
+kind = "event"
+unit = "kg"
+category = "cems-co2"
+"#;
+
+    fn plan(directory: &Path) -> Plan {
+        let file = directory.join("c.toml");
+        std::fs::write(&file, CONFIG).unwrap();
+        check(Some(&file)).map_err(|report| report.to_text()).unwrap()
     }
-    Ok(())
+
+    fn message(received: i64, payload: &[u8]) -> Message {
+        let (topic, payload) = ("t".to_owned(), payload.to_vec());
+        Message { received: Time(received), topic, payload, retain: false, dup: false, oversize: false }
+    }
+
+    #[test]
+    fn a_message_that_ends_several_starts_is_refused_and_the_rest_is_booked() {
+        let directory = tempfile::tempdir().unwrap();
+        let plan = plan(directory.path());
+        let open = || Books::open(directory.path(), &plan, Time(0));
+        let messages = vec![message(1_000, b"1"), message(2_000, POISON), message(3_000, b"2")];
+        open().unwrap().commit(messages, Time(3_000)).unwrap();
+        let mut ended = 0;
+        let mut books = loop {
+            match std::panic::catch_unwind(open) {
+                Ok(books) => break books.unwrap(),
+                Err(_) => ended += 1,
+            }
+            assert!(ended < 10, "it never ends");
+        };
+        assert_eq!(ended, CAREFUL_AFTER + 1);
+        books.seal().unwrap();
+        let counters = &books.pipeline.counters().messages;
+        assert_eq!((counters.accepted, counters.refused_for(Refusal::Poison), counters.received), (2, 1, 3));
+        drop(books);
+        let books = open().unwrap();
+        assert_eq!(books.pipeline.counters().messages.received, 3, "and stays refused");
+        assert!(books.damage.is_empty(), "{:?}", books.damage);
+    }
 }

@@ -18,7 +18,7 @@ use crate::decode::Message;
 use crate::http::Question;
 use crate::ledger::Entry;
 use crate::mqtt::Delivery;
-use crate::pipeline::{Effect, Outcome};
+use crate::pipeline::Outcome;
 use crate::quantity::{Time, Window};
 use crate::store::{Keep, StoreError};
 
@@ -222,11 +222,9 @@ impl Desk {
         let mut messages = self.books.commit(pending, self.last_received)?;
         self.commit_seconds.observe(started.elapsed().as_secs_f64());
         self.committed.send_replace(self.last_sequence);
-        let effects = self.books.apply(&messages)?;
-        for (message, effect) in messages.iter().zip(effects) {
-            if let Effect::Settled(outcome) = effect {
-                self.complaints.note(outcome, &message.topic);
-            }
+        let outcomes = self.books.apply(&messages)?;
+        for (message, outcome) in messages.iter().zip(outcomes) {
+            self.complaints.note(outcome, &message.topic);
         }
         self.clocks.touched = true;
         messages.clear();
@@ -292,7 +290,7 @@ impl Desk {
                 let _ = reply.send(views::open(&self.books.pipeline, &entities, window));
             }
             Question::Desk(reply) => {
-                let _ = reply.send(views::desk(self));
+                let _ = reply.send(views::desk(self)?);
             }
             Question::Meters(reply) => {
                 let _ = reply.send(views::meters(&self.books.pipeline));

@@ -8,6 +8,7 @@ use crate::emission::Column;
 use crate::http::{DeskView, MeterRow, OpenView, Rate};
 use crate::pipeline::Pipeline;
 use crate::quantity::Window;
+use crate::store::StoreError;
 
 /// What is open of some entities.
 pub fn open(pipeline: &Pipeline, entities: &[Entity], window: Window) -> OpenView {
@@ -23,20 +24,20 @@ pub fn open(pipeline: &Pipeline, entities: &[Entity], window: Window) -> OpenVie
     view
 }
 
-pub(crate) fn desk(desk: &Desk) -> DeskView {
+pub(crate) fn desk(desk: &Desk) -> Result<DeskView, StoreError> {
     let pipeline = &desk.books.pipeline;
     let meters = pipeline.rules().topology.meters.len() as u32;
-    DeskView {
+    Ok(DeskView {
         counters: pipeline.counters().clone(),
         now: clock::now(),
         watermark: pipeline.open_from().start(),
         journal_blocks: desk.books.journal.last(),
         journal_bytes: desk.books.journal.size(),
         quarantined: (0..meters).map(|ix| pipeline.meter_view(MeterIx(ix)).quarantined).sum(),
-        damaged: desk.books.ledger.damaged(),
+        damage: desk.books.ledger.damage()?,
         rates: rates(pipeline),
         plan: desk.plan_hash.clone(),
-    }
+    })
 }
 
 /// The latest quarter that is over, four times.

@@ -25,8 +25,8 @@ pub enum Decoded {
     Unmapped,
     /// Nothing in it could be used.
     Refused(Refusal),
-    /// One result per meter that listens to the topic.
-    Readings(Vec<Result<Reading, Refusal>>),
+    /// One result for each meter that listens to the topic.
+    Readings(Vec<(MeterIx, Result<Reading, Refusal>)>),
 }
 
 /// Why a message or a reading was not taken.
@@ -54,11 +54,13 @@ pub enum Refusal {
     NotValid,
     /// Same meter and time as another reading that stands, but another value.
     Conflict,
+    /// It ended the process several times.
+    Poison,
 }
 
 impl Refusal {
     /// All, in the order of their counters.
-    pub const ALL: [Refusal; 11] = [
+    pub const ALL: [Refusal; 12] = [
         Refusal::Oversize,
         Refusal::Malformed,
         Refusal::MissingValue,
@@ -70,6 +72,7 @@ impl Refusal {
         Refusal::ClockAhead,
         Refusal::NotValid,
         Refusal::Conflict,
+        Refusal::Poison,
     ];
 
     /// As counted and shown.
@@ -86,6 +89,7 @@ impl Refusal {
             Refusal::ClockAhead => "clock-ahead",
             Refusal::NotValid => "not-valid",
             Refusal::Conflict => "conflict",
+            Refusal::Poison => "poison",
         }
     }
 }

@@ -169,7 +169,7 @@ impl Route {
         {
             return Decoded::Refused(refusal);
         }
-        Decoded::Readings(self.listeners.iter().map(|l| l.read(message, found)).collect())
+        Decoded::Readings(self.listeners.iter().map(|l| (l.meter, l.read(message, found))).collect())
     }
 }
 

@@ -25,7 +25,12 @@ pub(crate) fn render(desk: &DeskView, app: &App) -> String {
     );
     level(&mut registry, "quarantined", "Readings set aside in the open past", desk.quarantined as f64);
     level(&mut registry, "journal_bytes", "Size of the journal on disk", desk.journal_bytes as f64);
-    level(&mut registry, "damaged_records", "Stored records that did not match their checksum", desk.damaged as f64);
+    level(
+        &mut registry,
+        "damaged_records",
+        "Records of the store that were found damaged or missing",
+        desk.damage.len() as f64,
+    );
     let mqtt = (app.broker)();
     level(&mut registry, "mqtt_connected", "1 while the broker session is up", f64::from(u8::from(mqtt.connected)));
     level(&mut registry, "mqtt_unacked", "Messages received and not acknowledged yet", mqtt.unacked as f64);

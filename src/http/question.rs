@@ -53,8 +53,8 @@ pub struct DeskView {
     pub journal_bytes: u64,
     /// Readings set aside.
     pub quarantined: usize,
-    /// Stored records that did not match their checksum.
-    pub damaged: u64,
+    /// Damage that was ever found in the store, the latest first: when, and what.
+    pub damage: Vec<(Time, String)>,
     /// Rates of emission over the latest full quarter.
     pub rates: Vec<Rate>,
     /// The hash of the plan in force.

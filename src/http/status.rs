@@ -17,7 +17,7 @@ pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
         "readings": tallied(&desk.counters.readings),
         "quarantined": desk.quarantined,
         "journal": { "blocks": desk.journal_blocks, "bytes": desk.journal_bytes },
-        "store": { "damaged": desk.damaged },
+        "store": { "damaged": desk.damage.len(), "damage": damage(desk) },
         "mqtt": mqtt(app),
         "influxdb": influx(app),
         "declared": {
@@ -28,6 +28,13 @@ pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
         },
     });
     format!("{status}\n")
+}
+
+/// The latest of it.
+fn damage(desk: &DeskView) -> Vec<Value> {
+    const SHOWN: usize = 20;
+    let shown = desk.damage.iter().take(SHOWN);
+    shown.map(|(found, record)| json!({ "found": found.to_string(), "record": record })).collect()
 }
 
 fn tallied(counts: &Tallied) -> Value {

@@ -29,6 +29,8 @@ pub enum Event {
 pub enum Effect {
     /// The message's outcome.
     Settled(Outcome),
+    /// The message, or its reading for a meter, is late or refused; comes before the message's own outcome.
+    NotBooked(Option<MeterIx>, Outcome),
     /// A quarter closed: it is time for a seal.
     QuarterClosed,
 }

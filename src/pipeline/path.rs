@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::cluster::{Entity, FacilityIx, MeterIx};
-use crate::decode::{Decoded, Message, Reading};
+use crate::decode::{Decoded, Message, Reading, Refusal};
 use crate::emission::{Leaf, Tally, book};
 use crate::ledger::{Book, Entry, Key};
 use crate::meter::SetOutcome;
@@ -74,7 +74,7 @@ impl Pipeline {
         let Decoded::Readings(readings) = decoded else {
             return;
         };
-        for reading in readings.iter().flatten().filter(|r| !self.is_late(r)) {
+        for reading in readings.iter().flat_map(|(_, r)| r).filter(|r| !self.is_late(r)) {
             let meter = self.rules.topology.meter(reading.meter);
             if let Some(need) = self.meter(reading.meter).need(meter, reading.time) {
                 wants.push(Want::Rows(reading.meter, need));
@@ -106,7 +106,7 @@ impl Pipeline {
         match event {
             Event::Message { received, decoded, counted } => {
                 self.now = self.now.max(received);
-                let outcome = self.settle(&decoded, counted);
+                let outcome = self.settle(&decoded, counted, effects);
                 if counted {
                     self.counters.messages.count(outcome);
                 }
@@ -123,19 +123,25 @@ impl Pipeline {
         }
     }
 
-    fn settle(&mut self, decoded: &Decoded, counted: bool) -> Outcome {
+    fn settle(&mut self, decoded: &Decoded, counted: bool, effects: &mut Vec<Effect>) -> Outcome {
         let readings = match decoded {
             Decoded::Retained => return Outcome::Retained,
             Decoded::Unmapped => return Outcome::Unmapped,
-            Decoded::Refused(reason) => return Outcome::Refused(*reason),
+            Decoded::Refused(reason) => {
+                effects.push(Effect::NotBooked(None, Outcome::Refused(*reason)));
+                return Outcome::Refused(*reason);
+            }
             Decoded::Readings(readings) => readings,
         };
         let mut best = None;
-        for reading in readings {
+        for (meter, reading) in readings {
             let outcome = match reading {
                 Ok(reading) => self.settle_reading(reading),
                 Err(reason) => Outcome::Refused(*reason),
             };
+            if matches!(outcome, Outcome::Late | Outcome::Refused(_)) {
+                effects.push(Effect::NotBooked(Some(*meter), outcome));
+            }
             if counted {
                 self.counters.readings.count(outcome);
             }
@@ -158,12 +164,26 @@ impl Pipeline {
         match outcome {
             SetOutcome::Accepted => Outcome::Accepted,
             SetOutcome::Duplicate => Outcome::Duplicate,
-            SetOutcome::Conflict { .. } => Outcome::Refused(crate::decode::Refusal::Conflict),
+            SetOutcome::Conflict { .. } => Outcome::Refused(Refusal::Conflict),
         }
     }
 
     fn is_late(&self, reading: &Reading) -> bool {
         reading.received.since(reading.time) > self.rules.late_horizon
+    }
+
+    /// Counts a message that is refused unread.
+    pub fn count_refused(&mut self, received: Time, reason: Refusal) {
+        self.now = self.now.max(received);
+        self.counters.messages.count(Outcome::Refused(reason));
+    }
+
+    /// The quarters of `[from, to)` are to be added up again, from what the meters' rows hold.
+    pub fn add_up_again(&mut self, from: Quarter, to: Quarter) {
+        let facilities = (0u32..).zip(&self.rules.topology.facilities).map(|(i, _)| FacilityIx(i));
+        for facility in facilities {
+            self.leaves.extend((from.0..to.0).map(|quarter| (facility, Quarter(quarter))));
+        }
     }
 
     /// Works out everything that changed. Returns what must be supplied first; nothing left: all is added up.

@@ -50,7 +50,8 @@ mod tests {
         let ratio = |text: &str| Ratio::from_decimal(Decimal::parse(text).unwrap()).unwrap();
         for (unit, scale, offset) in [("kWh", "1", "0"), ("therm", "0.1", "0"), ("gal", "1", "-3"), ("t/h", "2.5", "0")]
         {
-            let conversion = Conversion { unit: Unit::parse(unit).unwrap(), scale: ratio(scale), offset: ratio(offset) };
+            let conversion =
+                Conversion { unit: Unit::parse(unit).unwrap(), scale: ratio(scale), offset: ratio(offset) };
             for text in ["9", "10", "1234.5", "0.07", "100.001"] {
                 let base = conversion.to_base(Decimal::parse(text).unwrap()).unwrap();
                 assert_eq!(conversion.text(base), text, "{unit} x {scale} + {offset}");

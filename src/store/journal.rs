@@ -1,14 +1,16 @@
 //! The journal: what was received, in blocks, one SQLite file a day of receipt (UTC).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use crate::decode::Message;
 use crate::quantity::{Span, Time, Window, Zone};
-use crate::store::StoreError;
 use crate::store::bytes::{Cursor, Writer};
 use crate::store::codec::checksum;
+use crate::store::rescue::is_damage;
+use crate::store::{StoreError, records, salvage};
 
 const COMPRESSION: i32 = 1;
 /// A block never unpacks to more: the desk commits long before.
@@ -41,6 +43,7 @@ pub struct Journal {
     current: Option<(Time, Connection)>,
     next: i64,
     scratch: Writer,
+    found: Vec<String>,
 }
 
 impl Journal {
@@ -48,15 +51,43 @@ impl Journal {
     pub fn open(state: &Path) -> Result<Journal, StoreError> {
         let directory = state.join("journal");
         std::fs::create_dir_all(&directory).map_err(StoreError::io(&directory))?;
-        let mut journal = Journal { directory, current: None, next: 1, scratch: Writer::default() };
+        let mut journal = Journal { directory, current: None, next: 1, scratch: Writer::default(), found: Vec::new() };
         for (_, path) in journal.files()? {
-            let connection = open_file(&path)?;
-            let last: Option<i64> = connection
-                .query_row("SELECT max(number) FROM block", [], |row| row.get(0))
-                .map_err(StoreError::database(&path))?;
-            journal.next = journal.next.max(last.unwrap_or(0) + 1);
+            let last = match last_number(&path) {
+                Err(StoreError::Database { source, .. }) if is_damage(&source) => {
+                    journal.rescue(&path, &source)?;
+                    last_number(&path)?
+                }
+                last => last?,
+            };
+            journal.next = journal.next.max(last + 1);
         }
         Ok(journal)
+    }
+
+    /// Numbers up to `number` were given out, whatever can still be read of them; they are never given again.
+    pub fn skip_to(&mut self, number: i64) {
+        self.next = self.next.max(number + 1);
+    }
+
+    /// What was found damaged, and could not be taken over.
+    pub fn found_damage(&self) -> &[String] {
+        &self.found
+    }
+
+    /// Sets a damaged file aside; its readable blocks move to a fresh one.
+    fn rescue(&mut self, path: &Path, trouble: &rusqlite::Error) -> Result<(), StoreError> {
+        self.current = None;
+        let aside = salvage::set_aside(path)?;
+        let left = salvage::copy(aside, &mut open_file(path)?, &[records::BLOCK])?;
+        tracing::error!(
+            file = %path.display(), aside = %left.aside.display(), error = %trouble, lost = ?left.rows,
+            "a file of the journal was damaged; it is set aside, and what is sound is taken over"
+        );
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("journal");
+        self.found
+            .extend(left.rows.into_iter().chain([trouble.to_string()]).map(|what| format!("journal {name}: {what}")));
+        Ok(())
     }
 
     /// Makes a record durable; returns its number once it is.
@@ -77,10 +108,21 @@ impl Journal {
             return Ok(number);
         };
         let sql = "INSERT INTO block(number, kind, count, first, last, body, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let insert = connection.prepare_cached(sql);
-        insert
-            .and_then(|mut statement| statement.execute((number, kind, count, first.0, last.0, &body, crc)))
-            .map_err(StoreError::database(self.path(day)))?;
+        let insert = |connection: &Connection| {
+            connection.prepare_cached(sql)?.execute((number, kind, count, first.0, last.0, &body, crc))
+        };
+        let inserted = match insert(connection) {
+            Err(error) if is_damage(&error) => {
+                let path = self.path(day);
+                self.rescue(&path, &error)?;
+                let fresh = open_file(&path)?;
+                let again = insert(&fresh);
+                self.current = Some((day, fresh));
+                again
+            }
+            other => other,
+        };
+        inserted.map_err(StoreError::database(self.path(day)))?;
         self.next += 1;
         Ok(number)
     }
@@ -104,25 +146,40 @@ impl Journal {
         self.next - 1
     }
 
-    /// Reads, in order, every block with something received at `from` or later. A damaged block is handed over as an
-    /// error, and the rest goes on.
+    /// Reads, in order, every block with something received at `from` or later. A damaged or missing block is handed over
+    /// as an error, and the rest goes on.
     pub fn replay<E: From<StoreError>>(
-        &self,
+        &mut self,
         from: Time,
         mut each: impl FnMut(Result<Block, StoreError>) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (day, path) in self.files()? {
-            if day.plus(Span::days(2)) < from {
-                continue;
+        let files: Vec<PathBuf> = self
+            .files()?
+            .into_iter()
+            .filter(|(day, _)| day.plus(Span::days(2)) >= from)
+            .map(|(_, path)| path)
+            .collect();
+        let mut known = BTreeSet::new();
+        for path in &files {
+            let mut after = 0;
+            // Twice: what stops the first reading is rescued.
+            for is_last in [false, true] {
+                match replay_file(path, (from, &mut after), &mut known, &mut each)? {
+                    Some(error) if is_damage(&error) && !is_last => self.rescue(path, &error)?,
+                    Some(error) => return Err(E::from(StoreError::database(path)(error))),
+                    None => break,
+                }
             }
-            let connection = open_file(&path)?;
-            let fail = |error| E::from(StoreError::database(&path)(error));
-            let sql = "SELECT number, kind, count, first, last, body, crc FROM block WHERE last >= ?1 ORDER BY number";
-            let mut statement = connection.prepare(sql).map_err(fail)?;
-            let mut rows = statement.query([from.0]).map_err(fail)?;
-            while let Some(row) = rows.next().map_err(fail)? {
-                each(read_block(row, &path))?;
+        }
+        let mut before = None;
+        for number in known.into_iter().chain([self.next]) {
+            let expected = before.map_or(number, |b: i64| b + 1);
+            if number > expected {
+                let what = format!("journal blocks {expected} to {} are missing", number - 1);
+                self.found.push(what.clone());
+                each(Err(StoreError::Damaged(what)))?;
             }
+            before = Some(number);
         }
         Ok(())
     }
@@ -204,6 +261,69 @@ impl Journal {
             }
         }
     }
+}
+
+/// Hands over the blocks after number `after` of one file. `Some`: why reading stopped.
+fn replay_file<E>(
+    path: &Path,
+    (from, after): (Time, &mut i64),
+    known: &mut BTreeSet<i64>,
+    each: &mut impl FnMut(Result<Block, StoreError>) -> Result<(), E>,
+) -> Result<Option<rusqlite::Error>, E>
+where
+    E: From<StoreError>,
+{
+    let connection = open_file(path)?;
+    if let Err(error) = skip_old(&connection, from, after, known) {
+        return Ok(Some(error));
+    }
+    let sql = "SELECT number, kind, count, first, last, body, crc FROM block WHERE number > ?1 ORDER BY number";
+    let mut statement = match connection.prepare(sql) {
+        Ok(statement) => statement,
+        Err(error) => return Ok(Some(error)),
+    };
+    let mut rows = match statement.query([*after]) {
+        Ok(rows) => rows,
+        Err(error) => return Ok(Some(error)),
+    };
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(None),
+            Err(error) => return Ok(Some(error)),
+        };
+        let number = row.get(0).unwrap_or(*after);
+        known.insert(number);
+        *after = number;
+        if row.get::<_, i64>(4).is_ok_and(|last| last < from.0) && records::BLOCK.is_sound(row) {
+            continue;
+        }
+        each(read_block(row, path))?;
+    }
+}
+
+/// Moves `after` to shortly before the first block with something received at `from` or later, without reading bodies.
+/// The few before it are looked at, so that one whose time is damaged is not left out in silence.
+fn skip_old(connection: &Connection, from: Time, after: &mut i64, known: &mut BTreeSet<i64>) -> rusqlite::Result<()> {
+    const MARGIN: usize = 8;
+    let mut statement = connection.prepare("SELECT number, last FROM block WHERE number > ?1 ORDER BY number")?;
+    let mut rows = statement.query([*after])?;
+    let mut old = Vec::new();
+    while let Some(row) = rows.next()? {
+        if !row.get::<_, i64>(1).is_ok_and(|last| last < from.0) {
+            break;
+        }
+        old.push(row.get::<_, i64>(0)?);
+    }
+    old.truncate(old.len().saturating_sub(MARGIN));
+    *after = old.last().copied().unwrap_or(*after);
+    known.extend(old);
+    Ok(())
+}
+
+fn last_number(path: &Path) -> Result<i64, StoreError> {
+    let last = open_file(path)?.query_row("SELECT max(number) FROM block", [], |row| row.get::<_, Option<i64>>(0));
+    Ok(last.map_err(StoreError::database(path))?.unwrap_or(0))
 }
 
 fn reach(record: &Record, received: Time) -> (Time, Time) {
@@ -289,7 +409,7 @@ mod tests {
         Message { received: Time(received), topic, payload, retain: false, dup: true, oversize: false }
     }
 
-    fn all(journal: &Journal, from: i64) -> Vec<Block> {
+    fn all(journal: &mut Journal, from: i64) -> Vec<Block> {
         let mut blocks = Vec::new();
         journal
             .replay(Time(from), |block| {
@@ -310,11 +430,11 @@ mod tests {
         assert_eq!(journal.append(&first, Time(7)).unwrap(), 1);
         assert_eq!(journal.append(&Record::Tick(Time(9)), Time(9)).unwrap(), 2);
         assert_eq!(journal.append(&second, Time(day + 5)).unwrap(), 3);
-        let journal = Journal::open(state.path()).unwrap();
+        let mut journal = Journal::open(state.path()).unwrap();
         assert_eq!(journal.last(), 3);
-        let records: Vec<Record> = all(&journal, 0).into_iter().map(|b| b.record).collect();
+        let records: Vec<Record> = all(&mut journal, 0).into_iter().map(|b| b.record).collect();
         assert_eq!(records, [first, Record::Tick(Time(9)), second.clone()]);
-        assert_eq!(all(&journal, day).into_iter().map(|b| b.record).collect::<Vec<_>>(), [second]);
+        assert_eq!(all(&mut journal, day).into_iter().map(|b| b.record).collect::<Vec<_>>(), [second]);
     }
 
     #[test]
@@ -323,7 +443,7 @@ mod tests {
         let mut journal = Journal::open(state.path()).unwrap();
         let record = Record::Messages(vec![message(1, &" ".repeat(1 << 20))]);
         journal.append(&record, Time(1)).unwrap();
-        assert_eq!(all(&journal, 0).into_iter().map(|b| b.record).collect::<Vec<_>>(), [record]);
+        assert_eq!(all(&mut journal, 0).into_iter().map(|b| b.record).collect::<Vec<_>>(), [record]);
     }
 
     #[test]
@@ -336,7 +456,7 @@ mod tests {
         }
         assert_eq!(journal.prune(day(20), day(1), Span::days(7), u64::MAX).unwrap(), 1);
         assert_eq!(journal.prune(day(3), day(3), Span::days(7), 0).unwrap(), 2);
-        assert_eq!(all(&journal, 0).len(), 1);
+        assert_eq!(all(&mut journal, 0).len(), 1);
     }
 
     #[test]
@@ -356,6 +476,6 @@ mod tests {
                 Ok::<(), StoreError>(())
             })
             .unwrap();
-        assert_eq!((damaged, all(&journal, 0).len()), (1, 2));
+        assert_eq!((damaged, all(&mut journal, 0).len()), (1, 2));
     }
 }

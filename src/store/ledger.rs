@@ -14,12 +14,10 @@ use crate::quantity::{Quarter, Time, Window};
 use crate::store::codec::{
     checksum, read_activity, read_balance, read_held, write_activity, write_balance, write_held,
 };
+use crate::store::digest::{self, Changes, Kind};
 use crate::store::retention::read_day;
-use crate::store::{Names, StoreError};
+use crate::store::{Names, Refused, StoreError, refused, rescue, schema};
 use crate::window::Activity;
-
-/// The format this version reads and writes.
-const FORMAT: i64 = 1;
 
 /// How far the ledger accounts for the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,32 +40,54 @@ pub struct Ledger {
     pub(crate) topology: Arc<Topology>,
     pub(crate) names: Arc<Names>,
     changed: i64,
-    damaged: u64,
+    found: Vec<String>,
 }
 
 impl Ledger {
-    /// Opens or creates the ledger of a state directory for the entities of a plan.
+    /// Opens or creates the ledger of a state directory for the entities of a plan. What is damaged is set aside and
+    /// named in [`Ledger::found_damage`].
     pub fn open(state: &Path, topology: Arc<Topology>) -> Result<Ledger, StoreError> {
         let path = state.join("ledger.db");
-        let connection = Connection::open(&path).map_err(StoreError::database(&path))?;
-        prepare(&connection, &path)?;
+        let (connection, found) = rescue::open(&path)?;
         let names = Arc::new(Names::read(&connection, &topology).map_err(StoreError::database(&path))?);
         let highest = "SELECT max(coalesce((SELECT max(changed) FROM entry), 0), coalesce((SELECT max(changed) FROM quarter), 0))";
         let changed = connection.query_row(highest, [], |row| row.get(0)).map_err(StoreError::database(&path))?;
-        let mut ledger = Ledger { path, connection, topology, names, changed, damaged: 0 };
+        let mut ledger = Ledger { path, connection, topology, names, changed, found };
         // The rows that were changed last may be packed or dropped by now; the sinks' cursors are not.
         ledger.changed = ledger.changed.max(ledger.number("changed")?.unwrap_or(0));
         Ok(ledger)
     }
 
+    /// What opening found damaged, and could not take over.
+    pub fn found_damage(&self) -> &[String] {
+        &self.found
+    }
+
+    /// All damage that was ever found, the latest first: when, and what.
+    pub fn damage(&self) -> Result<Vec<(Time, String)>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<(Time, String)>> {
+            let mut statement =
+                self.connection.prepare_cached("SELECT found, record FROM damage ORDER BY number DESC")?;
+            let rows = statement.query_map([], |row| Ok((Time(row.get(0)?), row.get(1)?)))?;
+            rows.collect()
+        };
+        read().map_err(StoreError::database(&self.path))
+    }
+
+    /// Notes damage, for the record.
+    pub fn note_damage(&self, now: Time, records: &[String]) -> Result<(), StoreError> {
+        let note = || -> rusqlite::Result<()> {
+            let sql = "INSERT INTO damage(found, record) VALUES (?1, ?2)";
+            records
+                .iter()
+                .try_for_each(|record| self.connection.prepare_cached(sql)?.execute((now.0, record)).map(drop))
+        };
+        note().map_err(StoreError::database(&self.path))
+    }
+
     /// The numbers of the plan's entities, for readers.
     pub fn names(&self) -> &Arc<Names> {
         &self.names
-    }
-
-    /// How many records did not match their checksum since the start.
-    pub fn damaged(&self) -> u64 {
-        self.damaged
     }
 
     /// A name for this state directory that no other one has.
@@ -76,9 +96,7 @@ impl Ledger {
     }
 
     fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let select = self.connection.prepare_cached("SELECT value FROM meta WHERE key = ?1");
-        let value = select.and_then(|mut s| s.query_row([key], |row| row.get(0)).optional());
-        value.map_err(StoreError::database(&self.path))
+        schema::meta(&self.connection, key).map_err(StoreError::database(&self.path))
     }
 
     fn number(&self, key: &str) -> Result<Option<i64>, StoreError> {
@@ -118,10 +136,8 @@ impl Ledger {
         let mut context = None;
         while context.is_none() && !exhausted {
             let sql = "WHERE meter = ?1 AND start < ?2 ORDER BY start DESC LIMIT 96";
-            let before = self.damaged;
             let batch = self.quarters(sql, (number, from.0))?;
-            // A damaged row counts as found: what lies before it is not the beginning.
-            exhausted = batch.len() as u64 + (self.damaged - before) < 96;
+            exhausted = batch.len() < 96;
             for row in batch {
                 if counted >= need.readings && row.held.good_count() > 0 {
                     context = row.held.last_good();
@@ -160,83 +176,91 @@ impl Ledger {
     /// The activity of a quarter that is packed already.
     fn packed(&self, meter: i64, quarter: Quarter) -> Result<Option<Activity>, StoreError> {
         let sql = "SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start <= ?2 AND start > ?2 - 96";
-        let read = || -> rusqlite::Result<Option<Activity>> {
+        let read = || -> rusqlite::Result<Option<Vec<_>>> {
             let mut statement = self.connection.prepare_cached(sql)?;
             let mut found = statement.query((meter, quarter.0))?;
-            let Some(row) = found.next()? else {
-                return Ok(None);
-            };
-            let day = read_day(row)?.unwrap_or_default();
-            Ok(day.into_iter().find(|(q, ..)| *q == quarter).map(|(_, activity, _)| activity))
+            Ok(found.next()?.map_or_else(|| Some(Vec::new()), read_day))
         };
-        read().map_err(StoreError::database(&self.path))
+        match read().map_err(StoreError::database(&self.path))? {
+            Some(day) => Ok(day.into_iter().find(|(q, ..)| *q == quarter).map(|(_, activity, _)| activity)),
+            None => Err(self.damaged(&format!("the day of quarter {}", quarter.start()), meter)),
+        }
     }
 
     fn quarters(&mut self, condition: &str, parameters: (i64, i32)) -> Result<Vec<Row>, StoreError> {
-        let sql = format!("SELECT meter, start, readings, minutes, revision, crc FROM quarter {condition}");
-        let mut rows = Vec::new();
-        let mut damaged = Vec::new();
+        let sql = format!("SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter {condition}");
+        let (mut rows, mut damaged) = (Vec::new(), None);
         let mut read = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare_cached(&sql)?;
             let mut found = statement.query(parameters)?;
             while let Some(row) = found.next()? {
-                match read_row(&self.names, row)? {
+                match read_row(&self.names, row) {
                     Some(row) => rows.push(row),
-                    None => damaged.push((row.get::<_, i64>(0)?, row.get::<_, i32>(1)?)),
+                    None => {
+                        damaged =
+                            Some(format!("quarter {:?}", row.get::<_, i32>(1).map(|q| Quarter(q).start().to_string())))
+                    }
                 }
             }
             Ok(())
         };
         read().map_err(StoreError::database(&self.path))?;
-        for (meter, start) in damaged {
-            let name = self.names.describe(&self.topology, meter);
-            self.note_damage(&format!("quarter {} of {name}", Quarter(start).start()));
+        match damaged {
+            None => Ok(rows),
+            Some(what) => Err(self.damaged(&what, parameters.0)),
         }
-        Ok(rows)
     }
 
     fn load_entries(&mut self, range: Range) -> Result<Supply, StoreError> {
         let number = self.names.number(range.entity);
-        let sql = "SELECT entity, window, start, body, revision, crc FROM entry WHERE entity = ?1 AND window = ?2 AND start >= ?3 AND start < ?4";
-        let (mut entries, mut damaged) = (Vec::new(), Vec::new());
+        let sql = "SELECT entity, window, start, body, revision, changed, crc FROM entry WHERE entity = ?1 AND window = ?2 AND start >= ?3 AND start < ?4";
+        let (mut entries, mut damaged) = (Vec::new(), false);
         let mut read = || -> rusqlite::Result<()> {
             let mut statement = self.connection.prepare_cached(sql)?;
             let mut found = statement.query((number, range.window as i64, range.from.0, range.to.0))?;
             while let Some(row) = found.next()? {
-                match read_entry(&self.names, row)? {
+                match read_entry(&self.names, row) {
                     Some(entry) => entries.push(entry),
-                    None => damaged.push(row.get::<_, i64>(2)?),
+                    None => damaged = true,
                 }
             }
             Ok(())
         };
         read().map_err(StoreError::database(&self.path))?;
-        for start in damaged {
-            let name = self.names.describe(&self.topology, number);
-            self.note_damage(&format!("entry {} {} of {name}", range.window, Time(start)));
+        match damaged {
+            false => Ok(Supply::Entries(range, entries)),
+            true => Err(self.damaged(&format!("entry {} from {}", range.window, range.from), number)),
         }
-        Ok(Supply::Entries(range, entries))
     }
 
-    fn note_damage(&mut self, what: &str) {
-        self.damaged += 1;
-        tracing::error!(record = what, "a stored record does not match its checksum and is set aside");
+    /// What a sum needs cannot be read: no figure may be made without it. The next start looks at everything.
+    fn damaged(&self, what: &str, number: i64) -> StoreError {
+        let name = self.names.describe(&self.topology, number);
+        match self.set_meta(rescue::SUSPECT, "1") {
+            Ok(()) => StoreError::Damaged(format!("{}: {what} of {name}", self.path.display())),
+            Err(error) => error,
+        }
     }
 
     // ---- storing -------------------------------------------------------------------------------------------------
 
     /// Makes a seal durable, in one transaction.
-    pub fn seal(&mut self, seal: &Seal<'_>, counted_to: i64) -> Result<(), StoreError> {
+    pub fn seal(&mut self, seal: &Seal<'_>, refused: &[Refused], counted_to: i64) -> Result<(), StoreError> {
         let mut changed = self.changed;
         let mut commit = || -> rusqlite::Result<()> {
             let transaction = self.connection.transaction()?;
             write_rows(&transaction, &self.names, &seal.rows, &mut changed)?;
             write_entries(&transaction, &self.names, &seal.entries, &mut changed)?;
-            write_meta(&transaction, "open_from", &seal.open_from.0.to_string())?;
-            write_meta(&transaction, "now", &seal.now.0.to_string())?;
-            write_meta(&transaction, "counted_to", &counted_to.to_string())?;
-            write_meta(&transaction, "counters", &write_counters(seal.counters))?;
-            write_meta(&transaction, "changed", &changed.to_string())?;
+            refused::write(&transaction, refused)?;
+            for (key, value) in [
+                ("open_from", seal.open_from.0.to_string()),
+                ("now", seal.now.0.to_string()),
+                ("counted_to", counted_to.to_string()),
+                ("counters", write_counters(seal.counters)),
+                ("changed", changed.to_string()),
+            ] {
+                schema::set_meta(&transaction, key, &value)?;
+            }
             transaction.commit()
         };
         commit().map_err(StoreError::database(&self.path))?;
@@ -264,51 +288,12 @@ impl Ledger {
     }
 
     fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
-        let sql = "INSERT INTO meta(key, value) VALUES (?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2";
-        self.connection.execute(sql, (key, value)).map_err(StoreError::database(&self.path))?;
-        Ok(())
+        schema::set_meta(&self.connection, key, value).map_err(StoreError::database(&self.path))
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
-}
-
-fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let fail = |error| StoreError::database(path)(error);
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fail)?;
-    if found > FORMAT {
-        return Err(StoreError::NewerFormat { path: path.to_owned(), found, known: FORMAT });
-    }
-    connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -1000;")
-        .map_err(fail)?;
-    if found == FORMAT {
-        return Ok(());
-    }
-    let incarnation: String = (0..8).map(|_| format!("{:02x}", fastrand::u8(..))).collect();
-    let create = format!(
-        "BEGIN;
-         CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-         CREATE TABLE name(number INTEGER PRIMARY KEY, level TEXT NOT NULL, id TEXT NOT NULL, UNIQUE(level, id));
-         CREATE TABLE quarter(
-             meter INTEGER NOT NULL, start INTEGER NOT NULL, readings BLOB NOT NULL, minutes BLOB NOT NULL,
-             revision INTEGER NOT NULL, changed INTEGER NOT NULL, crc INTEGER NOT NULL,
-             PRIMARY KEY(meter, start)) WITHOUT ROWID;
-         CREATE INDEX quarter_changed ON quarter(changed);
-         CREATE TABLE day(
-             meter INTEGER NOT NULL, start INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL,
-             PRIMARY KEY(meter, start)) WITHOUT ROWID;
-         CREATE TABLE entry(
-             entity INTEGER NOT NULL, window INTEGER NOT NULL, start INTEGER NOT NULL, body BLOB NOT NULL,
-             revision INTEGER NOT NULL, changed INTEGER NOT NULL, crc INTEGER NOT NULL,
-             PRIMARY KEY(entity, window, start)) WITHOUT ROWID;
-         CREATE INDEX entry_changed ON entry(changed);
-         INSERT INTO meta(key, value) VALUES ('incarnation', '{incarnation}');
-         PRAGMA user_version = {FORMAT};
-         COMMIT;"
-    );
-    connection.execute_batch(&create).map_err(fail)
 }
 
 fn write_rows(
@@ -317,6 +302,9 @@ fn write_rows(
     rows: &[SealedRow<'_>],
     changed: &mut i64,
 ) -> rusqlite::Result<()> {
+    let mut before =
+        transaction.prepare_cached(&format!("{} WHERE meter = ?1 AND start = ?2", Kind::Quarter.marks()))?;
+    let mut digests = Changes::default();
     let (no_held, no_activity) = (Held::empty(Quarter(0)), Activity::default());
     let mut statement = transaction.prepare_cached(
         "INSERT INTO quarter(meter, start, readings, minutes, revision, changed, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -328,9 +316,11 @@ fn write_rows(
         let readings = write_held(row.held.unwrap_or(&no_held));
         let minutes = write_activity(row.activity.unwrap_or(&no_activity));
         let crc = checksum(&[meter, i64::from(start), i64::from(row.revision)], &[&readings, &minutes]);
+        let old = before.query_row((meter, start), digest::read_mark).optional()?;
+        digests.replace(Kind::Quarter, old, Some([meter, i64::from(start), 0, *changed, crc]));
         statement.execute((meter, start, readings, minutes, row.revision, *changed, crc))?;
     }
-    Ok(())
+    digests.write(transaction)
 }
 
 fn write_entries(
@@ -343,49 +333,48 @@ fn write_entries(
         "INSERT INTO entry(entity, window, start, body, revision, changed, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT(entity, window, start) DO UPDATE SET body = ?4, revision = ?5, changed = ?6, crc = ?7",
     )?;
+    let key = "WHERE entity = ?1 AND window = ?2 AND start = ?3";
+    let mut before = transaction.prepare_cached(&format!("{} {key}", Kind::Entry.marks()))?;
+    let mut digests = Changes::default();
     for entry in entries {
         *changed += 1;
         let (entity, window, start) = (names.number(entry.key.entity), entry.key.window as i64, entry.key.start.0);
         let body = write_balance(entry.balance);
         let crc = checksum(&[entity, window, start, i64::from(entry.revision)], &[&body]);
+        let old = before.query_row((entity, window, start), digest::read_mark).optional()?;
+        digests.replace(Kind::Entry, old, Some([entity, start, window, *changed, crc]));
         statement.execute((entity, window, start, body, entry.revision, *changed, crc))?;
     }
-    Ok(())
+    digests.write(transaction)
 }
 
-fn write_meta(transaction: &Transaction<'_>, key: &str, value: &str) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO meta(key, value) VALUES (?1, ?2) ON CONFLICT(key) DO UPDATE SET value = ?2";
-    transaction.prepare_cached(sql)?.execute((key, value)).map(drop)
-}
-
-/// Columns: meter, start, readings, minutes, revision, crc. `None`: damaged.
-pub(crate) fn read_row(names: &Names, row: &SqlRow<'_>) -> rusqlite::Result<Option<Row>> {
-    let (meter, start, revision): (i64, i32, u32) = (row.get(0)?, row.get(1)?, row.get(4)?);
-    let (readings, minutes) = (row.get_ref(2)?.as_blob()?, row.get_ref(3)?.as_blob()?);
-    let crc: i64 = row.get(5)?;
+/// Columns: meter, start, readings, minutes, revision, changed, crc. `None`: damaged, or of no meter of the plan.
+pub(crate) fn read_row(names: &Names, row: &SqlRow<'_>) -> Option<Row> {
+    let (meter, start, revision): (i64, i32, u32) = (row.get(0).ok()?, row.get(1).ok()?, row.get(4).ok()?);
+    let (readings, minutes) = (row.get_ref(2).ok()?.as_blob().ok()?, row.get_ref(3).ok()?.as_blob().ok()?);
+    let crc: i64 = row.get(6).ok()?;
     if checksum(&[meter, i64::from(start), i64::from(revision)], &[readings, minutes]) != crc {
-        return Ok(None);
+        return None;
     }
     let Some(Entity::Meter(meter)) = names.entity(meter) else {
-        return Ok(None);
+        return None;
     };
-    let read = || Some((read_held(Quarter(start), readings)?, read_activity(minutes)?));
-    Ok(read().map(|(held, activity)| Row { meter, held, activity, revision }))
+    let (held, activity) = (read_held(Quarter(start), readings)?, read_activity(minutes)?);
+    Some(Row { meter, held, activity, revision })
 }
 
-/// Columns: entity, window, start, body, revision, crc. `None`: damaged.
-pub(crate) fn read_entry(names: &Names, row: &SqlRow<'_>) -> rusqlite::Result<Option<Closed>> {
-    let (entity, window, start, revision): (i64, i64, i64, u32) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(4)?);
-    let body = row.get_ref(3)?.as_blob()?;
-    let crc: i64 = row.get(5)?;
+/// Columns: entity, window, start, body, revision, changed, crc. `None`: damaged, or of nobody in the plan.
+pub(crate) fn read_entry(names: &Names, row: &SqlRow<'_>) -> Option<Closed> {
+    let (entity, window): (i64, i64) = (row.get(0).ok()?, row.get(1).ok()?);
+    let (start, revision): (i64, u32) = (row.get(2).ok()?, row.get(4).ok()?);
+    let body = row.get_ref(3).ok()?.as_blob().ok()?;
+    let crc: i64 = row.get(6).ok()?;
     if checksum(&[entity, window, start, i64::from(revision)], &[body]) != crc {
-        return Ok(None);
+        return None;
     }
-    let window = usize::try_from(window).ok().and_then(|w| Window::ALL.get(w)).copied();
-    let (Some(entity), Some(window), Some(balance)) = (names.entity(entity), window, read_balance(body)) else {
-        return Ok(None);
-    };
-    Ok(Some(Closed { key: Key { entity, window, start: Time(start) }, balance, revision }))
+    let window = Window::ALL.get(usize::try_from(window).ok()?).copied()?;
+    let key = Key { entity: names.entity(entity)?, window, start: Time(start) };
+    Some(Closed { key, balance: read_balance(body)?, revision })
 }
 
 // ---- counters ----------------------------------------------------------------------------------------------------
@@ -416,7 +405,7 @@ fn read_counters(text: &str) -> Option<Counters> {
         };
         for reason in Refusal::ALL {
             counts.refused[reason as usize] =
-                value.get("refused")?.get(reason.name()).and_then(|n| n.as_u64()).unwrap_or(0);
+                value.get("refused").and_then(|r| r.get(reason.name())).and_then(|n| n.as_u64()).unwrap_or(0);
         }
         Some(counts)
     };

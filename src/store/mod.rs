@@ -7,18 +7,30 @@
 
 mod bytes;
 mod codec;
+mod digest;
 mod error;
 mod journal;
 mod ledger;
 mod lock;
 mod names;
+mod poison;
+mod progress;
 mod reader;
+mod records;
+mod refused;
+mod rescue;
 mod retention;
+mod salvage;
+mod schema;
 
+pub use digest::BUCKETS;
 pub use error::StoreError;
 pub use journal::{Block, Journal, Record};
 pub use ledger::{Ledger, Position};
 pub use lock::Lock;
 pub use names::Names;
+pub use poison::Poison;
+pub use progress::{Position as ProgressPosition, Progress};
 pub use reader::{Changed, Reader};
+pub use refused::Refused;
 pub use retention::Keep;

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::cluster::{Entity, Level, MeterIx, Topology};
+use crate::store::schema::insert_name;
 
 /// The numbers of the entities of one plan.
 #[derive(Clone, Debug, Default)]
@@ -28,15 +29,22 @@ impl Names {
     pub(crate) fn read(connection: &Connection, topology: &Topology) -> rusqlite::Result<Names> {
         let mut names = Names::default();
         let mut select = connection.prepare("SELECT number FROM name WHERE level = ?1 AND id = ?2")?;
-        let mut insert = connection.prepare("INSERT INTO name(level, id) VALUES (?1, ?2)")?;
+        let mut next: i64 = connection.query_row(
+            "SELECT 1 + max(coalesce((SELECT max(number) FROM name), 0), coalesce((SELECT max(number) FROM name_copy), 0),
+                 coalesce((SELECT max(meter) FROM quarter), 0), coalesce((SELECT max(entity) FROM entry), 0))",
+            [],
+            |row| row.get(0),
+        )?;
         let meters = (0u32..).zip(&topology.meters).map(|(i, _)| Entity::Meter(MeterIx(i)));
         for entity in meters.chain(topology.entities()) {
             let (level, id) = (entity.level().name(), topology.id(entity).as_str());
-            let known = select.query_row((level, id), |row| row.get(0));
-            let number = match known {
-                Ok(number) => number,
-                Err(rusqlite::Error::QueryReturnedNoRows) => insert.insert((level, id))?,
-                Err(error) => return Err(error),
+            let number = match select.query_row((level, id), |row| row.get(0)).optional()? {
+                Some(number) => number,
+                None => {
+                    insert_name(connection, next, level, id)?;
+                    next += 1;
+                    next - 1
+                }
             };
             names.numbers.insert(entity, number);
             names.entities.insert(number, entity);

@@ -50,22 +50,20 @@ impl Reader {
 
     /// Stored entries of an entity that begin in `[from, to)`.
     pub fn entries(&self, entity: Entity, window: Window, (from, to): (Time, Time)) -> Result<Vec<Closed>, StoreError> {
-        let sql = "SELECT entity, window, start, body, revision, crc FROM entry
+        let sql = "SELECT entity, window, start, body, revision, changed, crc FROM entry
                    WHERE entity = ?1 AND window = ?2 AND start >= ?3 AND start < ?4 ORDER BY start";
         let parameters = (self.names.number(entity), window as i64, from.0, to.0);
-        let read = || -> rusqlite::Result<Vec<Closed>> {
+        let read = || -> rusqlite::Result<Option<Vec<Closed>>> {
             let mut statement = self.connection.prepare_cached(sql)?;
             let mut rows = statement.query(parameters)?;
-            let mut entries = Vec::new();
+            let mut entries = Some(Vec::new());
             while let Some(row) = rows.next()? {
-                match read_entry(&self.names, row)? {
-                    Some(entry) => entries.push(entry),
-                    None => self.damaged(entity),
-                }
+                entries = entries.zip(read_entry(&self.names, row)).map(|(list, entry)| with(list, entry));
             }
             Ok(entries)
         };
-        read().map_err(StoreError::database(&self.path))
+        let entries = read().map_err(StoreError::database(&self.path))?;
+        entries.ok_or_else(|| self.damaged(&format!("an entry {window}"), entity))
     }
 
     /// Stored activity of a meter in quarters that begin in `[from, to)`, with revisions.
@@ -75,7 +73,7 @@ impl Reader {
         (from, to): (Quarter, Quarter),
     ) -> Result<Vec<(Quarter, Activity, u32)>, StoreError> {
         let number = self.names.number(Entity::Meter(meter));
-        let read = || -> rusqlite::Result<BTreeMap<Quarter, (Activity, u32)>> {
+        let read = || -> rusqlite::Result<Option<BTreeMap<Quarter, (Activity, u32)>>> {
             // One snapshot for both tables: a quarter may be packed between two.
             let snapshot = self.connection.unchecked_transaction()?;
             let days =
@@ -84,39 +82,46 @@ impl Reader {
             let mut rows = statement.query((number, from.0.saturating_sub(96), to.0))?;
             let mut activities = BTreeMap::new();
             while let Some(row) = rows.next()? {
-                let day = read_day(row)?;
-                if day.is_none() {
-                    self.damaged(Entity::Meter(meter));
-                }
-                let within = day.unwrap_or_default().into_iter().filter(|(q, ..)| (from..to).contains(q));
+                let Some(day) = read_day(row) else {
+                    return Ok(None);
+                };
+                let within = day.into_iter().filter(|(q, ..)| (from..to).contains(q));
                 activities.extend(within.map(|(quarter, activity, revision)| (quarter, (activity, revision))));
             }
-            let quarters = "SELECT meter, start, readings, minutes, revision, crc FROM quarter
+            let quarters = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter
                             WHERE meter = ?1 AND start >= ?2 AND start < ?3 ORDER BY start";
             let mut statement = snapshot.prepare_cached(quarters)?;
             let mut rows = statement.query((number, from.0, to.0))?;
             while let Some(row) = rows.next()? {
-                match read_row(&self.names, row)? {
-                    Some(row) => {
-                        activities.insert(row.held.quarter, (row.activity, row.revision));
-                    }
-                    None => self.damaged(Entity::Meter(meter)),
-                }
+                let Some(row) = read_row(&self.names, row) else {
+                    return Ok(None);
+                };
+                activities.insert(row.held.quarter, (row.activity, row.revision));
             }
-            Ok(activities)
+            Ok(Some(activities))
         };
         let activities = read().map_err(StoreError::database(&self.path))?;
+        let activities = activities.ok_or_else(|| self.damaged("a quarter", Entity::Meter(meter)))?;
         Ok(activities.into_iter().map(|(quarter, (activity, revision))| (quarter, activity, revision)).collect())
     }
 
-    fn damaged(&self, entity: Entity) {
-        let id = self.topology.id(entity);
-        tracing::error!(level = entity.level().name(), %id, "a stored record does not match its checksum and is left out");
+    /// A figure without it would be wrong, so there is none.
+    fn damaged(&self, what: &str, entity: Entity) -> StoreError {
+        let (level, id) = (entity.level().name(), self.topology.id(entity));
+        StoreError::Damaged(format!("{}: {what} of {level}/{id}", self.path.display()))
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What changed after `cursor`, in the order it was stored, at most `limit` records.
     pub fn changed(&self, cursor: i64, limit: usize) -> Result<Changed, StoreError> {
-        let read = || -> rusqlite::Result<Changed> {
+        let read = || -> rusqlite::Result<Option<Changed>> {
             // One snapshot for both tables, so that no change slips between.
             let snapshot = self.connection.unchecked_transaction()?;
             let end: Option<i64> = snapshot
@@ -129,16 +134,22 @@ impl Reader {
                 )?
                 .query_row((cursor, limit as i64), |row| row.get(0))?;
             let Some(end) = end else {
-                return Ok(Changed { cursor, ..Changed::default() });
+                return Ok(Some(Changed { cursor, ..Changed::default() }));
             };
             let mut changed = Changed { cursor: end, ..Changed::default() };
             let mut statement = snapshot.prepare_cached(
-                "SELECT entity, window, start, body, revision, crc FROM entry
+                "SELECT entity, window, start, body, revision, changed, crc FROM entry
                  WHERE changed > ?1 AND changed <= ?2 ORDER BY changed",
             )?;
             let mut rows = statement.query((cursor, end))?;
             while let Some(row) = rows.next()? {
-                changed.entries.extend(read_entry(&self.names, row)?);
+                // Entries of entities that are no longer declared are nobody's.
+                if self.names.entity(row.get(0)?).is_some() {
+                    let Some(entry) = read_entry(&self.names, row) else {
+                        return Ok(None);
+                    };
+                    changed.entries.push(entry);
+                }
             }
             let mut statement =
                 snapshot.prepare_cached("SELECT meter, start FROM quarter WHERE changed > ?1 AND changed <= ?2")?;
@@ -148,9 +159,10 @@ impl Reader {
                     changed.quarters.push((meter, Quarter(row.get(1)?)));
                 }
             }
-            Ok(changed)
+            Ok(Some(changed))
         };
-        read().map_err(StoreError::database(&self.path))
+        let changed = read().map_err(StoreError::database(&self.path))?;
+        changed.ok_or_else(|| StoreError::Damaged(format!("{}: an entry that changed", self.path.display())))
     }
 
     /// How many records are stored after `cursor`.
@@ -174,6 +186,11 @@ impl Reader {
         self.cursors.execute(sql, (sink, cursor)).map_err(StoreError::database("cursors.db"))?;
         Ok(())
     }
+}
+
+fn with<T>(mut list: Vec<T>, item: T) -> Vec<T> {
+    list.push(item);
+    list
 }
 
 fn open_cursors(path: &Path) -> Result<Connection, StoreError> {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Row as SqlRow, Transaction};
+use rusqlite::{OptionalExtension, Params, Row as SqlRow, Transaction};
 
 use crate::cluster::{Entity, MeterIx};
 use crate::quantity::{Quarter, Span, Time, Window};
 use crate::store::bytes::{Cursor, Writer};
 use crate::store::codec::{checksum, read_minute, write_minute};
+use crate::store::digest::{self, Changes, Kind};
 use crate::store::ledger::read_row;
 use crate::store::{Ledger, StoreError};
 use crate::window::Activity;
@@ -45,25 +46,28 @@ impl Ledger {
             let last: Option<i32> = transaction.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
             let settled = settled.min(last.unwrap_or(settled));
             let rows = {
-                let sql = "SELECT meter, start, readings, minutes, revision, crc FROM quarter WHERE meter = ?1 AND start < ?2 ORDER BY start";
+                let sql = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter WHERE meter = ?1 AND start < ?2 ORDER BY start";
                 let mut statement = transaction.prepare_cached(sql)?;
                 let mut found = statement.query((number, settled))?;
                 let mut rows = Vec::new();
                 while let Some(row) = found.next()? {
                     // A damaged record stays where it is, to be looked at.
-                    rows.extend(read_row(&names, row)?);
+                    rows.extend(read_row(&names, row));
                 }
                 rows
             };
             for day in rows.chunk_by(|a, b| day_of(a.held.quarter) == day_of(b.held.quarter)) {
                 let quarters = day.iter().map(|row| (row.held.quarter, &row.activity, row.revision));
-                write_day(&transaction, number, quarters)?;
+                // Beside a damaged record nothing is packed, so that nothing more is lost.
+                if !write_day(&transaction, number, quarters)? {
+                    continue;
+                }
                 for row in day {
-                    let sql = "DELETE FROM quarter WHERE meter = ?1 AND start = ?2";
-                    transaction.prepare_cached(sql)?.execute((number, row.held.quarter.0))?;
+                    let start = row.held.quarter.0;
+                    delete(&transaction, Kind::Quarter, "meter = ?1 AND start = ?2", (number, start))?;
                 }
             }
-            transaction.execute("DELETE FROM day WHERE meter = ?1 AND start < ?2", (number, expired))?;
+            delete(&transaction, Kind::Day, "meter = ?1 AND start < ?2", (number, expired))?;
             transaction.commit()
         };
         run().map_err(StoreError::database(path))
@@ -71,33 +75,59 @@ impl Ledger {
 
     /// Drops an entity's minutes that are past keeping.
     pub fn retain_minutes(&mut self, entity: Entity, now: Time, keep: Keep) -> Result<(), StoreError> {
-        let sql = "DELETE FROM entry WHERE entity = ?1 AND window = ?2 AND start < ?3";
-        let parameters =
-            (self.names.number(entity), Window::Minute as i64, now.minus(KEEP_MINUTES.max(keep.late_horizon)).0);
-        let deleted = self.connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters));
-        deleted.map(drop).map_err(StoreError::database(self.path()))
+        let before = now.minus(KEEP_MINUTES.max(keep.late_horizon)).0;
+        let condition = format!("entity = ?1 AND window = {} AND start < ?2", Window::Minute as i64);
+        let number = self.names.number(entity);
+        let path = self.path().to_owned();
+        let mut run = || -> rusqlite::Result<()> {
+            let transaction = self.connection.transaction()?;
+            delete(&transaction, Kind::Entry, &condition, (number, before))?;
+            transaction.commit()
+        };
+        run().map_err(StoreError::database(path))
     }
+}
+
+/// Deletes rows, and takes them out of the digests.
+fn delete(
+    transaction: &Transaction<'_>,
+    kind: Kind,
+    condition: &str,
+    parameters: impl Params + Copy,
+) -> rusqlite::Result<()> {
+    let mut digests = Changes::default();
+    let mut marks = transaction.prepare_cached(&format!("{} WHERE {condition}", kind.marks()))?;
+    let mut rows = marks.query(parameters)?;
+    while let Some(row) = rows.next()? {
+        digests.replace(kind, Some(digest::read_mark(row)?), None);
+    }
+    let sql = format!("DELETE FROM {} WHERE {condition}", kind.table());
+    transaction.prepare_cached(&sql)?.execute(parameters)?;
+    digests.write(transaction)
 }
 
 fn day_of(quarter: Quarter) -> i32 {
     quarter.0.div_euclid(QUARTERS_A_DAY)
 }
 
-/// Adds to a day's record what is packed now; a day may be packed in parts.
+/// Adds to a day's record what is packed now; a day may be packed in parts. False: the day's record is damaged.
 fn write_day<'a>(
     transaction: &Transaction<'_>,
     meter: i64,
     quarters: impl Iterator<Item = (Quarter, &'a Activity, u32)>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let fresh: Vec<(Quarter, Activity, u32)> = quarters.map(|(q, a, r)| (q, a.clone(), r)).collect();
     let Some(start) = fresh.first().map(|(q, ..)| day_of(*q) * QUARTERS_A_DAY) else {
-        return Ok(());
+        return Ok(true);
     };
     let mut select =
         transaction.prepare_cached("SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start = ?2")?;
     let mut found = select.query((meter, start))?;
     let mut all = match found.next()? {
-        Some(row) => read_day(row)?.unwrap_or_default(),
+        Some(row) => match read_day(row) {
+            Some(day) => day,
+            None => return Ok(false),
+        },
         None => Vec::new(),
     };
     all.retain(|(q, ..)| !fresh.iter().any(|(f, ..)| f == q));
@@ -112,27 +142,30 @@ fn write_day<'a>(
     }
     let crc = checksum(&[meter, i64::from(start)], &[&writer.0]);
     let sql = "INSERT INTO day(meter, start, body, crc) VALUES (?1, ?2, ?3, ?4) ON CONFLICT(meter, start) DO UPDATE SET body = ?3, crc = ?4";
-    transaction.prepare_cached(sql)?.execute((meter, start, writer.0, crc)).map(drop)
+    let key = format!("{} WHERE meter = ?1 AND start = ?2", Kind::Day.marks());
+    let old = transaction.prepare_cached(&key)?.query_row((meter, start), digest::read_mark).optional()?;
+    transaction.prepare_cached(sql)?.execute((meter, start, writer.0, crc))?;
+    let mut digests = Changes::default();
+    digests.replace(Kind::Day, old, Some([meter, i64::from(start), 0, 0, crc]));
+    digests.write(transaction)?;
+    Ok(true)
 }
 
 /// Columns: meter, start, body, crc. Within a packed quarter the amount stands in its first minute. `None`: damaged.
-pub(crate) fn read_day(row: &SqlRow<'_>) -> rusqlite::Result<Option<Vec<(Quarter, Activity, u32)>>> {
-    let (meter, start, crc): (i64, i32, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
-    let body = row.get_ref(2)?.as_blob()?;
+pub(crate) fn read_day(row: &SqlRow<'_>) -> Option<Vec<(Quarter, Activity, u32)>> {
+    let (meter, start, crc): (i64, i32, i64) = (row.get(0).ok()?, row.get(1).ok()?, row.get(3).ok()?);
+    let body = row.get_ref(2).ok()?.as_blob().ok()?;
     if checksum(&[meter, i64::from(start)], &[body]) != crc {
-        return Ok(None);
+        return None;
     }
     let mut cursor = Cursor(body);
-    let mut read = || {
-        let mut quarters = Vec::new();
-        for _ in 0..cursor.number::<u32>()? {
-            let quarter = Quarter(start.checked_add(cursor.integer()?)?);
-            let revision = cursor.number()?;
-            let mut activity = Activity::default();
-            activity.minutes[0] = read_minute(&mut cursor)?;
-            quarters.push((quarter, activity, revision));
-        }
-        Some(quarters)
-    };
-    Ok(read())
+    let mut quarters = Vec::new();
+    for _ in 0..cursor.number::<u32>()? {
+        let quarter = Quarter(start.checked_add(cursor.integer()?)?);
+        let revision = cursor.number()?;
+        let mut activity = Activity::default();
+        activity.minutes[0] = read_minute(&mut cursor)?;
+        quarters.push((quarter, activity, revision));
+    }
+    Some(quarters)
 }

@@ -1,0 +1,76 @@
+//! Opening a ledger that may be damaged: what is sound moves to a fresh file, what is not is named.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode};
+
+use crate::store::records::{self, LEDGER};
+use crate::store::{StoreError, digest, salvage, schema};
+
+/// A ledger up to this size is looked through at every start; a bigger one only when it is suspected, and in the
+/// background.
+const LOOK_THROUGH_MAX: u64 = 64 << 20;
+/// Set when a record was found damaged while running.
+pub(crate) const SUSPECT: &str = "suspect";
+
+/// A sound ledger, and what could not be taken over into it.
+pub(crate) fn open(path: &Path) -> Result<(Connection, Vec<String>), StoreError> {
+    let looked = schema::open(path).and_then(|connection| {
+        let wrong = look_through(&connection, path).map_err(StoreError::database(path))?;
+        Ok((connection, wrong))
+    });
+    match looked {
+        Ok((connection, wrong)) if wrong.is_empty() => Ok((connection, wrong)),
+        Ok((connection, wrong)) => {
+            drop(connection);
+            rescue(path, wrong)
+        }
+        Err(StoreError::Database { source, .. }) if is_damage(&source) => rescue(path, vec![source.to_string()]),
+        Err(error) => Err(error),
+    }
+}
+
+fn look_through(connection: &Connection, path: &Path) -> rusqlite::Result<Vec<String>> {
+    let size = std::fs::metadata(path).map_or(0, |m| m.len());
+    let suspected = schema::meta(connection, SUSPECT)?.is_some();
+    if size > LOOK_THROUGH_MAX && !suspected { Ok(Vec::new()) } else { records::scrub(connection) }
+}
+
+/// True when the file's contents are to blame, and not the disk, the rights, or another process.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    let world = [
+        ErrorCode::SystemIoFailure,
+        ErrorCode::DiskFull,
+        ErrorCode::CannotOpen,
+        ErrorCode::PermissionDenied,
+        ErrorCode::ReadOnly,
+        ErrorCode::OutOfMemory,
+        ErrorCode::DatabaseBusy,
+        ErrorCode::DatabaseLocked,
+    ];
+    error.sqlite_error_code().is_none_or(|code| !world.contains(&code))
+}
+
+fn rescue(path: &Path, wrong: Vec<String>) -> Result<(Connection, Vec<String>), StoreError> {
+    let aside = salvage::set_aside(path)?;
+    let mut fresh = schema::open(path)?;
+    let left = salvage::copy(aside, &mut fresh, &LEDGER)?;
+    tracing::error!(
+        file = %path.display(), aside = %left.aside.display(), found = ?wrong, lost = ?left.rows,
+        "the ledger was damaged; it is set aside, and what is sound is taken over"
+    );
+    let mut finish = || -> rusqlite::Result<()> {
+        let transaction = fresh.transaction()?;
+        // Each name is there twice; either will do.
+        transaction.execute_batch(
+            "INSERT OR IGNORE INTO name SELECT * FROM name_copy; INSERT OR IGNORE INTO name_copy SELECT * FROM name;
+             DELETE FROM meta WHERE key = 'suspect';",
+        )?;
+        digest::recount(&transaction)?;
+        transaction.commit()
+    };
+    finish().map_err(StoreError::database(path))?;
+    let mut found = wrong;
+    found.extend(left.rows.into_iter().filter(|row| !found.contains(row)).collect::<Vec<_>>());
+    Ok((fresh, found))
+}
