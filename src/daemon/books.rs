@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Plan;
-use crate::decode::{Message, Refusal};
+use crate::decode::{Decoded, Message, Refusal};
 use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline, Want};
-use crate::quantity::{Span, Time};
+use crate::quantity::{Quarter, Span, Time};
 use crate::store::{Block, Journal, Ledger, Poison, Position, Progress, ProgressPosition, Record, Refused, StoreError};
 
 /// Refused messages that wait for the next seal; of a flood, the first are kept.
@@ -109,16 +109,14 @@ impl Books {
     /// back, and what is there already does not change.
     fn rebuild(&mut self, counted_to: i64) -> Result<(), StoreError> {
         tracing::warn!("rebuilding what was damaged from the journal");
-        let open_from = self.pipeline.open_from();
-        let Some(first) = self.journal.first_received()? else {
-            return Ok(());
-        };
+        let mut earliest = self.pipeline.open_from();
         let Books { journal, ledger, pipeline, refused, .. } = self;
         let mut hand = Hand { ledger, pipeline, refused };
         let mut since_seal = 0;
         journal.replay(Time::MIN, |block| {
             if let Some(Block { record: Record::Messages(messages), .. }) = readable(block)? {
                 hand.apply(&messages, false)?;
+                earliest = earliest.min(hand.earliest(&messages));
                 since_seal += messages.len() as u64;
                 if since_seal >= REBUILD_SEAL_MESSAGES {
                     since_seal = 0;
@@ -128,12 +126,9 @@ impl Books {
             Ok(())
         })?;
         hand.seal(counted_to)?;
-        let mut quarter = first.minus(Span::minutes(15)).quarter();
-        while quarter < open_from {
-            let day_end = quarter.start().plus(Span::days(1)).quarter().min(open_from);
-            hand.pipeline.add_up_again(quarter, day_end);
+        for quarters in hand.ledger.active_quarters(earliest.start().minus(Span::days(1)).quarter())?.chunks(96) {
+            hand.pipeline.add_up_again(quarters);
             hand.seal(counted_to)?;
-            quarter = day_end;
         }
         Ok(())
     }
@@ -239,6 +234,15 @@ impl Hand<'_> {
             }
         }
         Ok(outcomes)
+    }
+
+    /// The first quarter that the messages have a reading for.
+    fn earliest(&self, messages: &[Message]) -> Quarter {
+        let first = |message: &Message| match self.pipeline.decode(message) {
+            Decoded::Readings(readings) => readings.iter().flat_map(|(_, r)| r).map(|r| r.time.quarter()).min(),
+            _ => None,
+        };
+        messages.iter().filter_map(first).min().unwrap_or(Quarter(i32::MAX))
     }
 
     fn keep(&mut self, message: &Message, meter: Option<crate::cluster::MeterIx>, outcome: Outcome) {

@@ -178,11 +178,10 @@ impl Pipeline {
         self.counters.messages.count(Outcome::Refused(reason));
     }
 
-    /// The quarters of `[from, to)` are to be added up again, from what the meters' rows hold.
-    pub fn add_up_again(&mut self, from: Quarter, to: Quarter) {
-        let facilities = (0u32..).zip(&self.rules.topology.facilities).map(|(i, _)| FacilityIx(i));
-        for facility in facilities {
-            self.leaves.extend((from.0..to.0).map(|quarter| (facility, Quarter(quarter))));
+    /// These quarters are to be added up again, from what the meters' rows hold.
+    pub fn add_up_again(&mut self, quarters: &[Quarter]) {
+        for (facility, _) in (0u32..).zip(&self.rules.topology.facilities) {
+            self.leaves.extend(quarters.iter().map(|quarter| (FacilityIx(facility), *quarter)));
         }
     }
 

@@ -154,6 +154,17 @@ impl Ledger {
         Ok(Supply::Rows { meter, from, rows: earlier, context })
     }
 
+    /// The quarters from `from` on in which some meter has a row.
+    pub fn active_quarters(&self, from: Quarter) -> Result<Vec<Quarter>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<Quarter>> {
+            let sql = "SELECT DISTINCT start FROM quarter WHERE start >= ?1 ORDER BY start";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map([from.0], |row| row.get(0).map(Quarter))?;
+            rows.collect()
+        };
+        read().map_err(StoreError::database(&self.path))
+    }
+
     fn load_siblings(&mut self, facility: FacilityIx, quarter: Quarter) -> Result<Supply, StoreError> {
         let mut activities = Vec::new();
         let topology = Arc::clone(&self.topology);
