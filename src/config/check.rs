@@ -215,7 +215,14 @@ impl Checker {
         let Some(text) = written else {
             return default;
         };
+        /// Longer is surely a slip, and dates would leave the calendar.
+        const LONGEST: Span = Span::days(200 * 366);
         match Span::parse(text).filter(|span| span.0 > 0) {
+            Some(span) if span > LONGEST => {
+                let name = path.last().copied().unwrap_or("");
+                self.error("C006", path, format!("`{name}` is longer than 200 years: `{text}`"));
+                default
+            }
             Some(span) => span,
             None => {
                 let name = path.last().copied().unwrap_or("");

@@ -8,10 +8,13 @@ use crate::window::Activity;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaf {
     /// In the cluster's GWP set.
-    pub own: [Tally; 15],
+    pub own: Parts,
     /// In the network's, where that differs.
-    pub network: Option<Box<[Tally; 15]>>,
+    pub network: Option<Box<Parts>>,
 }
+
+/// The fifteen minutes of a quarter, and last what has none.
+pub type Parts = [Tally; 16];
 
 impl Leaf {
     /// An empty leaf; `two_sets` when the network counts in another GWP set.
@@ -37,14 +40,14 @@ fn book_set(
     flags: &[Flag],
     activity: &Activity,
     covers_time: bool,
-    minutes: &mut [Tally; 15],
+    parts: &mut Parts,
     ratio: impl Fn(&Post) -> crate::quantity::Ratio,
 ) {
     let whole = i128::from(activity.total().amount);
     for post in posts {
         let mass = ratio(post).of(whole).unwrap_or(i128::MAX);
         let (mut used, mut done) = (0i128, 0i128);
-        for (minute, tally) in activity.minutes.iter().zip(minutes.iter_mut()) {
+        for (minute, tally) in activity.parts().zip(parts.iter_mut()) {
             if minute.amount == 0 {
                 continue;
             }
@@ -54,7 +57,7 @@ fn book_set(
             done = upto;
         }
     }
-    for (minute, tally) in activity.minutes.iter().zip(minutes.iter_mut()) {
+    for (minute, tally) in activity.parts().zip(parts.iter_mut()) {
         tally.covered_ms += if covers_time { i64::from(minute.covered_ms) } else { 0 };
         tally.events += minute.events;
         if minute.covered_ms > 0 || minute.events > 0 {

@@ -238,7 +238,8 @@ impl Stretch {
     ) -> Result<(), MethodProblem> {
         let plain = |column| Post { column, own: per_base, network: None, provisional: false };
         if row.gas == Gas::Co2 && row.biogenic {
-            self.posts.push(plain(Column::BiogenicCo2));
+            // Once: bought energy has a location- and a market-based factor.
+            self.posts.extend((slot != Slot::Market).then(|| plain(Column::BiogenicCo2)));
             return Ok(());
         }
         let mass = match (&row.gas, row.is_co2e) {

@@ -7,6 +7,6 @@ mod book;
 mod method;
 mod tally;
 
-pub use book::{Leaf, book};
+pub use book::{Leaf, Parts, book};
 pub use method::{Declared, Factors, Method, MethodProblem, Post, Slot, Term};
 pub use tally::{Column, Flag, Tally};

@@ -14,14 +14,44 @@ pub struct Balance {
 impl Balance {
     /// Adds another balance of the same books.
     pub fn merge(&mut self, other: &Balance) {
-        self.own.merge(&other.own);
-        if let Some(theirs) = &other.network {
-            self.network.get_or_insert_default().merge(theirs);
+        // A part from before the sets differed counts for the network as it is.
+        if self.network.is_some() || other.network.is_some() {
+            let mut network = self.as_network().clone();
+            network.merge(other.as_network());
+            self.network = Some(Box::new(network));
         }
+        self.own.merge(&other.own);
     }
 
     /// The sum as the network counts it.
     pub fn as_network(&self) -> &Tally {
         self.network.as_deref().unwrap_or(&self.own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emission::Column;
+
+    fn balance(own: i128, network: Option<i128>) -> Balance {
+        let tally = |mg| {
+            let mut tally = Tally::default();
+            tally.add(Column::Scope1, mg);
+            tally
+        };
+        Balance { own: tally(own), network: network.map(|mg| Box::new(tally(mg))) }
+    }
+
+    #[test]
+    fn parts_of_one_set_and_of_two_add_up_for_the_network() {
+        for (first, second, expected) in
+            [((100, None), (7, Some(9)), 109), ((7, Some(9)), (100, None), 109), ((1, None), (2, None), 3)]
+        {
+            let mut sum = balance(first.0, first.1);
+            sum.merge(&balance(second.0, second.1));
+            assert_eq!(sum.as_network().mg(Column::Scope1), expected);
+            assert_eq!(sum.own.mg(Column::Scope1), first.0 + second.0);
+        }
     }
 }

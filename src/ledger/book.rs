@@ -52,22 +52,29 @@ pub struct SealedEntry<'a> {
 pub struct Book {
     slots: BTreeMap<Key, Slot>,
     loaded: HashSet<Range>,
-    /// Nothing that begins here or later was ever stored.
+    /// Nothing that begins here or later was ever stored, but for minutes:
     unstored_from: Time,
+    /// they close within an open quarter. What was stored of them before this is not in memory.
+    minutes_stored_to: Time,
     /// A window closes this long after its end.
     close_after: Span,
 }
 
 impl Book {
-    /// Books whose past, before `unstored_from`, is in a store.
-    pub fn new(unstored_from: Time, close_after: Span) -> Book {
-        Book { slots: BTreeMap::new(), loaded: HashSet::new(), unstored_from, close_after }
+    /// Books whose past, before `unstored_from`, is in a store; and minutes of open quarters, as of the seal at `sealed`.
+    pub fn new(unstored_from: Time, sealed: Time, close_after: Span) -> Book {
+        let (slots, loaded) = (BTreeMap::new(), HashSet::new());
+        Book { slots, loaded, unstored_from, minutes_stored_to: sealed, close_after }
     }
 
     /// The stored entries that must be supplied before the facility's quarter can be booked.
     pub fn missing(&self, topology: &Topology, facility: FacilityIx, quarter: Quarter) -> Vec<Range> {
         let needed = ranges(topology, facility, quarter).into_iter();
-        needed.filter(|r| r.from < self.unstored_from && !self.loaded.contains(r)).collect()
+        let stored = |r: &Range| match r.window {
+            Window::Minute => r.from < self.unstored_from.max(self.minutes_stored_to),
+            _ => r.from < self.unstored_from,
+        };
+        needed.filter(|r| stored(r) && !self.loaded.contains(r)).collect()
     }
 
     /// Takes stored entries. What is in memory already is newer and stays.
@@ -83,12 +90,15 @@ impl Book {
     pub fn set_leaf(&mut self, facility: FacilityIx, quarter: Quarter, leaf: &Leaf) {
         let entity = Entity::Facility(facility);
         let mut sum = Balance::default();
-        for (minute, own) in leaf.own.iter().enumerate() {
-            let network = leaf.network.as_ref().map(|tallies| Box::new(tallies[minute].clone()));
+        for (part, own) in leaf.own.iter().enumerate() {
+            let network = leaf.network.as_ref().map(|tallies| Box::new(tallies[part].clone()));
             let balance = Balance { own: own.clone(), network };
             sum.merge(&balance);
-            let start = Time(quarter.start().0 + 60_000 * minute as i64);
-            self.set(Key { entity, window: Window::Minute, start }, balance);
+            let start = Time(quarter.start().0 + 60_000 * part as i64);
+            // The last part has no minute.
+            if start < quarter.end() {
+                self.set(Key { entity, window: Window::Minute, start }, balance);
+            }
         }
         self.set(Key { entity, window: Window::Quarter, start: quarter.start() }, sum);
     }
@@ -217,7 +227,7 @@ impl Book {
         });
     }
 
-    /// The open entries of the book that begin in `[from, to)`; all levels and windows that `wanted` accepts.
+    /// The open entries of the book; all levels and windows that `wanted` accepts.
     pub fn open_entries(
         &self,
         topology: &Topology,

@@ -1,8 +1,9 @@
 //! Registers: differences of neighbours, with rollover, reset, dips and spikes told apart by a local rule.
 //!
 //! A drop is, in this order: a rollover, where a modulus is declared and the wrapped amount is believable;
-//! a spike of the reading before it, when what follows stays below; a dip of this reading, when what follows
-//! recovers; a reset, where the declared rule says so; else a dip. Dips and spikes are set aside, never booked.
+//! a spike of the reading before it, when it only takes back that reading's rise; a dip of this reading, when one of the
+//! next few jumps back up; a reset, where the declared rule says so; else a dip. Dips and spikes are set aside, never
+//! booked. Of two readings that may explain each other the one that books less is believed.
 
 use crate::cluster::Reset;
 use crate::meter::usage::{Sample, exceeds};
@@ -61,7 +62,7 @@ impl Rule {
         if let Some(wrapped) = self.rollover(before, reading) {
             return Step::Uses(wrapped);
         }
-        let recovers = rest.first().is_some_and(|next| next.1 >= before.1);
+        let recovers = recovers(before, reading, rest);
         let resets = match self.reset {
             Reset::ToZero => i128::from(reading.1) * 100 < i128::from(before.1),
             Reset::AnyDrop => true,
@@ -81,30 +82,43 @@ impl Rule {
         (wrapped >= 0 && reading.1 < modulus && believable).then_some(wrapped)
     }
 
-    /// A rise that the next two readings take back without being a rollover or a reset was a spike.
+    /// A rise that the next reading takes back, without falling below where it began, and without the one after that
+    /// taking it up again.
     fn is_spike(self, before: Sample, reading: Sample, rest: &[Sample]) -> bool {
-        let [next, after, ..] = rest else {
-            return false;
-        };
-        next.1 >= before.1 && self.falls_back(reading, *next, *after)
+        rest.first().is_some_and(|next| next.1 >= before.1) && self.falls_back(reading, rest)
     }
 
+    /// Nothing tells where the first reading began, so a drop to nearly nought may be a reset.
     fn is_first_spike(self, reading: Sample, rest: &[Sample]) -> bool {
-        let [next, after, ..] = rest else {
+        let [next, _, ..] = rest else {
             return false;
         };
-        self.falls_back(reading, *next, *after)
+        let resets = self.reset == Reset::ToZero && i128::from(next.1) * 100 < i128::from(reading.1);
+        !resets && self.falls_back(reading, rest)
     }
 
-    fn falls_back(self, reading: Sample, next: Sample, after: Sample) -> bool {
-        let resets = match self.reset {
-            Reset::ToZero => i128::from(next.1) * 100 < i128::from(reading.1),
-            Reset::AnyDrop => true,
-            Reset::Never => false,
+    fn falls_back(self, reading: Sample, rest: &[Sample]) -> bool {
+        let Some(next) = rest.first() else {
+            return false;
         };
-        let falls = next.1 < reading.1 && after.1 < reading.1 && after.1 >= next.1;
-        falls && !resets && self.rollover(reading, next).is_none()
+        let stays = rest.get(1).is_none_or(|after| after.1 < reading.1 && after.1 >= next.1);
+        next.1 < reading.1 && stays && self.reset != Reset::AnyDrop && self.rollover(reading, *next).is_none()
     }
+}
+
+/// How many readings of a dip are looked past; a gateway that starts again shows a few noughts.
+const DIP_MAX: usize = 4;
+
+/// One of the next few readings is back at the value before, by a jump and not by a climb of its own.
+fn recovers(before: Sample, reading: Sample, rest: &[Sample]) -> bool {
+    let mut previous = reading.1;
+    for next in rest.iter().take(DIP_MAX) {
+        if next.1 >= before.1 {
+            return i128::from(next.1 - previous) * 2 >= i128::from(before.1 - reading.1);
+        }
+        previous = next.1;
+    }
+    false
 }
 
 #[cfg(test)]
@@ -130,11 +144,14 @@ mod tests {
         check(PLAIN, &[1000, 999, 1001], &[1], 1);
         check(PLAIN, &[1000, 0, 1001], &[1], 1);
         check(PLAIN, &[1000, 999], &[], 1);
+        check(PLAIN, &[100_000, 0, 0, 100_001, 100_002], &[1, 1], 2);
+        check(PLAIN, &[100_000, 0, 0, 0, 0, 100_001], &[1], 4);
     }
 
     #[test]
     fn a_reset_starts_from_nought() {
         check(PLAIN, &[1000, 3, 5, 9], &[3, 2, 4], 0);
+        check(PLAIN, &[300, 0, 100, 200, 310], &[0, 100, 100, 110], 0);
         check(PLAIN, &[1000, 300, 305], &[5], 1);
         check(Rule { reset: Reset::AnyDrop, ..PLAIN }, &[1000, 300, 305], &[300, 5], 0);
         check(Rule { reset: Reset::Never, ..PLAIN }, &[990, 1000, 3, 5], &[10], 2);
@@ -143,6 +160,9 @@ mod tests {
     #[test]
     fn a_spike_is_set_aside_when_the_next_two_show_it() {
         check(PLAIN, &[100, 5000, 102, 104], &[2, 2], 1);
+        check(PLAIN, &[100, 99_999_999, 101], &[1], 1);
+        check(PLAIN, &[100, 99_999_999, 101, 102], &[1, 1], 1);
+        check(PLAIN, &[100, 5000, 102, 5003], &[4900, 3], 1);
         check(PLAIN, &[5000, 102, 104], &[2], 1);
     }
 

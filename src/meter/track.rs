@@ -5,8 +5,9 @@ use crate::meter::usage::usages;
 use crate::meter::{Point, QuarterSet, SetOutcome, Usage};
 use crate::quantity::{QUARTER_MS, Quarter, Span, Time};
 
-/// A reading may overturn the judgement of the two before it, whose usage begins at the one before those.
-const REGISTER_CONTEXT: usize = 3;
+/// A reading may overturn the judgement of the four before it, good or set aside; their usage begins at the good one
+/// before those, which is kept apart.
+const REGISTER_CONTEXT: usize = 5;
 
 /// One resident quarter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,14 +36,14 @@ impl Held {
         self.good().next_back()
     }
 
-    /// How many readings are not set aside.
-    pub fn good_count(&self) -> usize {
-        self.set.points().len() - self.aside.len()
+    /// How many readings there are, set aside or not.
+    pub fn count(&self) -> usize {
+        self.set.points().len()
     }
 }
 
 /// What the store must bring back: all quarters from `from` on, and further back until `readings` readings
-/// are among them, and the reading before those.
+/// are among them, good or set aside, and the good one before those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Need {
     /// The first quarter that the reading may change.
@@ -121,9 +122,9 @@ impl Track {
                 break;
             }
             if held.quarter.end() <= time {
-                counted += held.good_count();
+                counted += held.count();
             } else if held.quarter.start() <= time {
-                counted += held.good().filter(|(t, _)| *t < time).take(wanted).count();
+                counted += held.set.points().iter().take_while(|p| p.time(held.quarter) < time).count();
             }
         }
         counted >= wanted
@@ -156,8 +157,9 @@ impl Track {
         self.quarters[at].set.insert(point, meter.conversion)
     }
 
-    /// Calls `each` with every usage of the resident readings, and notes which readings are set aside.
-    pub fn work_out(&mut self, meter: &Meter, scratch: &mut Vec<(Time, i64)>, each: impl FnMut(Usage)) {
+    /// Calls `each` with every usage of the resident readings, and notes which readings are set aside. Returns the
+    /// quarters where those are others than before.
+    pub fn work_out(&mut self, meter: &Meter, scratch: &mut Vec<(Time, i64)>, each: impl FnMut(Usage)) -> Vec<Quarter> {
         scratch.clear();
         for held in &self.quarters {
             scratch.extend(held.set.points().iter().map(|p| (p.time(held.quarter), p.value)));
@@ -165,12 +167,18 @@ impl Track {
         let mut aside = Vec::new();
         usages(meter, self.context, scratch, each, |time| aside.push(time));
         let mut aside = aside.into_iter().peekable();
+        let mut judged_anew = Vec::new();
         for held in &mut self.quarters {
-            held.aside.clear();
+            let mut fresh = Vec::new();
             while let Some(time) = aside.next_if(|t| *t < held.quarter.end()) {
-                held.aside.extend(u32::try_from(time.since(held.quarter.start()).0));
+                fresh.extend(u32::try_from(time.since(held.quarter.start()).0));
+            }
+            if fresh != held.aside {
+                held.aside = fresh;
+                judged_anew.push(held.quarter);
             }
         }
+        judged_anew
     }
 
     /// Forgets quarters before `open` that no reading in time can change any more.
@@ -186,7 +194,7 @@ impl Track {
             if counted >= wanted {
                 break;
             }
-            counted += held.good_count();
+            counted += held.count();
             keep = keep.min(held.quarter);
         }
         let cut = self.quarters.partition_point(|h| h.quarter < keep);

@@ -6,6 +6,8 @@ use crate::quantity::{Span, Time};
 
 /// A register's gap longer than this is held back until an operator releases it.
 const HELD_GAP: Span = Span::days(35);
+/// A register's gap longer than this is booked by quarters, not by minutes.
+const LONG_GAP: Span = Span::days(1);
 const DAY_MS: i128 = 86_400_000;
 
 /// How an amount's timing is known.
@@ -15,6 +17,8 @@ pub enum Quality {
     Measured,
     /// The amount is measured, its course over a gap is not.
     Interpolated,
+    /// The same over so long a gap that minutes would mean nothing.
+    Long,
 }
 
 /// An amount used from `from` to `to`; an event when both are the same.
@@ -50,7 +54,11 @@ pub(crate) fn usages(
             let step = |from: Time, to: Time, amount| {
                 let gap = to.since(from);
                 if gap <= HELD_GAP {
-                    let quality = if gap > meter.max_gap { Quality::Interpolated } else { Quality::Measured };
+                    let quality = match gap {
+                        gap if gap <= meter.max_gap => Quality::Measured,
+                        gap if gap <= LONG_GAP => Quality::Interpolated,
+                        _ => Quality::Long,
+                    };
                     each(Usage { from, to, amount, quality, covers_from: from });
                 }
             };

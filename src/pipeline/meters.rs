@@ -98,7 +98,9 @@ impl MeterState {
         self.dirty = false;
         let from = self.track.settled_from(meter).unwrap_or(Quarter(i32::MAX));
         let mut sheet = Sheet::default();
-        self.track.work_out(meter, scratch, |usage| sheet.add(usage, from));
+        let judged_anew = self.track.work_out(meter, scratch, |usage| sheet.add(usage, from));
+        // Stored, so that a restart judges by the same marks.
+        judged_anew.into_iter().for_each(|quarter| self.state(quarter).readings_changed = true);
         let mut fresh = sheet.into_quarters().into_iter().peekable();
         let mut changed = Vec::new();
         let known: Vec<Quarter> = self.quarters.iter().map(|s| s.quarter).filter(|q| *q >= from).collect();

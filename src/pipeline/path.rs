@@ -33,14 +33,14 @@ pub struct Pipeline {
 impl Pipeline {
     /// A pipeline without a past and without a store: everything stays in memory.
     pub fn offline(rules: Arc<Rules>) -> Pipeline {
-        let book = Book::new(Time(i64::MIN), rules.close_after);
+        let book = Book::new(Time(i64::MIN), Time(i64::MIN), rules.close_after);
         Pipeline::with(rules, true, book)
     }
 
     /// A pipeline whose past is in a store, as of the last seal; open windows are added up again on the next
     /// [`Pipeline::refresh`].
     pub fn resume(rules: Arc<Rules>, counters: Counters, open_from: Quarter, now: Time) -> Pipeline {
-        let book = Book::new(open_from.start(), rules.close_after);
+        let book = Book::new(open_from.start(), now, rules.close_after);
         let mut pipeline = Pipeline::with(rules, false, book);
         let facilities = (0u32..).zip(&pipeline.rules.topology.facilities);
         pipeline.leaves = facilities.map(|(i, _)| (FacilityIx(i), open_from)).collect();

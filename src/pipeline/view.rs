@@ -34,8 +34,14 @@ pub fn meter_entries(
     for (quarter, activity, revision) in quarters {
         let mut leaf = Leaf::new(false);
         book(rules.method(ix), quarter, &activity, topology.meter(ix).covers_time(), &mut leaf);
-        for (minute, tally) in leaf.own.iter().enumerate().filter(|(_, tally)| !tally.is_empty()) {
-            let start = zone.start(window, Time(quarter.start().0 + 60_000 * minute as i64));
+        for (part, tally) in leaf.own.iter().enumerate().filter(|(_, tally)| !tally.is_empty()) {
+            let time = Time(quarter.start().0 + 60_000 * part as i64);
+            // The last part is known of the quarter as a whole.
+            let time = if time < quarter.end() { time } else { quarter.start() };
+            if window == Window::Minute && part + 1 == leaf.own.len() {
+                continue;
+            }
+            let start = zone.start(window, time);
             let (sum, highest) = sums.entry(start).or_default();
             sum.merge(tally);
             *highest = revision.max(*highest);

@@ -43,7 +43,12 @@ impl Decimal {
                     digits += 1;
                     significant += u32::from(significant > 0 || *byte != b'0');
                     if significant > DIGITS_MAX {
-                        return None;
+                        // Behind the point they are below any base unit; before it the number is too large.
+                        if !after_point {
+                            return None;
+                        }
+                        rest = tail;
+                        continue;
                     }
                     mantissa = mantissa * 10 + i128::from(byte - b'0');
                     exponent -= i32::from(after_point);
@@ -79,7 +84,10 @@ impl Decimal {
             self.mantissa /= 10;
             self.exponent += 1;
         }
-        (self.exponent.abs() <= EXPONENT_MAX).then_some(self)
+        if self.exponent < -EXPONENT_MAX {
+            return Some(Decimal::ZERO);
+        }
+        (self.exponent <= EXPONENT_MAX).then_some(self)
     }
 }
 
@@ -121,6 +129,8 @@ mod tests {
         check("1.2E-3", Some("0.0012"));
         check("000", Some("0"));
         check("+7", Some("7"));
+        check("1e-75", Some("0"));
+        check("0.1000000000000000055511151231257827", Some("100000000000000005551115123125e-30"));
     }
 
     #[test]

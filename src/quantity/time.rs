@@ -38,7 +38,8 @@ impl Time {
 
     /// The quarter that holds this instant.
     pub fn quarter(self) -> Quarter {
-        Quarter(i32::try_from(self.0.div_euclid(QUARTER_MS)).unwrap_or(i32::MAX))
+        let quarter = self.0.div_euclid(QUARTER_MS).clamp(i64::from(i32::MIN), i64::from(i32::MAX));
+        Quarter(quarter as i32)
     }
 
     /// This instant, later by `span`.
@@ -162,5 +163,7 @@ mod tests {
         assert_eq!(time.to_string(), "2026-01-01T00:00:00Z");
         assert_eq!(Time(time.0 + 5).to_string(), "2026-01-01T00:00:00.005Z");
         assert_eq!(Time(-1).quarter(), Quarter(-1));
+        assert_eq!(Time(i64::MIN).quarter(), Quarter(i32::MIN));
+        assert_eq!(Time(i64::MAX).quarter(), Quarter(i32::MAX));
     }
 }

@@ -72,6 +72,9 @@ const HAS_EVENTS: u8 = 16;
 pub(crate) fn write_activity(activity: &Activity) -> Vec<u8> {
     let mut writer = Writer::default();
     activity.minutes.iter().for_each(|minute| write_minute(&mut writer, minute));
+    if activity.whole != Minute::default() {
+        write_minute(&mut writer, &activity.whole);
+    }
     writer.0
 }
 
@@ -80,6 +83,9 @@ pub(crate) fn read_activity(bytes: &[u8]) -> Option<Activity> {
     let mut activity = Activity::default();
     for minute in &mut activity.minutes {
         *minute = read_minute(&mut cursor)?;
+    }
+    if !cursor.0.is_empty() {
+        activity.whole = read_minute(&mut cursor)?;
     }
     Some(activity)
 }
@@ -233,6 +239,7 @@ mod tests {
     fn activities_and_balances_come_back() {
         let mut activity = Activity::default();
         activity.minutes[3] = Minute { amount: 7, interpolated: 7, covered_ms: 60_000, events: 0 };
+        activity.whole = Minute { amount: 3, interpolated: 3, covered_ms: 900_000, events: 0 };
         activity.minutes[4] = Minute { amount: i64::MAX, interpolated: 0, covered_ms: 12, events: 2 };
         assert_eq!(read_activity(&write_activity(&activity)), Some(activity));
         let mut own = Tally::default();
@@ -246,7 +253,8 @@ mod tests {
 
     #[test]
     fn cut_records_are_noticed() {
-        let whole = write_activity(&Activity { minutes: [Minute { amount: 9, ..Minute::default() }; 15] });
+        let minutes = [Minute { amount: 9, ..Minute::default() }; 15];
+        let whole = write_activity(&Activity { minutes, ..Activity::default() });
         assert_eq!(read_activity(&whole[..whole.len() - 1]), None);
         assert_eq!(read_held(Quarter(0), &[5, 0]), None);
     }

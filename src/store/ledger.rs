@@ -139,11 +139,11 @@ impl Ledger {
             let batch = self.quarters(sql, (number, from.0))?;
             exhausted = batch.len() < 96;
             for row in batch {
-                if counted >= need.readings && row.held.good_count() > 0 {
+                if counted >= need.readings && row.held.last_good().is_some() {
                     context = row.held.last_good();
                     break;
                 }
-                counted += row.held.good_count();
+                counted += row.held.count();
                 from = row.held.quarter;
                 earlier.push(row);
             }

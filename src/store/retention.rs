@@ -10,7 +10,7 @@ use crate::store::bytes::{Cursor, Writer};
 use crate::store::codec::{checksum, read_minute, write_minute};
 use crate::store::digest::{self, Changes, Kind};
 use crate::store::ledger::read_row;
-use crate::store::{Ledger, StoreError};
+use crate::store::{Ledger, Names, StoreError};
 use crate::window::Activity;
 
 /// Entries of a minute are kept this long, or as long as a late reading may change them.
@@ -42,9 +42,7 @@ impl Ledger {
         let mut run = || -> rusqlite::Result<()> {
             let transaction = self.connection.transaction()?;
             // The last readings stay, however old: the next one continues from them.
-            let sql = "SELECT min(start) FROM (SELECT start FROM quarter WHERE meter = ?1 AND length(readings) > 2 ORDER BY start DESC LIMIT 4)";
-            let last: Option<i32> = transaction.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
-            let settled = settled.min(last.unwrap_or(settled));
+            let settled = settled.min(last_needed(&transaction, &names, number)?.unwrap_or(settled));
             let rows = {
                 let sql = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter WHERE meter = ?1 AND start < ?2 ORDER BY start";
                 let mut statement = transaction.prepare_cached(sql)?;
@@ -86,6 +84,28 @@ impl Ledger {
         };
         run().map_err(StoreError::database(path))
     }
+}
+
+/// Where the last readings begin that a new one is judged by: a few of them, and the last good one.
+fn last_needed(transaction: &Transaction<'_>, names: &Names, number: i64) -> rusqlite::Result<Option<i32>> {
+    const READINGS: usize = 8;
+    let sql = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter WHERE meter = ?1 ORDER BY start DESC";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let mut rows = statement.query([number])?;
+    let (mut counted, mut good, mut last) = (0, 0, None);
+    while let Some(row) = rows.next()? {
+        let Some(row) = read_row(names, row) else {
+            continue;
+        };
+        last = Some(row.held.quarter.0);
+        counted += row.held.count();
+        // One good reading may be among the last; the one before it is the context.
+        good += usize::from(row.held.last_good().is_some());
+        if counted >= READINGS && good >= 2 {
+            break;
+        }
+    }
+    Ok(last)
 }
 
 /// Deletes rows, and takes them out of the digests.
@@ -151,7 +171,7 @@ fn write_day<'a>(
     Ok(true)
 }
 
-/// Columns: meter, start, body, crc. Within a packed quarter the amount stands in its first minute. `None`: damaged.
+/// Columns: meter, start, body, crc. A packed quarter has no minutes. `None`: damaged.
 pub(crate) fn read_day(row: &SqlRow<'_>) -> Option<Vec<(Quarter, Activity, u32)>> {
     let (meter, start, crc): (i64, i32, i64) = (row.get(0).ok()?, row.get(1).ok()?, row.get(3).ok()?);
     let body = row.get_ref(2).ok()?.as_blob().ok()?;
@@ -164,7 +184,7 @@ pub(crate) fn read_day(row: &SqlRow<'_>) -> Option<Vec<(Quarter, Activity, u32)>
         let quarter = Quarter(start.checked_add(cursor.integer()?)?);
         let revision = cursor.number()?;
         let mut activity = Activity::default();
-        activity.minutes[0] = read_minute(&mut cursor)?;
+        activity.whole = read_minute(&mut cursor)?;
         quarters.push((quarter, activity, revision));
     }
     Some(quarters)

@@ -21,12 +21,19 @@ pub struct Minute {
 pub struct Activity {
     /// By minute.
     pub minutes: [Minute; MINUTES],
+    /// What is known of the quarter as a whole only: the course of a long gap, and what is packed.
+    pub whole: Minute,
 }
 
 impl Activity {
+    /// Its minutes, and then what has none.
+    pub fn parts(&self) -> impl Iterator<Item = &Minute> {
+        self.minutes.iter().chain([&self.whole])
+    }
+
     /// The sum over the quarter.
     pub fn total(&self) -> Minute {
-        self.minutes.iter().fold(Minute::default(), |sum, m| Minute {
+        self.parts().fold(Minute::default(), |sum, m| Minute {
             amount: sum.amount.saturating_add(m.amount),
             interpolated: sum.interpolated.saturating_add(m.interpolated),
             covered_ms: sum.covered_ms + m.covered_ms,
@@ -36,6 +43,6 @@ impl Activity {
 
     /// True when nothing was measured: no time covered and no event.
     pub fn is_empty(&self) -> bool {
-        self.minutes.iter().all(|m| m.covered_ms == 0 && m.events == 0 && m.amount == 0)
+        self.parts().all(|m| m.covered_ms == 0 && m.events == 0 && m.amount == 0)
     }
 }

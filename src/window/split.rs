@@ -1,8 +1,8 @@
 //! Splitting usage over minutes by cumulative floor, so that the parts always add up.
 
 use crate::meter::{Quality, Usage};
-use crate::quantity::{Quarter, Time};
-use crate::window::Activity;
+use crate::quantity::{QUARTER_MS, Quarter, Time};
+use crate::window::{Activity, Minute};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -34,12 +34,16 @@ impl Sheet {
             start = from.start();
         }
         let mut done = usage.share(start);
+        let grain_ms = if usage.quality == Quality::Long { QUARTER_MS } else { MINUTE_MS };
         while start < usage.to {
-            let end = Time((start.0.div_euclid(MINUTE_MS) + 1) * MINUTE_MS).min(usage.to);
+            let end = Time((start.0.div_euclid(grain_ms) + 1) * grain_ms).min(usage.to);
             let upto = usage.share(end);
-            let minute = self.minute(start);
+            let minute = match usage.quality {
+                Quality::Long => &mut self.activity(start.quarter()).whole,
+                Quality::Measured | Quality::Interpolated => self.minute(start),
+            };
             minute.amount = minute.amount.saturating_add(upto - done);
-            if usage.quality == Quality::Interpolated {
+            if usage.quality != Quality::Measured {
                 minute.interpolated = minute.interpolated.saturating_add(upto - done);
             }
             let covered = end.since(start.max(usage.covers_from)).0.max(0);
@@ -56,8 +60,13 @@ impl Sheet {
         }
     }
 
-    fn minute(&mut self, time: Time) -> &mut crate::window::Minute {
+    fn minute(&mut self, time: Time) -> &mut Minute {
         let quarter = time.quarter();
+        let index = (time.since(quarter.start()).0 / MINUTE_MS).unsigned_abs() as usize;
+        &mut self.activity(quarter).minutes[index]
+    }
+
+    fn activity(&mut self, quarter: Quarter) -> &mut Activity {
         let at = match self.quarters.last() {
             Some((last, _)) if *last == quarter => self.quarters.len() - 1,
             Some((last, _)) if *last < quarter => self.quarters.len(),
@@ -66,8 +75,7 @@ impl Sheet {
         if self.quarters.get(at).is_none_or(|(q, _)| *q != quarter) {
             self.quarters.insert(at, (quarter, Box::default()));
         }
-        let index = (time.since(quarter.start()).0 / MINUTE_MS).unsigned_abs() as usize;
-        &mut self.quarters[at].1.minutes[index]
+        &mut self.quarters[at].1
     }
 }
 
@@ -122,6 +130,16 @@ mod tests {
         sheet.add(usage(900_000, 1_800_000, 3_170), Quarter(0));
         assert_eq!(sheet.quarters().len(), 1);
         assert_eq!(sheet.quarters()[0].1.total().amount, 3_170);
+    }
+
+    #[test]
+    fn a_long_gap_has_quarters_and_no_minutes() {
+        let mut sheet = Sheet::default();
+        sheet.add(Usage { quality: Quality::Long, ..usage(450_000, 2_700_000, 50) }, Quarter(0));
+        let wholes: Vec<i64> = sheet.quarters().iter().map(|(_, a)| a.whole.amount).collect();
+        assert_eq!(wholes, [10, 20, 20]);
+        assert!(sheet.quarters().iter().all(|(_, a)| a.minutes == Activity::default().minutes));
+        assert_eq!(sheet.quarters()[0].1.whole.covered_ms, 450_000);
     }
 
     #[test]

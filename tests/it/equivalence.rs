@@ -199,12 +199,34 @@ fn offline(plan: &Plan, messages: &[Message]) -> (Books4, Counters) {
     (show(plan, entries), pipeline.counters().clone())
 }
 
+/// What is stored may change, but never under an older or the same revision.
+#[derive(Default)]
+struct Revisions(BTreeMap<(Entity, Window, Time), (u32, i128)>);
+
+impl Revisions {
+    fn compare(&mut self, plan: &Plan, state: &std::path::Path, books: &Books) {
+        let topology = &plan.rules.topology;
+        let reader = Reader::open(state, Arc::clone(books.ledger.names()), Arc::clone(topology)).unwrap();
+        for entity in topology.entities() {
+            for window in Window::ALL {
+                for closed in reader.entries(entity, window, (Time::MIN, Time::MAX)).unwrap() {
+                    let now = (closed.revision, closed.balance.own.mg(emissiond::emission::Column::Scope1));
+                    let before = self.0.insert((entity, window, closed.key.start), now).unwrap_or_default();
+                    let raised = now.0 > before.0 || now == before;
+                    assert!(raised, "{entity:?} {window} {}: {before:?}, then {now:?}", closed.key.start);
+                }
+            }
+        }
+    }
+}
+
 /// Blocks of random size, ticks every minute, seals at random, and the process killed at random.
 fn online(plan: &Plan, messages: &[Message], random: &mut Rng) -> (Books4, Counters) {
     let state = tempfile::tempdir().unwrap();
     let mut clock = messages[0].received.0;
     let mut books = Books::open(state.path(), plan, Time(clock)).unwrap();
     let mut waiting = messages.iter().cloned().peekable();
+    let mut revisions = Revisions::default();
     while waiting.peek().is_some() {
         clock += MINUTE;
         let mut block = Vec::new();
@@ -230,6 +252,7 @@ fn online(plan: &Plan, messages: &[Message], random: &mut Rng) -> (Books4, Count
         }
         match random.u16(0..400) {
             0 => {
+                revisions.compare(plan, state.path(), &books);
                 drop(books);
                 books = Books::open(state.path(), plan, Time(clock)).unwrap();
             }
@@ -237,6 +260,7 @@ fn online(plan: &Plan, messages: &[Message], random: &mut Rng) -> (Books4, Count
             _ => {}
         }
     }
+    revisions.compare(plan, state.path(), &books);
     let end = Time(clock).plus(Span::days(800));
     books.tick(end).unwrap();
     books.seal().unwrap();

@@ -159,7 +159,13 @@ fn every_message_has_one_outcome() {
             "oversize": 1, "malformed": 1, "missing-value": 1, "not-a-number": 1, "out-of-range": 1, "negative": 1,
             "bad-time": 1, "clock-ahead": 1, "conflict": 1,
         },
-        "readings": summary["readings"],
+        "readings": {
+            "received": 10, "accepted": 1, "duplicate": 1, "late": 1, "unmapped": 0, "retained": 0,
+            "refused": {
+                "missing-value": 1, "not-a-number": 1, "out-of-range": 1, "negative": 1, "bad-time": 1,
+                "clock-ahead": 1, "conflict": 1,
+            },
+        },
     });
     assert_eq!(summary, expected);
 }
