@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use emissiond::mqtt::{Delivery, Health, Options, Server, Session};
+use emissiond::mqtt::{Delivery, Health, News, Options, Server, Session};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use tokio::sync::watch;
 
@@ -136,7 +136,10 @@ fn nothing(broker: u16) -> f64 {
     let session = Session::new(options, id, Vec::new(), Arc::clone(&health)).unwrap();
     let (sender, receiver) = channel::<Delivery>();
     let (committed, committed_receiver) = watch::channel(0);
-    let task = runtime.spawn(session.run(committed_receiver, move |delivery| sender.send(delivery).is_ok()));
+    let task = runtime.spawn(session.run(committed_receiver, move |news| match news {
+        News::Delivery(delivery) => sender.send(delivery).is_ok(),
+        News::Connected { .. } | News::Unsubscribed => true,
+    }));
     until("the do-nothing subscriber", || health.view().connected);
     // The subscription follows the connection at once.
     std::thread::sleep(Duration::from_millis(200));

@@ -1,7 +1,7 @@
 //! `emissiond export`: entries to standard output. Beside a running daemon it asks it; else it opens the store.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -52,8 +52,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let query = query(arguments);
     let asked = Asked::parse(&query, &plan.rules).map_err(|e| Failure::new(USAGE, e))?;
     let ledger = plan.daemon.state_dir.join("ledger.db");
-    if !ledger.is_file() {
-        let message = format!("there is no ledger at {}; see `daemon.state_dir`", ledger.display());
+    if let Err(error) = std::fs::metadata(&ledger) {
+        let message = match error.kind() {
+            ErrorKind::NotFound => format!("there is no ledger at {}; see `daemon.state_dir`", ledger.display()),
+            _ => format!("{}: {error}", ledger.display()),
+        };
         return Err(Failure::new(FAILED, message));
     }
     let (text, damage) = match Lock::take(&plan.daemon.state_dir) {

@@ -51,22 +51,31 @@ pub(crate) struct Layers {
 /// Reads all layers. Without a file only the environment counts.
 pub(crate) fn read(file: Option<&Path>) -> Layers {
     let mut layers = Layers { tree: Value::Object(Default::default()), sources: Vec::new(), problems: Vec::new() };
-    for path in file.map(paths).unwrap_or_default() {
-        layers.add_file(path);
+    if let Some(file) = file {
+        layers.add_file(file.to_owned());
+        match parts(file) {
+            Ok(parts) => parts.into_iter().for_each(|path| layers.add_file(path)),
+            Err(error) => {
+                let directory = file.with_file_name("conf.d");
+                layers.problem("C001", "", None, format!("cannot read `{}`: {error}", directory.display()));
+            }
+        }
     }
     layers.merge();
     layers
 }
 
-/// The file itself and its `conf.d` neighbours, sorted by name.
-fn paths(file: &Path) -> Vec<PathBuf> {
-    let directory = file.parent().unwrap_or(Path::new("")).join("conf.d");
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut parts: Vec<PathBuf> =
-        entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "toml")).collect();
+/// The `conf.d` neighbours of the file, sorted by name; there need not be any.
+fn parts(file: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(file.with_file_name("conf.d")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut parts = entries.map(|entry| entry.map(|e| e.path())).collect::<std::io::Result<Vec<_>>>()?;
+    parts.retain(|path| path.extension().is_some_and(|e| e == "toml"));
     parts.sort();
-    parts.insert(0, file.to_owned());
-    parts
+    Ok(parts)
 }
 
 impl Layers {

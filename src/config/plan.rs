@@ -44,7 +44,7 @@ pub struct Daemon {
 /// How long things are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// Received messages, at least `late_horizon` is not needed: the ledger keeps what may change.
+    /// Received messages; shorter than `late_horizon` will do, since the ledger keeps what a late reading may change.
     pub journal_keep: Span,
     /// The most the journal may take.
     pub journal_max_bytes: u64,

@@ -10,17 +10,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
-use crate::cluster::{Entity, MeterIx};
+use crate::cluster::{Entity, Kind, MeterIx};
 use crate::config::{Plan, Retention};
 use crate::daemon::Books;
 use crate::daemon::views;
 use crate::decode::Message;
 use crate::http::Question;
 use crate::ledger::Entry;
-use crate::mqtt::Delivery;
+use crate::mqtt::{Delivery, News};
 use crate::pipeline::Outcome;
 use crate::quantity::{Time, Window};
-use crate::store::{Keep, StoreError};
+use crate::store::{Gap, Keep, StoreError};
 
 /// A block holds at most this many messages.
 const BLOCK_MESSAGES: usize = 500;
@@ -36,13 +36,15 @@ const SEAL_LATE_AFTER: Duration = Duration::from_secs(1);
 /// Views are worked out again at most this often; adding up 10,000 meters takes a few milliseconds.
 const REFRESH_EVERY: Duration = Duration::from_millis(100);
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
-/// Retention takes one entity at a time.
+/// Retention takes a few entities at a time, and is around in ten minutes.
 const RETAIN_EVERY: Duration = Duration::from_millis(500);
+const RETAIN_CALLS_A_ROUND: usize = 1_200;
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
 
 /// What the desk is sent.
 pub enum Inbox {
-    /// A message from the broker.
-    Delivery(Delivery),
+    /// From the broker session.
+    News(News),
     /// A question from the HTTP server.
     Question(Question),
     /// The open entries of these windows, for the database.
@@ -61,6 +63,7 @@ pub struct Desk {
     progress: watch::Sender<Instant>,
     commit_seconds: Histogram,
     retention: Retention,
+    filters: Vec<String>,
     inflight: usize,
     pending: Vec<Message>,
     pending_bytes: usize,
@@ -70,6 +73,9 @@ pub struct Desk {
     complaints: Complaints,
 }
 
+/// What is shown of a payload.
+const EXCERPT: usize = 120;
+
 /// Says what is not booked, once a minute for each reason, so that a flood of bad messages is no flood of lines.
 #[derive(Default)]
 struct Complaints {
@@ -77,7 +83,7 @@ struct Complaints {
 }
 
 impl Complaints {
-    fn note(&mut self, outcome: Outcome, topic: &str) {
+    fn note(&mut self, outcome: Outcome, message: &Message) {
         let (reason, help) = match outcome {
             Outcome::Refused(reason) => (reason.name(), "see the counts in status"),
             Outcome::Late => ("late", "its time is older than ledger.late_horizon allows"),
@@ -85,8 +91,10 @@ impl Complaints {
         };
         if self.said.get(reason).is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
             self.said.insert(reason, instant());
-            // Debug escapes what a hostile topic may hold.
-            tracing::warn!(?topic, reason, "a message is not booked: {help}");
+            let start = message.payload.get(..EXCERPT).unwrap_or(&message.payload);
+            // Debug escapes what a hostile topic or payload may hold.
+            let (topic, payload) = (&message.topic, String::from_utf8_lossy(start));
+            tracing::warn!(?topic, ?payload, reason, "a message is not booked: {help}");
         }
     }
 }
@@ -97,6 +105,7 @@ struct Clocks {
     sealed: Instant,
     refreshed: Instant,
     retained: Instant,
+    pruned: Instant,
     next_retained: usize,
     touched: bool,
 }
@@ -121,6 +130,7 @@ impl Desk {
             progress: lines.progress,
             commit_seconds: lines.commit_seconds,
             retention: plan.retention,
+            filters: plan.mqtt.subscribe.clone(),
             inflight: plan.mqtt.inflight,
             pending: Vec::with_capacity(BLOCK_MESSAGES),
             pending_bytes: 0,
@@ -131,6 +141,7 @@ impl Desk {
                 sealed: now,
                 refreshed: now.checked_sub(REFRESH_EVERY).unwrap_or(now),
                 retained: now,
+                pruned: now,
                 next_retained: 0,
                 touched: true,
             },
@@ -168,7 +179,9 @@ impl Desk {
         };
         loop {
             match next {
-                Inbox::Delivery(delivery) => self.pend(delivery),
+                Inbox::News(News::Delivery(delivery)) => self.pend(delivery),
+                Inbox::News(News::Connected { session_present }) => self.connected(session_present)?,
+                Inbox::News(News::Unsubscribed) => self.books.ledger.settle_filters(&self.filters)?,
                 Inbox::Question(question) => self.answer(question)?,
                 Inbox::Open(windows, reply) => {
                     self.refresh_views()?;
@@ -185,6 +198,23 @@ impl Desk {
                 Err(TryRecvError::Disconnected) => return Ok(true),
             };
         }
+    }
+
+    /// A session that is gone took its queue along: what was published since our last message may be lost. A register's next
+    /// reading brings the energy back, if not its timing.
+    fn connected(&mut self, session_present: bool) -> Result<(), StoreError> {
+        if !self.books.ledger.connected(session_present)? {
+            return Ok(());
+        }
+        let (from, to) = (self.last_received, self.last_received.max(clock::now()));
+        let meters = &self.books.pipeline.rules().topology.meters;
+        let registers = meters.iter().filter(|m| matches!(m.kind, Kind::Register { .. })).count();
+        let others = meters.len() - registers;
+        tracing::warn!(
+            %from, %to, registers, others,
+            "the broker no longer knew the session: messages may be lost; registers heal by their next reading"
+        );
+        self.books.ledger.note_gap(&Gap { from, to, cause: "session-lost".to_owned() })
     }
 
     fn pend(&mut self, delivery: Delivery) {
@@ -224,7 +254,7 @@ impl Desk {
         self.committed.send_replace(self.last_sequence);
         let outcomes = self.books.apply(&messages)?;
         for (message, outcome) in messages.iter().zip(outcomes) {
-            self.complaints.note(outcome, &message.topic);
+            self.complaints.note(outcome, message);
         }
         self.clocks.touched = true;
         messages.clear();
@@ -251,26 +281,30 @@ impl Desk {
         Ok(())
     }
 
-    /// One meter or entity at each call, and the journal once a round.
+    /// A few meters or entities at each call, and the journal once a minute.
     fn retain(&mut self, now: Time) -> Result<(), StoreError> {
         let rules = Arc::clone(self.books.pipeline.rules());
         let meters = rules.topology.meters.len();
         let entities = rules.topology.entities();
-        let at = self.clocks.next_retained;
         let keep = Keep { late_horizon: rules.late_horizon, activity: self.retention.keep_activity };
-        match (at.checked_sub(meters).map(|i| entities.get(i)), at) {
-            (None, _) => self.books.ledger.retain(MeterIx(at as u32), now, keep)?,
-            (Some(Some(entity)), _) => self.books.ledger.retain_minutes(*entity, now, keep)?,
-            (Some(None), _) => {
-                let replay_from = self.books.pipeline.open_from().start().minus(rules.lookback());
-                let (keep, max_bytes) = (self.retention.journal_keep, self.retention.journal_max_bytes);
-                let removed = self.books.journal.prune(now, replay_from, keep, max_bytes)?;
-                if removed > 0 {
-                    tracing::info!(days = removed, "old days of the journal are removed");
-                }
+        for _ in 0..=(meters + entities.len()) / RETAIN_CALLS_A_ROUND {
+            let at = self.clocks.next_retained;
+            match at.checked_sub(meters).map(|i| entities.get(i)) {
+                None => self.books.ledger.retain(MeterIx(at as u32), now, keep)?,
+                Some(Some(entity)) => self.books.ledger.retain_minutes(*entity, now, keep)?,
+                Some(None) => {}
+            }
+            self.clocks.next_retained = (at + 1) % (meters + entities.len()).max(1);
+        }
+        if self.clocks.pruned.elapsed() >= PRUNE_EVERY {
+            self.clocks.pruned = instant();
+            let replay_from = self.books.pipeline.open_from().start().minus(rules.lookback());
+            let (keep, max_bytes) = (self.retention.journal_keep, self.retention.journal_max_bytes);
+            let removed = self.books.journal.prune(now, replay_from, keep, max_bytes)?;
+            if removed > 0 {
+                tracing::info!(days = removed, "old days of the journal are removed");
             }
         }
-        self.clocks.next_retained = if at > meters + entities.len() { 0 } else { at + 1 };
         Ok(())
     }
 

@@ -141,7 +141,7 @@ fn open_books(plan: &Plan) -> Result<Books, StoreError> {
 fn identity(plan: &Plan, books: &Books) -> Result<Identity, StoreError> {
     Ok(Identity {
         incarnation: books.ledger.incarnation()?,
-        stale_filters: books.ledger.exchange_filters(&plan.mqtt.subscribe)?,
+        stale_filters: books.ledger.stale_filters(&plan.mqtt.subscribe)?,
         names: Arc::clone(books.ledger.names()),
         topology: Arc::clone(&plan.rules.topology),
     })
@@ -173,14 +173,13 @@ fn start_session(
     let stale = identity.stale_filters.clone();
     let session = mqtt::Session::new(plan.mqtt.clone(), client_id, stale, Arc::clone(&health))?;
     let inbox = inbox.clone();
-    let task = tokio::spawn(session.run(committed, move |delivery| inbox.send(Inbox::Delivery(delivery)).is_ok()));
+    let task = tokio::spawn(session.run(committed, move |news| inbox.send(Inbox::News(news)).is_ok()));
     let look = move || {
         let view = health.view();
         BrokerView {
             connected: view.connected,
             unacked: view.unacked,
             connects: view.connects,
-            sessions_lost: view.sessions_lost,
             trouble: view.trouble,
             refused: view.refused,
         }

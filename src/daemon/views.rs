@@ -34,6 +34,7 @@ pub(crate) fn desk(desk: &Desk) -> Result<DeskView, StoreError> {
         journal_blocks: desk.books.journal.last(),
         journal_bytes: desk.books.journal.size(),
         quarantined: (0..meters).map(|ix| pipeline.meter_view(MeterIx(ix)).quarantined).sum(),
+        gaps: desk.books.ledger.gaps()?,
         damage: desk.books.ledger.damage()?,
         rates: rates(pipeline),
         plan: desk.plan_hash.clone(),

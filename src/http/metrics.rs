@@ -34,12 +34,7 @@ pub(crate) fn render(desk: &DeskView, app: &App) -> String {
     let mqtt = (app.broker)();
     level(&mut registry, "mqtt_connected", "1 while the broker session is up", f64::from(u8::from(mqtt.connected)));
     level(&mut registry, "mqtt_unacked", "Messages received and not acknowledged yet", mqtt.unacked as f64);
-    level(
-        &mut registry,
-        "mqtt_sessions_lost",
-        "Times the broker no longer knew the session",
-        mqtt.sessions_lost as f64,
-    );
+    level(&mut registry, "mqtt_sessions_lost", "Times the broker no longer knew the session", desk.gaps.len() as f64);
     influx(&mut registry, app);
     rates(&mut registry, desk);
     let mut text = String::new();

@@ -8,6 +8,7 @@ use crate::cluster::{Entity, Level};
 use crate::ledger::Entry;
 use crate::pipeline::{Counters, MeterView};
 use crate::quantity::{Quarter, Time, Window};
+use crate::store::Gap;
 use crate::window::Activity;
 
 /// Puts a question to the desk.
@@ -53,6 +54,8 @@ pub struct DeskView {
     pub journal_bytes: u64,
     /// Readings set aside.
     pub quarantined: usize,
+    /// Times in which messages may have been lost before they reached us, the latest first.
+    pub gaps: Vec<Gap>,
     /// Damage that was ever found in the store, the latest first: when, and what.
     pub damage: Vec<(Time, String)>,
     /// Rates of emission over the latest full quarter.
@@ -101,8 +104,6 @@ pub struct BrokerView {
     pub unacked: u64,
     /// Connections since the start.
     pub connects: u64,
-    /// Times the broker no longer knew the session.
-    pub sessions_lost: u64,
     /// The last error, until the next connection.
     pub trouble: Option<String>,
     /// Filters the broker refused.

@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 use crate::http::{App, DeskView, MeterRow};
 use crate::pipeline::Tallied;
+use crate::store::Gap;
+
+/// Of lists without end, so many are shown.
+const SHOWN: usize = 20;
 
 /// The state of the daemon.
 pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
@@ -18,7 +22,7 @@ pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
         "quarantined": desk.quarantined,
         "journal": { "blocks": desk.journal_blocks, "bytes": desk.journal_bytes },
         "store": { "damaged": desk.damage.len(), "damage": damage(desk) },
-        "mqtt": mqtt(app),
+        "mqtt": broker(desk, app),
         "influxdb": influx(app),
         "declared": {
             "networks": topology.networks.len(),
@@ -32,7 +36,6 @@ pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
 
 /// The latest of it.
 fn damage(desk: &DeskView) -> Vec<Value> {
-    const SHOWN: usize = 20;
     let shown = desk.damage.iter().take(SHOWN);
     shown.map(|(found, record)| json!({ "found": found.to_string(), "record": record })).collect()
 }
@@ -51,13 +54,21 @@ fn tallied(counts: &Tallied) -> Value {
     })
 }
 
+/// The session, and what may be lost of what it should have brought.
+fn broker(desk: &DeskView, app: &App) -> Value {
+    let mut view = mqtt(app);
+    let gap = |gap: &Gap| json!({ "from": gap.from.to_string(), "to": gap.to.to_string(), "cause": gap.cause });
+    view["sessions_lost"] = desk.gaps.len().into();
+    view["possible_gaps"] = desk.gaps.iter().take(SHOWN).map(gap).collect();
+    view
+}
+
 fn mqtt(app: &App) -> Value {
     let view = (app.broker)();
     json!({
         "connected": view.connected,
         "unacked": view.unacked,
         "connects": view.connects,
-        "sessions_lost": view.sessions_lost,
         "trouble": view.trouble,
         "refused_filters": view.refused,
     })

@@ -9,7 +9,6 @@ pub struct Health {
     connected: AtomicBool,
     unacked: AtomicU64,
     connects: AtomicU64,
-    sessions_lost: AtomicU64,
     trouble: Mutex<Option<String>>,
     refused: Mutex<Vec<String>>,
 }
@@ -23,8 +22,6 @@ pub struct HealthView {
     pub unacked: u64,
     /// Connections since the start.
     pub connects: u64,
-    /// Times the broker no longer knew the session: messages may be lost.
-    pub sessions_lost: u64,
     /// The last error, until the next connection.
     pub trouble: Option<String>,
     /// Filters the broker refused.
@@ -32,10 +29,9 @@ pub struct HealthView {
 }
 
 impl Health {
-    pub(crate) fn connected(&self, session_lost: bool) {
+    pub(crate) fn connected(&self) {
         self.connected.store(true, Ordering::Relaxed);
         self.connects.fetch_add(1, Ordering::Relaxed);
-        self.sessions_lost.fetch_add(u64::from(session_lost), Ordering::Relaxed);
         self.set_trouble(None);
     }
 
@@ -66,7 +62,6 @@ impl Health {
             connected: self.connected.load(Ordering::Relaxed),
             unacked: self.unacked.load(Ordering::Relaxed),
             connects: self.connects.load(Ordering::Relaxed),
-            sessions_lost: self.sessions_lost.load(Ordering::Relaxed),
             trouble: self.trouble.lock().ok().and_then(|t| t.clone()),
             refused: self.refused.lock().map(|r| r.clone()).unwrap_or_default(),
         }

@@ -11,4 +11,4 @@ mod tls;
 
 pub use health::{Health, HealthView};
 pub use options::{Options, Server};
-pub use session::{Delivery, Session};
+pub use session::{Delivery, News, Session};

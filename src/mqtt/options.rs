@@ -24,7 +24,7 @@ pub struct Options {
     pub username: Option<String>,
     /// The file that holds the password.
     pub password_file: Option<PathBuf>,
-    /// Certificates that are trusted besides none: required for TLS with a private authority.
+    /// The authorities that are trusted; without it, those of the system.
     pub ca_file: Option<PathBuf>,
     /// The client's certificate.
     pub cert_file: Option<PathBuf>,

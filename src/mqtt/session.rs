@@ -10,6 +10,7 @@ use rumqttc::{
     SubAck, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::mqtt::acks::Acks;
 use crate::mqtt::{Health, Options, Server, tls};
@@ -21,6 +22,11 @@ const PACKET_MAX: usize = 268_435_455;
 const CUT_TO: usize = 1_024;
 /// Reading stops while this many messages wait for the desk, whatever their QoS; well below the 65,535 packet ids of MQTT.
 const UNCOMMITTED_MAX: u64 = 20_000;
+/// The same by bytes, for long messages.
+const UNCOMMITTED_BYTES_MAX: usize = 64 << 20;
+/// A connection shorter than this, so often in a row, is no accident.
+const SHORT_CONNECTION: Duration = Duration::from_secs(5);
+const SHORT_CONNECTIONS_MAX: u32 = 4;
 /// Filters in one SUBSCRIBE.
 const FILTERS_A_PACKET: usize = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -45,6 +51,20 @@ pub struct Delivery {
     pub oversize: bool,
 }
 
+/// What the session tells the desk.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A message.
+    Delivery(Delivery),
+    /// A connection is up; whether the broker still knew the session.
+    Connected {
+        /// False: what the broker held for the session is gone.
+        session_present: bool,
+    },
+    /// The broker has dropped the stale filters.
+    Unsubscribed,
+}
+
 /// One session, for as long as the process lives.
 pub struct Session {
     options: Options,
@@ -54,7 +74,17 @@ pub struct Session {
     acks: Acks,
     sequence: u64,
     subscribing: Subscribing,
+    /// Stale filters of this connection that are not confirmed as dropped.
+    unsubscribing: usize,
+    flapping: Flapping,
     health: Arc<Health>,
+}
+
+/// Connections that end right after they began: mostly another client with the same id.
+#[derive(Debug, Default)]
+struct Flapping {
+    since: Option<Instant>,
+    short: u32,
 }
 
 /// Which filters a SUBACK answers.
@@ -83,19 +113,20 @@ impl Session {
         let packets = (options.subscribe.len() + stale.len()).div_ceil(FILTERS_A_PACKET) + stale.len();
         let (client, mut events) = AsyncClient::new(mqtt, packets + 10);
         events.network_options.set_tcp_nodelay(true);
-        let (acks, subscribing) = (Acks::default(), Subscribing::default());
-        Ok(Session { options, stale, client, events, acks, sequence: 0, subscribing, health })
+        let (acks, subscribing, flapping) = (Acks::default(), Subscribing::default(), Flapping::default());
+        let (sequence, unsubscribing) = (0, 0);
+        Ok(Session { options, stale, client, events, acks, sequence, subscribing, unsubscribing, flapping, health })
     }
 
-    /// Runs until `deliver` says that the desk is gone. `committed` carries the sequence number up to which messages are
+    /// Runs until `tell` says that the desk is gone. `committed` carries the sequence number up to which messages are
     /// on disk.
-    pub async fn run(mut self, mut committed: watch::Receiver<u64>, mut deliver: impl FnMut(Delivery) -> bool) {
+    pub async fn run(mut self, mut committed: watch::Receiver<u64>, mut tell: impl FnMut(News) -> bool) {
         let mut back_off = BACK_OFF_FIRST;
         loop {
             let event = if self.events.network.is_none() {
                 // Connecting is not cancelled: a large queued session may delay the CONNACK.
                 self.events.poll().await.map(Some)
-            } else if self.sequence - *committed.borrow() >= UNCOMMITTED_MAX {
+            } else if self.must_wait(*committed.borrow()) {
                 if committed.changed().await.is_err() {
                     return;
                 }
@@ -111,16 +142,20 @@ impl Session {
                 }
             };
             let sequence = *committed.borrow_and_update();
-            let outcome = match event {
-                Ok(None) => Ok(()),
-                Ok(Some(Event::Incoming(Packet::Publish(publish)))) => {
-                    if !deliver(self.delivery(publish)) {
+            let news = match event {
+                Ok(None) => Ok(None),
+                Ok(Some(event)) => self.handle(event, &mut back_off),
+                Err(error) => Err(error.to_string()),
+            };
+            let outcome = match news {
+                Ok(Some(news)) => {
+                    if !tell(news) {
                         return;
                     }
                     Ok(())
                 }
-                Ok(Some(event)) => self.handle(event, &mut back_off),
-                Err(error) => Err(error.to_string()),
+                Ok(None) => Ok(()),
+                Err(trouble) => Err(trouble),
             };
             // Every turn, so that no commit is overlooked; without one there is nothing to do.
             let outcome = match outcome {
@@ -136,12 +171,16 @@ impl Session {
         }
     }
 
+    /// The desk is behind: the broker keeps the rest.
+    fn must_wait(&self, committed: u64) -> bool {
+        self.sequence - committed >= UNCOMMITTED_MAX || self.acks.bytes() >= UNCOMMITTED_BYTES_MAX
+    }
+
     fn delivery(&mut self, publish: Publish) -> Delivery {
         self.sequence += 1;
-        if publish.qos != QoS::AtMostOnce {
-            self.acks.received(self.sequence, publish.pkid);
-            self.health.unacked(self.acks.len());
-        }
+        let packet = (publish.qos != QoS::AtMostOnce).then_some(publish.pkid);
+        self.acks.received(self.sequence, packet, publish.payload.len().min(self.options.max_packet));
+        self.health.unacked(self.acks.unacked());
         let oversize = publish.payload.len() > self.options.max_packet;
         let keep = if oversize { CUT_TO } else { publish.payload.len() };
         Delivery {
@@ -159,7 +198,7 @@ impl Session {
         if packets.is_empty() {
             return Ok(());
         }
-        self.health.unacked(self.acks.len());
+        self.health.unacked(self.acks.unacked());
         let Some(network) = self.events.network.as_mut() else {
             return Ok(());
         };
@@ -176,50 +215,52 @@ impl Session {
         }
     }
 
-    fn handle(&mut self, event: Event, back_off: &mut Duration) -> Result<(), String> {
+    fn handle(&mut self, event: Event, back_off: &mut Duration) -> Result<Option<News>, String> {
         match event {
+            Event::Incoming(Packet::Publish(publish)) => Ok(Some(News::Delivery(self.delivery(publish)))),
             Event::Incoming(Packet::ConnAck(connack)) => {
                 *back_off = BACK_OFF_FIRST;
-                self.connected(connack)
+                self.connected(connack).map(Some)
             }
             Event::Outgoing(Outgoing::Subscribe(packet)) => {
                 let filters = self.subscribing.asked.pop_front().unwrap_or_default();
                 self.subscribing.sent.insert(packet, filters);
-                Ok(())
+                Ok(None)
             }
             Event::Incoming(Packet::SubAck(suback)) => {
                 self.subscribed(&suback);
-                Ok(())
+                Ok(None)
             }
-            _ => Ok(()),
+            Event::Incoming(Packet::UnsubAck(_)) => {
+                self.unsubscribing = self.unsubscribing.saturating_sub(1);
+                let done = self.unsubscribing == 0 && !std::mem::take(&mut self.stale).is_empty();
+                Ok(done.then_some(News::Unsubscribed))
+            }
+            _ => Ok(None),
         }
     }
 
     /// Subscribes on every connection: harmless where the session is kept, needed where it is not.
-    fn connected(&mut self, connack: ConnAck) -> Result<(), String> {
+    fn connected(&mut self, connack: ConnAck) -> Result<News, String> {
         if connack.code != ConnectReturnCode::Success {
             return Err(format!("the broker refused the connection: {:?}", connack.code));
         }
         self.acks.connected();
         self.subscribing = Subscribing::default();
-        let reconnected = self.health.view().connects > 0;
-        self.health.connected(reconnected && !connack.session_present);
+        self.flapping.since = Some(Instant::now());
+        self.health.connected();
         let (session_present, server) = (connack.session_present, &self.options.server);
         tracing::info!(session_present, host = server.host, port = server.port, "connected to the broker");
-        if reconnected && !session_present {
-            tracing::warn!(
-                "the broker no longer knew the session: messages may be lost, registers will heal what they can"
-            );
-        }
         for filter in &self.stale {
             self.client.try_unsubscribe(filter).map_err(|e| e.to_string())?;
         }
+        self.unsubscribing = self.stale.len();
         for filters in self.options.subscribe.chunks(FILTERS_A_PACKET) {
             let wanted = filters.iter().map(|f| SubscribeFilter::new(f.clone(), QoS::AtLeastOnce));
             self.client.try_subscribe_many(wanted).map_err(|e| e.to_string())?;
             self.subscribing.asked.push_back(filters.to_vec());
         }
-        Ok(())
+        Ok(News::Connected { session_present })
     }
 
     fn subscribed(&mut self, suback: &SubAck) {
@@ -236,6 +277,11 @@ impl Session {
     /// Packets that were read but not handed out belong to the old connection; the broker sends them again.
     fn lost(&mut self, trouble: &str) {
         let before = self.health.view();
+        if self.flapping.ended() {
+            tracing::error!(
+                "connections keep ending as soon as they begin: does another client use the same `mqtt.client_id`?"
+            );
+        }
         self.events.clean();
         self.events.state.events.clear();
         // Subscriptions are made anew on the next connection.
@@ -249,6 +295,20 @@ impl Session {
         } else if before.trouble.as_deref() != Some(trouble) {
             tracing::warn!(host, port, error = trouble, "the broker cannot be reached; trying again");
         }
+    }
+}
+
+impl Flapping {
+    /// A connection ended. True: it is time to say that something is wrong.
+    fn ended(&mut self) -> bool {
+        let short = self.since.take().map(|since| since.elapsed() < SHORT_CONNECTION);
+        self.short = match short {
+            Some(true) => self.short + 1,
+            Some(false) => 0,
+            // It never began, so this tells nothing.
+            None => return false,
+        };
+        self.short > 0 && self.short.is_multiple_of(SHORT_CONNECTIONS_MAX)
     }
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, Transaction};
 
 use crate::cluster::{Entity, FacilityIx, MeterIx, Topology};
-use crate::decode::Refusal;
 use crate::ledger::{Closed, Key, Range, SealedEntry};
 use crate::meter::{Held, Need};
-use crate::pipeline::{Counters, Row, Seal, SealedRow, Supply, Tallied, Want};
+use crate::pipeline::{Counters, Row, Seal, SealedRow, Supply, Want};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::codec::{
     checksum, read_activity, read_balance, read_held, write_activity, write_balance, write_held,
 };
+use crate::store::counters::{read_counters, write_counters};
 use crate::store::digest::{self, Changes, Kind};
 use crate::store::retention::read_day;
 use crate::store::{Names, Refused, StoreError, refused, rescue, schema};
@@ -63,28 +63,6 @@ impl Ledger {
         &self.found
     }
 
-    /// All damage that was ever found, the latest first: when, and what.
-    pub fn damage(&self) -> Result<Vec<(Time, String)>, StoreError> {
-        let read = || -> rusqlite::Result<Vec<(Time, String)>> {
-            let mut statement =
-                self.connection.prepare_cached("SELECT found, record FROM damage ORDER BY number DESC")?;
-            let rows = statement.query_map([], |row| Ok((Time(row.get(0)?), row.get(1)?)))?;
-            rows.collect()
-        };
-        read().map_err(StoreError::database(&self.path))
-    }
-
-    /// Notes damage, for the record.
-    pub fn note_damage(&self, now: Time, records: &[String]) -> Result<(), StoreError> {
-        let note = || -> rusqlite::Result<()> {
-            let sql = "INSERT INTO damage(found, record) VALUES (?1, ?2)";
-            records
-                .iter()
-                .try_for_each(|record| self.connection.prepare_cached(sql)?.execute((now.0, record)).map(drop))
-        };
-        note().map_err(StoreError::database(&self.path))
-    }
-
     /// The numbers of the plan's entities, for readers.
     pub fn names(&self) -> &Arc<Names> {
         &self.names
@@ -95,7 +73,7 @@ impl Ledger {
         self.meta("incarnation").map(Option::unwrap_or_default)
     }
 
-    fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+    pub(crate) fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
         schema::meta(&self.connection, key).map_err(StoreError::database(&self.path))
     }
 
@@ -289,16 +267,7 @@ impl Ledger {
         self.set_meta("plan", hash)
     }
 
-    /// Notes the topic filters in use; returns those of before that are not in use any more, which the broker may still
-    /// hold for the session.
-    pub fn exchange_filters(&self, filters: &[String]) -> Result<Vec<String>, StoreError> {
-        let before = self.meta("filters")?.and_then(|text| serde_json::from_str::<Vec<String>>(&text).ok());
-        let stale = before.unwrap_or_default().into_iter().filter(|f| !filters.contains(f)).collect();
-        self.set_meta("filters", &serde_json::json!(filters).to_string())?;
-        Ok(stale)
-    }
-
-    fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
+    pub(crate) fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
         schema::set_meta(&self.connection, key, value).map_err(StoreError::database(&self.path))
     }
 
@@ -386,39 +355,4 @@ pub(crate) fn read_entry(names: &Names, row: &SqlRow<'_>) -> Option<Closed> {
     let window = Window::ALL.get(usize::try_from(window).ok()?).copied()?;
     let key = Key { entity: names.entity(entity)?, window, start: Time(start) };
     Some(Closed { key, balance: read_balance(body)?, revision })
-}
-
-// ---- counters ----------------------------------------------------------------------------------------------------
-
-fn write_counters(counters: &Counters) -> String {
-    let tallied = |counts: &Tallied| {
-        let refused: serde_json::Map<_, _> = counts.reasons().map(|(r, n)| (r.name().to_owned(), n.into())).collect();
-        serde_json::json!({
-            "received": counts.received, "accepted": counts.accepted, "duplicate": counts.duplicate, "late": counts.late,
-            "unmapped": counts.unmapped, "retained": counts.retained, "refused": refused,
-        })
-    };
-    serde_json::json!({"messages": tallied(&counters.messages), "readings": tallied(&counters.readings)}).to_string()
-}
-
-fn read_counters(text: &str) -> Option<Counters> {
-    let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let tallied = |value: &serde_json::Value| {
-        let number = |key: &str| value.get(key).and_then(serde_json::Value::as_u64);
-        let mut counts = Tallied {
-            received: number("received")?,
-            accepted: number("accepted")?,
-            duplicate: number("duplicate")?,
-            late: number("late")?,
-            unmapped: number("unmapped")?,
-            retained: number("retained")?,
-            ..Tallied::default()
-        };
-        for reason in Refusal::ALL {
-            counts.refused[reason as usize] =
-                value.get("refused").and_then(|r| r.get(reason.name())).and_then(|n| n.as_u64()).unwrap_or(0);
-        }
-        Some(counts)
-    };
-    Some(Counters { messages: tallied(value.get("messages")?)?, readings: tallied(value.get("readings")?)? })
 }

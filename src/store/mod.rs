@@ -7,12 +7,14 @@
 
 mod bytes;
 mod codec;
+mod counters;
 mod digest;
 mod error;
 mod journal;
 mod ledger;
 mod lock;
 mod names;
+mod notes;
 mod poison;
 mod progress;
 mod reader;
@@ -29,6 +31,7 @@ pub use journal::{Block, Journal, Record};
 pub use ledger::{Ledger, Position};
 pub use lock::Lock;
 pub use names::Names;
+pub use notes::Gap;
 pub use poison::Poison;
 pub use progress::{Position as ProgressPosition, Progress};
 pub use reader::{Changed, Reader};

@@ -20,7 +20,7 @@ pub(crate) struct Table {
 }
 
 /// The tables of `ledger.db`, apart from the digests, which follow from the others.
-pub(crate) const LEDGER: [Table; 8] = [
+pub(crate) const LEDGER: [Table; 9] = [
     Table { name: "meta", columns: "key, value, crc", key: &["key"], sound: meta_sound },
     Table { name: "name", columns: "number, level, id, crc", key: &["number"], sound: name_sound },
     Table { name: "name_copy", columns: "number, level, id, crc", key: &["number"], sound: name_sound },
@@ -53,6 +53,12 @@ pub(crate) const LEDGER: [Table; 8] = [
         columns: "number, received, reason, meter, topic, payload, crc",
         key: &["number"],
         sound: refused_sound,
+    },
+    Table {
+        name: "gap",
+        columns: "number, start, end, cause",
+        key: &["number"],
+        sound: |row| Ok(row.get::<_, i64>(1)? <= row.get::<_, i64>(2)? && row.get::<_, String>(3).is_ok()),
     },
     Table {
         name: "damage",

@@ -183,8 +183,7 @@ pub(crate) fn read_day(row: &SqlRow<'_>) -> Option<Vec<(Quarter, Activity, u32)>
     for _ in 0..cursor.number::<u32>()? {
         let quarter = Quarter(start.checked_add(cursor.integer()?)?);
         let revision = cursor.number()?;
-        let mut activity = Activity::default();
-        activity.whole = read_minute(&mut cursor)?;
+        let activity = Activity { whole: read_minute(&mut cursor)?, ..Activity::default() };
         quarters.push((quarter, activity, revision));
     }
     Some(quarters)

@@ -40,6 +40,8 @@ const ADDED: &str = "
     CREATE TABLE refused(
         number INTEGER PRIMARY KEY, received INTEGER NOT NULL, reason TEXT NOT NULL, meter TEXT, topic TEXT NOT NULL,
         payload BLOB NOT NULL, crc INTEGER NOT NULL);
+    CREATE TABLE gap(
+        number INTEGER PRIMARY KEY, start INTEGER NOT NULL, end INTEGER NOT NULL, cause TEXT NOT NULL);
     CREATE TABLE damage(number INTEGER PRIMARY KEY, found INTEGER NOT NULL, record TEXT NOT NULL);";
 
 /// Opens a ledger, creating or migrating it. A file of a newer format is refused untouched.

@@ -176,3 +176,24 @@ fn a_late_reading_restates_a_closed_hour_and_raises_its_revision() {
     send(50, 4);
     wait_for("its restatement", || (hour(&daemon)? == (7_000_000, 2)).then_some(()));
 }
+
+#[test]
+fn a_session_that_the_broker_lost_is_noticed_while_running_and_over_a_restart() {
+    let mut broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, EVENTS, &[]);
+    let lost = |daemon: &Daemon, times: u64| {
+        wait_for("the session", || {
+            let mqtt = &daemon.status()["mqtt"];
+            (mqtt["connected"] == true && mqtt["sessions_lost"] == times).then_some(())
+        });
+    };
+    daemon.start();
+    lost(&daemon, 0);
+    broker.restart();
+    lost(&daemon, 1);
+    assert!(daemon.stop().success());
+    broker.restart();
+    daemon.start();
+    lost(&daemon, 2);
+    assert_eq!(daemon.status()["mqtt"]["possible_gaps"][0]["cause"], "session-lost");
+}

@@ -66,27 +66,38 @@ impl Drop for Process {
     }
 }
 
-/// Debian's mosquitto at its default limits.
+/// Debian's mosquitto at its default limits, without persistence.
 pub struct Mosquitto {
     pub port: u16,
-    _process: Process,
-    _files: Files,
+    process: Process,
+    files: Files,
 }
 
 impl Mosquitto {
     pub fn start() -> Mosquitto {
         let port = free_port();
         let files = Files::new(&[("m.conf", &format!("listener {port} 127.0.0.1\nallow_anonymous true\n"))]);
-        let mut command = Command::new("/usr/sbin/mosquitto");
-        command.arg("-c").arg(files.path("m.conf")).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = Process::spawn("mosquitto", &mut command);
-        wait_for_port("mosquitto", port);
-        Mosquitto { port, _process: process, _files: files }
+        let process = spawn_mosquitto(&files, port);
+        Mosquitto { port, process, files }
+    }
+
+    /// Killed and started again: sessions and queues are gone.
+    pub fn restart(&mut self) {
+        self.process.kill();
+        self.process = spawn_mosquitto(&self.files, self.port);
     }
 
     pub fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
+}
+
+fn spawn_mosquitto(files: &Files, port: u16) -> Process {
+    let mut command = Command::new("/usr/sbin/mosquitto");
+    command.arg("-c").arg(files.path("m.conf")).stdout(Stdio::null()).stderr(Stdio::null());
+    let process = Process::spawn("mosquitto", &mut command);
+    wait_for_port("mosquitto", port);
+    process
 }
 
 /// A daemon with its own state directory and port.
