@@ -193,26 +193,24 @@ fn start_sink(
     identity: &Identity,
     inbox: &Sender<Inbox>,
 ) -> Result<(Task, Look<DatabaseView>), StartError> {
-    let health = Arc::new(influx::Health::default());
     let inbox = inbox.clone();
     let ask: influx::AskOpen = Arc::new(move |windows, reply| {
         // When the desk is gone, so is the answer's sender, which the writer notices.
         let _ = inbox.send(Inbox::Open(windows, reply));
     });
     let reader = identity.reader(plan)?;
-    let world = influx::World { reader, ask, health: Arc::clone(&health), now: clock::now };
+    let world = influx::World::open(&plan.daemon.state_dir, reader, ask, clock::now)?;
+    let health = Arc::clone(&world.health);
     let sink = influx::Sink::new(options.clone(), Arc::clone(&plan.rules), world)?;
-    let task = tokio::spawn(async move {
-        if let Err(error) = sink.run().await {
-            tracing::error!(%error, "the database writer cannot read the store");
-        }
-    });
+    let task = tokio::spawn(sink.run());
     let look = move || {
         let view = health.view();
         DatabaseView {
             written: view.written,
             failed: view.failed,
-            set_aside: view.set_aside,
+            rejected: view.rejected,
+            set_aside: view.aside,
+            retention_short: view.retention_short,
             behind: view.behind,
             trouble: view.trouble,
         }

@@ -83,7 +83,7 @@ fn influx(registry: &mut Registry, app: &App) {
     let Some(view) = app.database.as_ref().map(|look| look()) else {
         return;
     };
-    let results = [("ok", view.written), ("failed", view.failed), ("set-aside", view.set_aside)];
+    let results = [("ok", view.written), ("failed", view.failed), ("rejected", view.rejected)];
     counters(registry, "influx_writes", "Write requests by result", "result", results.map(|(n, v)| (n.to_owned(), v)));
     let behind = Family::<Labels, Gauge>::default();
     behind.get_or_create(&vec![("sink", "influxdb".to_owned())]).set(view.behind as i64);

@@ -117,8 +117,12 @@ pub struct DatabaseView {
     pub written: u64,
     /// Requests that failed and were tried again.
     pub failed: u64,
-    /// Lines the database will not take.
+    /// Lines the database would not take, since the start.
+    pub rejected: u64,
+    /// Lines that are set aside now, and tried again now and then.
     pub set_aside: u64,
+    /// The bucket forgets points that may still be rewritten.
+    pub retention_short: bool,
     /// Stored records the database has not confirmed.
     pub behind: u64,
     /// The last error, until the next success.

@@ -82,7 +82,9 @@ fn influx(app: &App) -> Value {
     json!({
         "written": view.written,
         "failed": view.failed,
+        "rejected": view.rejected,
         "set_aside": view.set_aside,
+        "retention_short": view.retention_short,
         "behind": view.behind,
         "trouble": view.trouble,
     })

@@ -1,73 +1,127 @@
-//! One write request, and what its answer means for the next.
+//! One request to the database, and what its answer means for the next.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use influxdb2::api::write::TimestampPrecision;
-use influxdb2::{Client, ClientBuilder, RequestError};
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+use influxdb2::{Client, ClientBuilder};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 
 use crate::influx::Options;
+use crate::quantity::Time;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// A server that asks for more patience than this is asked again anyway.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
-/// Why a batch is not stored.
-#[derive(Debug)]
+/// Why a batch is not known to be stored.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum WriteError {
-    /// Send the same again later: the database is away, busy, or does not let us in.
-    Retry(String),
-    /// Send it in smaller parts: too large, or one of its lines will never be taken.
+    /// Send it later: the database is away, busy, or does not let us in.
+    Later {
+        /// What it said.
+        trouble: String,
+        /// How long it asks us to wait.
+        after: Option<Duration>,
+        /// No answer came: the lines may be stored, now or still to come.
+        in_doubt: bool,
+    },
+    /// The server failed at it; a batch that does so again and again is halved.
+    Broken(String),
+    /// Send it in smaller parts: too large, or one of its lines will not be taken.
     Split(String),
 }
 
 /// The way to one bucket.
 pub(crate) struct Bucket {
     client: Client,
-    org: String,
-    bucket: String,
+    /// The client's errors do not hold the answer's headers, so what must heed `Retry-After` goes by this one.
+    http: reqwest::Client,
+    write_url: reqwest::Url,
+    token: String,
+    now: fn() -> Time,
 }
 
 impl Bucket {
     /// An error: the token cannot be read, or the URL is none.
-    pub(crate) fn new(options: &Options) -> io::Result<Bucket> {
+    pub(crate) fn new(options: &Options, now: fn() -> Time) -> io::Result<Bucket> {
         let invalid = |e: String| io::Error::new(io::ErrorKind::InvalidInput, e);
         // The client panics on a bad URL, so it is checked first.
-        reqwest::Url::parse(&options.url).map_err(|e| invalid(format!("influxdb.url `{}`: {e}", options.url)))?;
-        // The client compresses only its own encoding of points; a default header lets it send bytes of ours.
-        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none());
-        let builder = ClientBuilder::with_builder(http, &options.url, &options.org, token(options)?);
-        let client = builder.build().map_err(|e| invalid(e.to_string()))?;
-        Ok(Bucket { client, org: options.org.clone(), bucket: options.bucket.clone() })
+        let base =
+            reqwest::Url::parse(&options.url).map_err(|e| invalid(format!("influxdb.url `{}`: {e}", options.url)))?;
+        let mut write_url = base.clone();
+        write_url.set_path(&format!("{}/api/v2/write", base.path().trim_end_matches('/')));
+        let target = [("org", options.org.as_str()), ("bucket", &options.bucket), ("precision", "s")];
+        write_url.query_pairs_mut().extend_pairs(target);
+        let builder = || {
+            reqwest::Client::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(REQUEST_TIMEOUT)
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        let token = token(options)?;
+        let client = ClientBuilder::with_builder(builder(), &options.url, &options.org, &token).build();
+        let http = builder().build().map_err(|e| invalid(e.to_string()))?;
+        Ok(Bucket { client: client.map_err(|e| invalid(e.to_string()))?, http, write_url, token, now })
     }
 
     /// Sends lines; a repetition overwrites.
     pub(crate) async fn write(&self, lines: &str) -> Result<(), WriteError> {
+        let later = |trouble: String, in_doubt| WriteError::Later { trouble, after: None, in_doubt };
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let body = encoder.write_all(lines.as_bytes()).and_then(|()| encoder.finish());
-        let body = body.map_err(|e| WriteError::Retry(e.to_string()))?;
-        let precision = TimestampPrecision::Seconds;
-        let sent = self.client.write_line_protocol_with_precision(&self.org, &self.bucket, body, precision);
-        match sent.await {
-            Ok(()) => Ok(()),
-            Err(RequestError::Http { status, text }) => {
-                let shown: String = text.chars().filter(|c| !c.is_control()).take(300).collect();
-                let message = format!("{status}: {shown}");
-                match status.as_u16() {
-                    400 | 413 | 422 => Err(WriteError::Split(message)),
-                    _ => Err(WriteError::Retry(message)),
-                }
-            }
-            Err(error) => Err(WriteError::Retry(error.to_string())),
+        let body = body.map_err(|e| later(e.to_string(), false))?;
+        let mut request = self.http.post(self.write_url.clone()).header(CONTENT_ENCODING, "gzip").body(body);
+        if !self.token.is_empty() {
+            request = request.header("Authorization", format!("Token {}", self.token));
+        }
+        // A refused connection carried nothing; after any other error the server may have it all.
+        let response = request.send().await.map_err(|e| {
+            let in_doubt = !e.is_connect();
+            later(without_url(e), in_doubt)
+        })?;
+        let status = response.status();
+        let after = retry_after(response.headers(), (self.now)());
+        if status.as_u16() == 204 {
+            return Ok(());
+        }
+        let text = response.text().await.unwrap_or_default();
+        let shown: String = text.chars().filter(|c| !c.is_control()).take(300).collect();
+        let trouble = format!("{status}: {shown}");
+        match status.as_u16() {
+            400 | 413 | 422 => Err(WriteError::Split(trouble)),
+            500 => Err(WriteError::Broken(trouble)),
+            _ => Err(WriteError::Later { trouble, after, in_doubt: false }),
         }
     }
+
+    /// How long the bucket keeps points: the seconds of its shortest rule, 0 for ever. `None`: it does not say, as
+    /// InfluxDB 1 and others do not.
+    pub(crate) async fn retention_seconds(&self, bucket: &str) -> Option<i64> {
+        let buckets = self.client.list_buckets(None).await.ok()?.buckets;
+        let found = buckets.into_iter().find(|b| b.name == bucket)?;
+        found.retention_rules.iter().map(|rule| i64::from(rule.every_seconds)).min()
+    }
+}
+
+/// A URL may hold what is nobody's business.
+fn without_url(error: reqwest::Error) -> String {
+    error.without_url().to_string()
+}
+
+/// Seconds, or a date (RFC 9110, 10.2.3).
+fn retry_after(headers: &HeaderMap, now: Time) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            Duration::from_millis(u64::try_from(date.as_millisecond() - now.0).ok()?)
+        }
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
 }
 
 fn token(options: &Options) -> io::Result<String> {
@@ -78,4 +132,23 @@ fn token(options: &Options) -> io::Result<String> {
     let text =
         read.map_err(|e| io::Error::new(e.kind(), format!("the InfluxDB token file {}: {e}", path.display())))?;
     Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_read_in_both_forms_and_bounded() {
+        let now = Time::parse_rfc3339("2026-11-24T12:00:00Z").unwrap();
+        let check = |text: &str, expected: Option<u64>| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
+            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text}");
+        };
+        check("7", Some(7));
+        check("86400", Some(300));
+        check("Tue, 24 Nov 2026 12:00:30 GMT", Some(30));
+        check("Tue, 24 Nov 2026 11:00:00 GMT", None);
+        check("soon", None);
+    }
 }

@@ -1,15 +1,17 @@
 //! What can be seen of the database writer from outside.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Shared between the writer and the views.
 #[derive(Debug, Default)]
 pub struct Health {
     written: AtomicU64,
     failed: AtomicU64,
-    set_aside: AtomicU64,
+    rejected: AtomicU64,
+    aside: AtomicU64,
     behind: AtomicU64,
+    retention_short: AtomicBool,
     trouble: Mutex<Option<String>>,
 }
 
@@ -20,8 +22,12 @@ pub struct HealthView {
     pub written: u64,
     /// Requests that failed and were tried again.
     pub failed: u64,
-    /// Lines the database will not take.
-    pub set_aside: u64,
+    /// Lines the database would not take, since the start.
+    pub rejected: u64,
+    /// Lines that are set aside now, and tried again now and then.
+    pub aside: u64,
+    /// The bucket forgets points that may still be rewritten.
+    pub retention_short: bool,
     /// Stored records the database has not confirmed.
     pub behind: u64,
     /// The last error, until the next success.
@@ -39,12 +45,18 @@ impl Health {
         self.set_trouble(Some(trouble));
     }
 
-    pub(crate) fn set_aside(&self, lines: u64) {
-        self.set_aside.fetch_add(lines, Ordering::Relaxed);
+    pub(crate) fn rejected(&self) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        self.aside.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn behind(&self, records: u64) {
+    pub(crate) fn behind(&self, records: u64, aside: u64) {
         self.behind.store(records, Ordering::Relaxed);
+        self.aside.store(aside, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retention_short(&self) {
+        self.retention_short.store(true, Ordering::Relaxed);
     }
 
     fn set_trouble(&self, text: Option<String>) {
@@ -58,7 +70,9 @@ impl Health {
         HealthView {
             written: self.written.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
-            set_aside: self.set_aside.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+            aside: self.aside.load(Ordering::Relaxed),
+            retention_short: self.retention_short.load(Ordering::Relaxed),
             behind: self.behind.load(Ordering::Relaxed),
             trouble: self.trouble.lock().ok().and_then(|t| t.clone()),
         }

@@ -6,10 +6,17 @@ use std::sync::Arc;
 use crate::cluster::{Entity, Level, MeterIx};
 use crate::format::entry_line;
 use crate::influx::Options;
-use crate::ledger::{Closed, Entry};
+use crate::ledger::{Closed, Entry, Key};
 use crate::pipeline::{Rules, meter_entries};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::{Changed, Reader, StoreError};
+
+/// One line, and the entry it tells of: level, id, window, start.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub key: String,
+    pub text: String,
+}
 
 /// Turns entries into lines, as far as the configuration wants them.
 pub(crate) struct Lines {
@@ -24,12 +31,12 @@ impl Lines {
     }
 
     /// One line an entry; what line protocol cannot carry is logged and left out.
-    pub(crate) fn encode(&self, entries: &[Entry]) -> Vec<String> {
+    pub(crate) fn encode(&self, entries: &[Entry]) -> Vec<Line> {
         let wanted = entries.iter().filter(|e| self.windows(e.key.entity.level()).contains(&e.key.window));
         let lines = wanted.filter_map(|entry| {
-            let mut line = String::with_capacity(600);
-            match entry_line(entry, &self.rules.topology, &mut line) {
-                Ok(()) => Some(line),
+            let mut text = String::with_capacity(600);
+            match entry_line(entry, &self.rules.topology, &mut text) {
+                Ok(()) => Some(Line { key: self.key(entry), text }),
                 Err(error) => {
                     tracing::error!(%error, "an entry cannot be written to the database");
                     None
@@ -42,8 +49,7 @@ impl Lines {
     /// The entries of what changed: those above the meters as stored, those of meters derived from their quarters.
     pub(crate) fn changed(&self, reader: &Reader, changed: &Changed, now: Time) -> Result<Vec<Entry>, StoreError> {
         let topology = &self.rules.topology;
-        let closed = |c: &Closed| Entry::new(c.key, c.balance.own.clone(), c.revision, topology, Time::MAX);
-        let mut entries: Vec<Entry> = changed.entries.iter().map(closed).collect();
+        let mut entries: Vec<Entry> = changed.entries.iter().map(|c| self.closed(c)).collect();
         let mut touched: BTreeSet<(MeterIx, Window, Time)> = BTreeSet::new();
         for (meter, quarter) in &changed.quarters {
             let zone = topology.zone(Entity::Meter(*meter));
@@ -72,18 +78,62 @@ impl Lines {
         Ok(entries.into_iter().filter(|entry| window == Window::Minute || entry.key.start == start).collect())
     }
 
-    /// The windows of meters that are open at `now`, and those before, which may have closed while nobody looked.
-    pub(crate) fn recent_meter_windows(&self, now: Time) -> Vec<(MeterIx, Window, Time)> {
-        let mut recent = Vec::new();
+    fn key(&self, entry: &Entry) -> String {
+        let Key { entity, window, start } = entry.key;
+        format!("{}/{}/{window}/{}", entity.level().name(), self.rules.topology.id(entity), start.0)
+    }
+
+    /// The entry of a line's key as it is now; none where nothing is stored, or nobody is declared.
+    pub(crate) fn find(&self, reader: &Reader, key: &str, now: Time) -> Result<Vec<Entry>, StoreError> {
+        let parts: Vec<&str> = key.split('/').collect();
+        let [level, id, window, start] = parts[..] else {
+            return Ok(Vec::new());
+        };
+        let topology = &self.rules.topology;
+        let entity = Level::parse(level).and_then(|level| topology.find(level, id));
+        let (Some(entity), Some(window), Ok(start)) = (entity, Window::parse(window), start.parse().map(Time)) else {
+            return Ok(Vec::new());
+        };
+        if let Entity::Meter(meter) = entity {
+            let entries = self.meter_window(reader, (meter, window, start), now)?;
+            return Ok(entries.into_iter().filter(|entry| entry.key.start == start).collect());
+        }
+        let stored = reader.entries(entity, window, (start, Time(start.0 + 1)))?;
+        Ok(stored.iter().map(|c| self.closed(c)).collect())
+    }
+
+    fn closed(&self, closed: &Closed) -> Entry {
+        Entry::new(closed.key, closed.balance.own.clone(), closed.revision, &self.rules.topology, Time::MAX)
+    }
+
+    /// The windows of meters longer than a quarter that close after `from`, up to the one that is open at `now`: they may
+    /// close while nobody looks.
+    pub(crate) fn meter_windows_closing(&self, from: Time, now: Time) -> Vec<(MeterIx, Window, Time)> {
+        let mut windows = Vec::new();
         for (ix, _) in (0u32..).zip(&self.rules.topology.meters) {
             let zone = self.rules.topology.zone(Entity::Meter(MeterIx(ix)));
-            for window in self.windows(Level::Meter) {
-                let start = zone.start(*window, now);
-                recent.push((MeterIx(ix), *window, start));
-                recent.push((MeterIx(ix), *window, zone.start(*window, Time(start.0 - 1))));
+            for window in self.windows(Level::Meter).iter().filter(|w| **w > Window::Quarter) {
+                let mut key = (MeterIx(ix), *window, zone.start(*window, now));
+                while self.closes(key) > from {
+                    windows.push(key);
+                    key.2 = zone.start(*window, Time(key.2.0 - 1));
+                }
             }
         }
-        recent
+        windows
+    }
+
+    /// The length of the longest window that is written.
+    pub(crate) fn longest_seconds(&self) -> i64 {
+        let longest = self.options.windows.values().flatten().max();
+        longest.map_or(0, |window| match window {
+            Window::Minute => 60,
+            Window::Quarter => 900,
+            Window::Hour => 3_600,
+            Window::Day => 25 * 3_600,
+            Window::Month => 31 * 86_400,
+            Window::Year => 366 * 86_400,
+        })
     }
 
     /// When a meter's window closes.

@@ -1,7 +1,12 @@
-//! The writer's loop: closed entries at once, open ones now and then, the same again after a failure.
+//! The writer's loop. At each step first what is live: open windows when they are due, and what closed since; then a part
+//! of what an outage left behind; then the lines the database did not take before. One request is in flight at a time.
+//!
+//! Nothing is insisted on: what failed is read again from the ledger and sent at a later step, so a value that is sent
+//! is always the newest there is.
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,23 +15,32 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cluster::{Entity, MeterIx};
-use crate::influx::client::{Bucket, WriteError};
-use crate::influx::lines::Lines;
+use crate::influx::client::{Bucket, REQUEST_TIMEOUT, WriteError};
+use crate::influx::lines::{Line, Lines};
 use crate::influx::{Health, Options};
 use crate::ledger::Entry;
 use crate::pipeline::Rules;
-use crate::quantity::{Time, Window};
-use crate::store::{Reader, StoreError};
+use crate::quantity::{Span, Time, Window};
+use crate::store::{Cursors, Reader, SetAside, StoreError};
 
 /// Asks the desk for the open entries of these windows.
 pub type AskOpen = Arc<dyn Fn(Vec<Window>, oneshot::Sender<Vec<Entry>>) + Send + Sync>;
 
-const NAME: &str = "influxdb";
 const LINES_A_REQUEST: usize = 5_000;
 const RECORDS_A_STEP: usize = 2_000;
+/// Further behind than this, what is new overtakes what is old.
+const OVERTAKE_FROM: u64 = 4_000;
 const STEP: Duration = Duration::from_secs(1);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(500);
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+/// A request without an answer may be carried out this much later.
+const DOUBT: Duration = REQUEST_TIMEOUT.saturating_mul(2);
+/// A batch the server fails at so often in a row is sent in parts.
+const BROKEN_MAX: u32 = 3;
+/// A line that was not taken is tried again after this, then twice this, and so on.
+const ASIDE_FIRST: Span = Span(30_000);
+const ASIDE_MAX: Span = Span(3_600_000);
+const ASIDE_A_STEP: usize = 20;
 /// How often open windows are written, by their length.
 const OPEN_EVERY: [(&[Window], Duration); 3] = [
     (&[Window::Minute, Window::Quarter, Window::Hour], Duration::from_secs(10)),
@@ -34,10 +48,21 @@ const OPEN_EVERY: [(&[Window], Duration); 3] = [
     (&[Window::Month, Window::Year], Duration::from_secs(3_600)),
 ];
 
+/// Everything up to here is confirmed,
+const DONE: &str = "influxdb";
+/// and, where the new overtook the old, everything after this
+const HEAD_FROM: &str = "influxdb.head-from";
+/// up to here.
+const HEAD: &str = "influxdb.head";
+/// Windows of meters that closed before this are written as closed.
+const FINISHED: &str = "influxdb.finished";
+
 /// What the writer needs of the process.
 pub struct World {
     /// What is stored.
     pub reader: Reader,
+    /// How far it got.
+    pub cursors: Cursors,
     /// The way to the desk.
     pub ask: AskOpen,
     /// Where it shows how it is.
@@ -46,133 +71,377 @@ pub struct World {
     pub now: fn() -> Time,
 }
 
+impl World {
+    /// Opens what the writer needs of a state directory.
+    pub fn open(state: &Path, reader: Reader, ask: AskOpen, now: fn() -> Time) -> Result<World, StoreError> {
+        Ok(World { reader, cursors: Cursors::open(state)?, ask, health: Arc::default(), now })
+    }
+}
+
 /// The writer.
 pub struct Sink {
     bucket: Bucket,
     lines: Lines,
     world: World,
+    place: Place,
     /// Windows of meters that were written while they were open, by the time they close.
     unfinished: BTreeSet<(Time, MeterWindow)>,
+    pause: Pause,
+    open_due: [Instant; OPEN_EVERY.len()],
+    doubt: Option<(Instant, i64)>,
+    /// The old may not use more than half of the time.
+    old_not_before: Instant,
+    checked_retention: bool,
 }
 
 type MeterWindow = (MeterIx, Window, Time);
 
+/// How far the database has confirmed: all up to `done`, and all of `(head_from, head]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    done: i64,
+    head_from: i64,
+    head: i64,
+}
+
+/// When to try again.
+#[derive(Debug)]
+struct Pause {
+    until: Instant,
+    next: Duration,
+    broken: u32,
+}
+
+/// Sending stopped: try again at a later step.
+struct Stopped;
+
+/// Why a step ended early.
+enum Halt {
+    Stopped,
+    Store(StoreError),
+}
+
+impl From<Stopped> for Halt {
+    fn from(_: Stopped) -> Halt {
+        Halt::Stopped
+    }
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Halt {
+        Halt::Store(error)
+    }
+}
+
 impl Sink {
-    /// Prepares the writer. An error: the token cannot be read.
+    /// Prepares the writer. An error: the token or the cursors cannot be read.
     pub fn new(options: Options, rules: Arc<Rules>, world: World) -> io::Result<Sink> {
-        let bucket = Bucket::new(&options)?;
+        let bucket = Bucket::new(&options, world.now)?;
         let lines = Lines { rules, options };
-        let recent = lines.recent_meter_windows((world.now)());
-        let unfinished = recent.into_iter().map(|key| (lines.closes(key), key)).collect();
-        Ok(Sink { bucket, lines, world, unfinished })
+        let read = || -> Result<(Place, Time), StoreError> {
+            let get = |name| world.cursors.get(name);
+            let (latest, _) = world.reader.latest()?;
+            // A ledger that lost its tail counts on from where it is; what it counts up to now is confirmed already.
+            let done = get(DONE)?.unwrap_or(0).min(latest);
+            let head_from = get(HEAD_FROM)?.unwrap_or(0).clamp(done, latest);
+            let head = get(HEAD)?.unwrap_or(0).clamp(head_from, latest);
+            let now = (world.now)();
+            Ok((Place { done, head_from, head }, get(FINISHED)?.map_or(now, Time).min(now)))
+        };
+        let (place, finished) = read().map_err(io::Error::other)?;
+        let now = (world.now)();
+        let unfinished =
+            lines.meter_windows_closing(finished, now).into_iter().map(|key| (lines.closes(key), key)).collect();
+        let started = Instant::now();
+        Ok(Sink {
+            bucket,
+            lines,
+            world,
+            place,
+            unfinished,
+            pause: Pause { until: started, next: BACK_OFF_FIRST, broken: 0 },
+            open_due: [started; OPEN_EVERY.len()],
+            doubt: None,
+            old_not_before: started,
+            checked_retention: false,
+        })
     }
 
-    /// Runs for ever. An error: the store cannot be read any more.
-    pub async fn run(mut self) -> Result<(), StoreError> {
+    /// Runs for ever. Where the store cannot be read, it says so and tries again.
+    pub async fn run(mut self) {
         let mut step = tokio::time::interval(STEP);
         step.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut due = [Instant::now(); OPEN_EVERY.len()];
         loop {
             step.tick().await;
-            self.write_closed().await?;
-            self.write_finished().await?;
-            for ((windows, every), due) in OPEN_EVERY.iter().zip(&mut due) {
-                if Instant::now() >= *due {
-                    self.write_open(windows).await;
-                    *due = Instant::now() + *every;
-                }
+            if Instant::now() < self.pause.until {
+                continue;
+            }
+            if let Err(Halt::Store(error)) = self.step().await {
+                tracing::error!(%error, "the database writer cannot read the store");
+                self.world.health.failed(error.to_string());
+                self.pause.until = Instant::now() + BACK_OFF_MAX;
+            }
+            if let Err(error) = self.show() {
+                tracing::error!(%error, "the database writer cannot tell how far it is");
             }
         }
     }
 
-    /// Everything after the cursor, step by step; the cursor moves when the database has confirmed.
-    async fn write_closed(&mut self) -> Result<(), StoreError> {
-        loop {
-            let cursor = self.world.reader.cursor(NAME)?;
-            let changed = self.world.reader.changed(cursor, RECORDS_A_STEP)?;
-            if changed.cursor == cursor {
-                self.world.health.behind(0);
-                return Ok(());
+    async fn step(&mut self) -> Result<(), Halt> {
+        self.check_retention().await;
+        self.settle_doubt()?;
+        self.overtake()?;
+        for at in 0..OPEN_EVERY.len() {
+            if Instant::now() >= self.open_due[at] {
+                self.write_open(OPEN_EVERY[at].0).await?;
+                self.open_due[at] = Instant::now() + OPEN_EVERY[at].1;
             }
-            self.world.health.behind(self.world.reader.behind(cursor)?);
+        }
+        while self.write_changed(true).await? {}
+        self.write_finished().await?;
+        if self.place.done < self.place.head_from && Instant::now() >= self.old_not_before {
+            let started = Instant::now();
+            self.write_changed(false).await?;
+            self.old_not_before = Instant::now() + started.elapsed();
+        }
+        self.write_aside().await
+    }
+
+    /// What is live begins here.
+    fn live_from(&self) -> i64 {
+        if self.place.is_split() { self.place.head } else { self.place.done }
+    }
+
+    /// After an outage what is new must not wait for what is old.
+    fn overtake(&mut self) -> Result<(), StoreError> {
+        let reader = &self.world.reader;
+        if self.place.is_split() || reader.behind(self.place.done, i64::MAX)? <= OVERTAKE_FROM {
+            return Ok(());
+        }
+        let (latest, _) = reader.latest()?;
+        self.confirm(Place { head_from: latest, head: latest, ..self.place })
+    }
+
+    fn confirm(&mut self, place: Place) -> Result<(), StoreError> {
+        self.place = place.merged();
+        let Place { done, head_from, head } = self.place;
+        self.world.cursors.set(&[(DONE, done), (HEAD_FROM, head_from), (HEAD, head)])
+    }
+
+    /// What was sent without an answer may have been carried out late, over something newer: it is sent again.
+    fn settle_doubt(&mut self) -> Result<(), StoreError> {
+        let Some((_, cursor)) = self.doubt.take_if(|(at, _)| Instant::now() >= *at) else {
+            return Ok(());
+        };
+        let Place { done, head_from, head } = self.place;
+        self.confirm(match self.place.is_split() {
+            true if cursor >= head_from => Place { head: head.min(cursor), ..self.place },
+            true => Place { done: done.min(cursor), ..self.place },
+            false => Place { done: done.min(cursor), head_from: done.min(cursor), head: done.min(cursor) },
+        })
+    }
+
+    /// One batch of closed entries, new or old; the cursor moves when the database has confirmed. True: there may be more.
+    async fn write_changed(&mut self, live: bool) -> Result<bool, Halt> {
+        let (after, to) = if live { (self.live_from(), i64::MAX) } else { (self.place.done, self.place.head_from) };
+        let changed = self.world.reader.changed(after, to, RECORDS_A_STEP)?;
+        if changed.cursor > after {
             let now = (self.world.now)();
             let entries = block_in_place(|| self.lines.changed(&self.world.reader, &changed, now))?;
-            for entry in entries.iter().filter(|entry| entry.revision == 0) {
-                if let Entity::Meter(meter) = entry.key.entity {
-                    let key = (meter, entry.key.window, entry.key.start);
-                    self.unfinished.insert((self.lines.closes(key), key));
-                }
+            self.note_unfinished(&entries);
+            self.deliver(self.lines.encode(&entries), after).await?;
+        }
+        let place = match (live, self.place.is_split()) {
+            (true, true) => Place { head: changed.cursor, ..self.place },
+            (true, false) => Place { done: changed.cursor, head_from: changed.cursor, head: changed.cursor },
+            (false, _) if changed.cursor == after => Place { done: to, ..self.place },
+            (false, _) => Place { done: changed.cursor, ..self.place },
+        };
+        if place != self.place {
+            self.confirm(place)?;
+        }
+        Ok(changed.cursor > after)
+    }
+
+    fn note_unfinished(&mut self, entries: &[Entry]) {
+        for entry in entries.iter().filter(|entry| entry.revision == 0) {
+            if let Entity::Meter(meter) = entry.key.entity {
+                let key = (meter, entry.key.window, entry.key.start);
+                self.unfinished.insert((self.lines.closes(key), key));
             }
-            let lines = self.lines.encode(&entries);
-            for batch in lines.chunks(LINES_A_REQUEST) {
-                self.insist(batch).await;
-            }
-            self.world.reader.confirm(NAME, changed.cursor)?;
         }
     }
 
     /// Windows of meters that closed without a further change: their revision and coverage are final now.
-    async fn write_finished(&mut self) -> Result<(), StoreError> {
+    async fn write_finished(&mut self) -> Result<(), Halt> {
         let now = (self.world.now)();
-        let mut entries = Vec::new();
-        while let Some((_, key)) = self.unfinished.first().filter(|(closes, _)| *closes <= now).copied() {
-            self.unfinished.pop_first();
-            entries.extend(block_in_place(|| self.lines.meter_window(&self.world.reader, key, now))?);
+        let due: Vec<_> =
+            self.unfinished.iter().take_while(|(closes, _)| *closes <= now).take(RECORDS_A_STEP).copied().collect();
+        if due.is_empty() {
+            return Ok(());
         }
-        for batch in self.lines.encode(&entries).chunks(LINES_A_REQUEST) {
-            self.insist(batch).await;
+        let mut entries = Vec::new();
+        for (_, key) in &due {
+            entries.extend(block_in_place(|| self.lines.meter_window(&self.world.reader, *key, now))?);
+        }
+        self.deliver(self.lines.encode(&entries), self.live_from()).await?;
+        due.iter().for_each(|window| {
+            self.unfinished.remove(window);
+        });
+        if self.unfinished.first().is_none_or(|(closes, _)| *closes > now) {
+            self.world.cursors.set(&[(FINISHED, now.0)])?;
         }
         Ok(())
     }
 
-    /// A failure is not insisted on: the next round carries newer values.
-    async fn write_open(&mut self, windows: &[Window]) {
+    async fn write_open(&mut self, windows: &[Window]) -> Result<(), Halt> {
         let (reply, answer) = oneshot::channel();
         (self.world.ask)(windows.to_vec(), reply);
         let Ok(entries) = answer.await else {
-            return;
+            return Ok(());
         };
-        for batch in self.lines.encode(&entries).chunks(LINES_A_REQUEST) {
-            match self.bucket.write(&batch.concat()).await {
-                Ok(()) => self.world.health.succeeded(),
-                Err(WriteError::Retry(trouble) | WriteError::Split(trouble)) => self.world.health.failed(trouble),
-            }
-        }
+        Ok(self.deliver(self.lines.encode(&entries), self.live_from()).await?)
     }
 
-    /// Sends until the database has taken every line that it will ever take. A batch it rejects is halved until the bad
-    /// line stands alone, which is set aside.
-    async fn insist(&mut self, lines: &[String]) {
-        let mut parts = vec![lines];
-        let mut back_off = BACK_OFF_FIRST;
-        while let Some(part) = parts.pop() {
-            if part.is_empty() {
-                continue;
+    /// What the database would not take before; by now the value may be another, or the database may have changed its mind.
+    async fn write_aside(&mut self) -> Result<(), Halt> {
+        let now = (self.world.now)();
+        let aside = self.world.cursors.aside()?;
+        for line in aside.into_iter().take_while(|line| line.next <= now).take(ASIDE_A_STEP) {
+            let fresh = self.lines.find(&self.world.reader, &line.key, now)?;
+            match self.lines.encode(&fresh).pop() {
+                // It is set aside again if it must be.
+                Some(again) => self.deliver(vec![again], self.live_from()).await?,
+                None => self.world.cursors.taken(&line.key)?,
             }
-            match self.bucket.write(&part.concat()).await {
+        }
+        Ok(())
+    }
+
+    // ---- sending -------------------------------------------------------------------------------------------------
+
+    /// Sends lines. What the database rejects is halved until the bad line stands alone, which is set aside. `cursor`:
+    /// from where to repeat, should no answer come.
+    async fn deliver(&mut self, lines: Vec<Line>, cursor: i64) -> Result<(), Halt> {
+        let mut parts: Vec<&[Line]> = lines.chunks(LINES_A_REQUEST).rev().collect();
+        let mut taken = false;
+        while let Some(part) = parts.pop() {
+            let text: String = part.iter().map(|line| line.text.as_str()).collect();
+            let trouble = match self.bucket.write(&text).await {
                 Ok(()) => {
-                    self.world.health.succeeded();
-                    back_off = BACK_OFF_FIRST;
+                    taken = true;
+                    self.succeeded(part)?;
+                    continue;
                 }
-                Err(WriteError::Split(trouble)) if part.len() == 1 => {
-                    tracing::error!(error = trouble, line = part[0].trim_end(), "the database will not take this line");
-                    self.world.health.set_aside(1);
+                Err(WriteError::Split(trouble)) => trouble,
+                // Where nothing else is taken either, it is not the line's fault.
+                Err(WriteError::Broken(trouble)) if self.pause.is_stubborn() && (part.len() > 1 || taken) => trouble,
+                Err(WriteError::Broken(trouble)) => {
+                    self.pause.broken += 1;
+                    return Err(self.stop(trouble, None).into());
                 }
-                Err(WriteError::Split(trouble)) => {
-                    self.world.health.failed(trouble);
+                Err(WriteError::Later { trouble, after, in_doubt }) => {
+                    if in_doubt {
+                        let from = self.doubt.map_or(cursor, |(_, earlier)| earlier.min(cursor));
+                        self.doubt = Some((Instant::now() + DOUBT, from));
+                    }
+                    return Err(self.stop(trouble, after).into());
+                }
+            };
+            self.world.health.failed(trouble.clone());
+            match part {
+                [line] => self.set_aside(line, trouble)?,
+                _ => {
                     let (left, right) = part.split_at(part.len() / 2);
                     parts.extend([right, left]);
                 }
-                Err(WriteError::Retry(trouble)) => {
-                    tracing::warn!(error = trouble, "the database took nothing; trying again");
-                    self.world.health.failed(trouble);
-                    let behind = self.world.reader.cursor(NAME).and_then(|cursor| self.world.reader.behind(cursor));
-                    self.world.health.behind(behind.unwrap_or(0));
-                    parts.push(part);
-                    tokio::time::sleep(back_off.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-                    back_off = (back_off * 2).min(BACK_OFF_MAX);
-                }
             }
         }
+        Ok(())
+    }
+
+    fn succeeded(&mut self, part: &[Line]) -> Result<(), StoreError> {
+        self.world.health.succeeded();
+        self.pause = Pause { until: Instant::now(), next: BACK_OFF_FIRST, broken: 0 };
+        if self.world.health.view().aside > 0 {
+            part.iter().try_for_each(|line| self.world.cursors.taken(&line.key))?;
+        }
+        Ok(())
+    }
+
+    /// Half to full of the back-off, so that a fleet of gateways does not come back in step.
+    fn stop(&mut self, trouble: String, after: Option<Duration>) -> Stopped {
+        let wait = after.unwrap_or(self.pause.next.mul_f64(0.5 + fastrand::f64() / 2.0));
+        if self.world.health.view().trouble.as_ref() != Some(&trouble) {
+            tracing::warn!(error = trouble, "the database took nothing; trying again");
+        }
+        self.pause.until = Instant::now() + wait;
+        self.pause.next = (self.pause.next * 2).min(BACK_OFF_MAX);
+        self.world.health.failed(trouble);
+        Stopped
+    }
+
+    fn set_aside(&mut self, line: &Line, trouble: String) -> Result<(), StoreError> {
+        let before = self.world.cursors.aside()?.into_iter().find(|known| known.key == line.key);
+        let tries = before.map_or(0, |known| known.tries);
+        if tries == 0 {
+            tracing::error!(error = trouble, line = line.text.trim_end(), "the database will not take this line");
+            self.world.health.rejected();
+        }
+        let wait = Span((ASIDE_FIRST.0 << tries.min(10)).min(ASIDE_MAX.0));
+        let next = (self.world.now)().plus(wait);
+        self.world.cursors.set_aside(&SetAside { key: line.key.clone(), trouble, tries: tries + 1, next })
+    }
+
+    fn show(&self) -> Result<(), StoreError> {
+        let old = self.world.reader.behind(self.place.done, self.place.head_from)?;
+        let new = self.world.reader.behind(self.live_from(), i64::MAX)?;
+        let aside = self.world.cursors.aside()?.len() as u64;
+        self.world.health.behind(old + new + u64::from(self.doubt.is_some()), aside);
+        Ok(())
+    }
+
+    /// A bucket that forgets sooner than the longest window and the horizon would drop what is rewritten.
+    async fn check_retention(&mut self) {
+        if self.checked_retention {
+            return;
+        }
+        if let Some(kept @ 1..) = self.bucket.retention_seconds(&self.lines.options.bucket).await {
+            let needed = self.lines.longest_seconds() + self.lines.rules.late_horizon.0 / 1_000;
+            if kept < needed {
+                let days = |seconds: i64| seconds / 86_400;
+                tracing::error!(
+                    bucket = self.lines.options.bucket,
+                    kept_days = days(kept),
+                    needed_days = days(needed),
+                    "the bucket forgets points that may still be rewritten: raise its retention, or write fewer windows"
+                );
+                self.world.health.retention_short();
+            }
+        }
+        self.checked_retention = true;
+    }
+}
+
+impl Place {
+    /// The new has overtaken the old.
+    fn is_split(self) -> bool {
+        self.done < self.head_from
+    }
+
+    /// The old has reached where the new began: one cursor will do.
+    fn merged(self) -> Place {
+        if self.is_split() {
+            return self;
+        }
+        let done = self.done.max(self.head);
+        Place { done, head_from: done, head: done }
+    }
+}
+
+impl Pause {
+    /// The server fails at it however often it is sent.
+    fn is_stubborn(&self) -> bool {
+        self.broken >= BROKEN_MAX
     }
 }

@@ -8,6 +8,7 @@
 mod bytes;
 mod codec;
 mod counters;
+mod cursors;
 mod digest;
 mod error;
 mod journal;
@@ -25,6 +26,7 @@ mod retention;
 mod salvage;
 mod schema;
 
+pub use cursors::{Cursors, SetAside};
 pub use digest::BUCKETS;
 pub use error::StoreError;
 pub use journal::{Block, Journal, Record};

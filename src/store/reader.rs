@@ -1,17 +1,17 @@
-//! Reading beside the writer: entries for the API, and what changed for the sinks, with their confirmed cursors.
+//! Reading beside the writer: entries for the API, and what changed for the sinks.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::cluster::{Entity, MeterIx, Topology};
 use crate::ledger::Closed;
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::ledger::{read_entry, read_row};
 use crate::store::retention::read_day;
-use crate::store::{Names, StoreError};
+use crate::store::{Names, StoreError, schema};
 use crate::window::Activity;
 
 /// A connection that only reads the ledger.
@@ -19,7 +19,6 @@ use crate::window::Activity;
 pub struct Reader {
     path: PathBuf,
     connection: Connection,
-    cursors: Connection,
     names: Arc<Names>,
     topology: Arc<Topology>,
 }
@@ -44,8 +43,7 @@ impl Reader {
         connection
             .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -1000")
             .map_err(StoreError::database(&path))?;
-        let cursors = open_cursors(&state.join("cursors.db"))?;
-        Ok(Reader { path, connection, cursors, names, topology })
+        Ok(Reader { path, connection, names, topology })
     }
 
     /// Stored entries of an entity that begin in `[from, to)`.
@@ -119,20 +117,24 @@ impl Reader {
         &self.path
     }
 
-    /// What changed after `cursor`, in the order it was stored, at most `limit` records.
-    pub fn changed(&self, cursor: i64, limit: usize) -> Result<Changed, StoreError> {
+    /// What changed after `after` and up to `to`, in the order it was stored, at most `limit` records.
+    pub fn changed(&self, after: i64, to: i64, limit: usize) -> Result<Changed, StoreError> {
+        let cursor = after;
         let read = || -> rusqlite::Result<Option<Changed>> {
             // One snapshot for both tables, so that no change slips between.
             let snapshot = self.connection.unchecked_transaction()?;
-            let end: Option<i64> = snapshot
-                .prepare_cached(
-                    "SELECT max(changed) FROM (SELECT changed FROM (
-                         SELECT changed FROM (SELECT changed FROM entry WHERE changed > ?1 ORDER BY changed LIMIT ?2)
-                         UNION ALL
-                         SELECT changed FROM (SELECT changed FROM quarter WHERE changed > ?1 ORDER BY changed LIMIT ?2))
-                     ORDER BY changed LIMIT ?2)",
-                )?
-                .query_row((cursor, limit as i64), |row| row.get(0))?;
+            let of = |table: &str| {
+                format!(
+                    "SELECT changed FROM (SELECT changed FROM {table} WHERE changed > ?1 AND changed <= ?3 ORDER BY changed LIMIT ?2)"
+                )
+            };
+            let both = format!(
+                "SELECT max(changed) FROM (SELECT changed FROM ({} UNION ALL {}) ORDER BY changed LIMIT ?2)",
+                of("entry"),
+                of("quarter")
+            );
+            let end: Option<i64> =
+                snapshot.prepare_cached(&both)?.query_row((after, limit as i64, to), |row| row.get(0))?;
             let Some(end) = end else {
                 return Ok(Some(Changed { cursor, ..Changed::default() }));
             };
@@ -165,43 +167,26 @@ impl Reader {
         changed.ok_or_else(|| StoreError::Damaged(format!("{}: an entry that changed", self.path.display())))
     }
 
-    /// How many records are stored after `cursor`.
-    pub fn behind(&self, cursor: i64) -> Result<u64, StoreError> {
-        let sql = "SELECT (SELECT count(*) FROM entry WHERE changed > ?1) + (SELECT count(*) FROM quarter WHERE changed > ?1)";
+    /// How many records are stored after `after` and up to `to`.
+    pub fn behind(&self, after: i64, to: i64) -> Result<u64, StoreError> {
+        let sql = "SELECT (SELECT count(*) FROM entry WHERE changed > ?1 AND changed <= ?2)
+                        + (SELECT count(*) FROM quarter WHERE changed > ?1 AND changed <= ?2)";
         let count =
-            self.connection.prepare_cached(sql).and_then(|mut s| s.query_row([cursor], |row| row.get::<_, i64>(0)));
+            self.connection.prepare_cached(sql).and_then(|mut s| s.query_row((after, to), |row| row.get::<_, i64>(0)));
         Ok(count.map_err(StoreError::database(&self.path))?.unsigned_abs())
     }
 
-    /// How far a sink has confirmed.
-    pub fn cursor(&self, sink: &str) -> Result<i64, StoreError> {
-        let sql = "SELECT position FROM cursor WHERE sink = ?1";
-        let position = self.cursors.query_row(sql, [sink], |row| row.get(0)).optional();
-        Ok(position.map_err(StoreError::database("cursors.db"))?.unwrap_or(0))
-    }
-
-    /// A sink has everything up to `cursor`.
-    pub fn confirm(&self, sink: &str, cursor: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO cursor(sink, position) VALUES (?1, ?2) ON CONFLICT(sink) DO UPDATE SET position = ?2";
-        self.cursors.execute(sql, (sink, cursor)).map_err(StoreError::database("cursors.db"))?;
-        Ok(())
+    /// The number of the latest change, and the time of the seal that stored it.
+    pub fn latest(&self) -> Result<(i64, Time), StoreError> {
+        let number = |key: &str| -> rusqlite::Result<i64> {
+            Ok(schema::meta(&self.connection, key)?.and_then(|text| text.parse().ok()).unwrap_or(0))
+        };
+        let read = || Ok((number("changed")?, Time(number("now")?)));
+        read().map_err(StoreError::database(&self.path))
     }
 }
 
 fn with<T>(mut list: Vec<T>, item: T) -> Vec<T> {
     list.push(item);
     list
-}
-
-fn open_cursors(path: &Path) -> Result<Connection, StoreError> {
-    let open = || {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -100;
-             CREATE TABLE IF NOT EXISTS cursor(sink TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;",
-        )?;
-        Ok(connection)
-    };
-    open().map_err(StoreError::database(path))
 }

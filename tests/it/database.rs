@@ -7,19 +7,10 @@ use serde_json::Value;
 
 use crate::harness::{assert_same, run, shared_data};
 use crate::real_data::{OWN_FACTOR, STEEL, steel_expected};
-use crate::servers::{Daemon, Influx, Mosquitto, VictoriaMetrics, http_get, wait_for};
+use crate::servers::{Daemon, Influx, Mosquitto, VictoriaMetrics, http_get, player, run_player, wait_for};
 
 fn influx_section(url: &str) -> String {
     format!("[influxdb]\nurl = \"{url}\"\norg = \"cluster\"\nbucket = \"emissions\"\n{STEEL}")
-}
-
-/// The steel works' month through the broker, as a user would play it.
-fn simulate(daemon: &Daemon) -> std::process::Command {
-    let mut command = daemon.command("simulate");
-    command.arg("--csv").arg(shared_data().unwrap().join("steel_meter_sample.csv"));
-    command.args(["--time-column", "date", "--time-format", "%d/%m/%Y %H:%M", "--zone", "Asia/Seoul"]);
-    command.args(["--midnight-closes-day", "--column", "Usage_kWh=kr/steel/el:/kwh", "--rate", "400"]);
-    command
 }
 
 fn settled(daemon: &Daemon) {
@@ -54,7 +45,7 @@ fn the_database_equals_the_ledger_after_it_was_killed_under_load() {
     let (broker, mut influx) = (Mosquitto::start(), Influx::start());
     let mut daemon = Daemon::new(&broker, &influx_section(&influx.url), &[("own.csv", OWN_FACTOR)]);
     daemon.start();
-    let mut player = simulate(&daemon).stderr(Stdio::null()).spawn().unwrap();
+    let mut player = player(&daemon).stderr(Stdio::null()).spawn().unwrap();
     wait_for("a third of the readings", || (daemon.received() > 1_000).then_some(()));
     influx.kill();
     // Ingest goes on without the database, and through a kill of the daemon.
@@ -91,7 +82,7 @@ fn victoria_metrics_takes_the_writes() {
     let url = format!("http://127.0.0.1:{}", server.port);
     let mut daemon = Daemon::new(&broker, &influx_section(&url), &[("own.csv", OWN_FACTOR)]);
     daemon.start();
-    assert!(run(&mut simulate(&daemon)).status.success());
+    run_player(&daemon);
     settled(&daemon);
     // It shows fresh samples only after a flush.
     let query = format!("{url}/api/v1/export?match[]=emissions_scope2_location_kg&start=2017-12-01T00:00:00Z");

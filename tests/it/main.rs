@@ -10,5 +10,6 @@ mod flips;
 mod harness;
 mod real_data;
 mod servers;
+mod stub;
 mod timetable;
 mod upgrade;

@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use serde_json::Value;
 
-use crate::harness::{Files, emissiond, run};
+use crate::harness::{Files, emissiond, run, shared_data};
 
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,16 +26,25 @@ pub fn free_port() -> u16 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "giving up after a while, not booking")]
-/// Waits for a condition; `what` names it when it never comes.
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+fn wait<T>(what: &str, patience: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(started.elapsed() < patience, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Waits for a condition; `what` names it when it never comes.
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait(what, PATIENCE, condition)
+}
+
+/// The same for what takes its back-offs.
+pub fn wait_for_long<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait(what, 5 * PATIENCE, condition)
 }
 
 fn wait_for_port(what: &str, port: u16) {
@@ -163,6 +172,21 @@ impl Daemon {
         assert_eq!(code, 200, "{text}");
         serde_json::from_str(&text).unwrap()
     }
+}
+
+/// Plays the steel works' month through the broker, as a user would.
+pub fn run_player(daemon: &Daemon) {
+    let output = run(&mut player(daemon));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The command of [`run_player`].
+pub fn player(daemon: &Daemon) -> Command {
+    let mut command = daemon.command("simulate");
+    command.arg("--csv").arg(shared_data().unwrap().join("steel_meter_sample.csv"));
+    command.args(["--time-column", "date", "--time-format", "%d/%m/%Y %H:%M", "--zone", "Asia/Seoul"]);
+    command.args(["--midnight-closes-day", "--column", "Usage_kWh=kr/steel/el:/kwh", "--rate", "400"]);
+    command
 }
 
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
