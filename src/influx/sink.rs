@@ -191,10 +191,10 @@ impl Sink {
         self.check_retention().await;
         self.settle_doubt()?;
         self.overtake()?;
-        for at in 0..OPEN_EVERY.len() {
+        for (at, (windows, every)) in OPEN_EVERY.iter().enumerate() {
             if Instant::now() >= self.open_due[at] {
-                self.write_open(OPEN_EVERY[at].0).await?;
-                self.open_due[at] = Instant::now() + OPEN_EVERY[at].1;
+                self.write_open(windows).await?;
+                self.open_due[at] = Instant::now() + *every;
             }
         }
         while self.write_changed(true).await? {}
@@ -300,7 +300,7 @@ impl Sink {
         let Ok(entries) = answer.await else {
             return Ok(());
         };
-        Ok(self.deliver(self.lines.encode(&entries), self.live_from()).await?)
+        self.deliver(self.lines.encode(&entries), self.live_from()).await
     }
 
     /// What the database would not take before; by now the value may be another, or the database may have changed its mind.
