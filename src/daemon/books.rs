@@ -134,14 +134,13 @@ impl Books {
     }
 
     /// Makes messages durable. After this they may be acknowledged, and must be applied.
-    pub fn commit(&mut self, messages: Vec<Message>, received: Time) -> Result<Vec<Message>, StoreError> {
-        let record = Record::Messages(messages);
-        let number = self.journal.append(&record, received)?;
-        self.note_progress(number)?;
-        match record {
-            Record::Messages(messages) => Ok(messages),
-            Record::Tick(_) | Record::Plan(_) => Ok(Vec::new()),
+    pub fn commit(&mut self, messages: &mut Vec<Message>, received: Time) -> Result<(), StoreError> {
+        let record = Record::Messages(std::mem::take(messages));
+        let appended = self.journal.append(&record, received);
+        if let Record::Messages(back) = record {
+            *messages = back;
         }
+        self.note_progress(appended?)
     }
 
     fn note_progress(&mut self, committed: i64) -> Result<(), StoreError> {
@@ -351,8 +350,8 @@ category = "cems-co2"
         let directory = tempfile::tempdir().unwrap();
         let plan = plan(directory.path());
         let open = || Books::open(directory.path(), &plan, Time(0));
-        let messages = vec![message(1_000, b"1"), message(2_000, POISON), message(3_000, b"2")];
-        open().unwrap().commit(messages, Time(3_000)).unwrap();
+        let mut messages = vec![message(1_000, b"1"), message(2_000, POISON), message(3_000, b"2")];
+        open().unwrap().commit(&mut messages, Time(3_000)).unwrap();
         let mut ended = 0;
         let mut books = loop {
             match std::panic::catch_unwind(open) {

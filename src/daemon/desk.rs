@@ -2,6 +2,7 @@
 //! it. All state is here; everyone else asks.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
@@ -12,15 +13,15 @@ use tokio::sync::{oneshot, watch};
 use crate::clock;
 use crate::cluster::{Entity, Kind, MeterIx};
 use crate::config::{Plan, Retention};
-use crate::daemon::Books;
-use crate::daemon::views;
+use crate::daemon::timekeeper::Timekeeper;
+use crate::daemon::{Books, views};
 use crate::decode::Message;
 use crate::http::Question;
 use crate::ledger::Entry;
 use crate::mqtt::{Delivery, News};
 use crate::pipeline::Outcome;
-use crate::quantity::{Time, Window};
-use crate::store::{Gap, Keep, StoreError};
+use crate::quantity::{Span, Time, Window};
+use crate::store::{Gap, Keep, Space, StoreError};
 
 /// A block holds at most this many messages.
 const BLOCK_MESSAGES: usize = 500;
@@ -40,6 +41,10 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 const RETAIN_EVERY: Duration = Duration::from_millis(500);
 const RETAIN_CALLS_A_ROUND: usize = 1_200;
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// After the disk turned out to be full, it is looked at again so much later.
+const FULL_PAUSE: Duration = Duration::from_secs(5);
+/// How often the desk looks at the disk.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the desk is sent.
 pub enum Inbox {
@@ -68,9 +73,31 @@ pub struct Desk {
     pending: Vec<Message>,
     pending_bytes: usize,
     last_sequence: u64,
-    last_received: Time,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) keeper: Timekeeper,
+    /// The time now, as far as it is sure.
+    now: Time,
+    pub(crate) held: Option<Held>,
     clocks: Clocks,
     complaints: Complaints,
+}
+
+/// Why nothing is taken in for now. What the broker has delivered waits unacknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// There is too little room.
+    DiskFull,
+    /// The clock has jumped.
+    ClockUnsure,
+}
+
+impl Held {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Held::DiskFull => "disk-full",
+            Held::ClockUnsure => "clock-unsure",
+        }
+    }
 }
 
 /// What is shown of a payload.
@@ -101,6 +128,9 @@ impl Complaints {
 
 /// When things were last done.
 struct Clocks {
+    started: Instant,
+    /// At the disk.
+    looked: Option<Instant>,
     first_pending: Instant,
     sealed: Instant,
     refreshed: Instant,
@@ -121,8 +151,12 @@ pub(crate) struct Lines {
 impl Desk {
     pub(crate) fn new(books: Books, plan: &Plan, lines: Lines) -> Desk {
         let now = instant();
-        let last_received = books.pipeline.now();
+        let keeper = Timekeeper::new(books.pipeline.now(), clock::now(), Duration::ZERO);
         Desk {
+            now: books.pipeline.now(),
+            keeper,
+            state_dir: plan.daemon.state_dir.clone(),
+            held: None,
             books,
             plan_hash: plan.hash.clone(),
             inbox: lines.inbox,
@@ -135,8 +169,9 @@ impl Desk {
             pending: Vec::with_capacity(BLOCK_MESSAGES),
             pending_bytes: 0,
             last_sequence: 0,
-            last_received,
             clocks: Clocks {
+                started: now,
+                looked: None,
                 first_pending: now,
                 sealed: now,
                 refreshed: now.checked_sub(REFRESH_EVERY).unwrap_or(now),
@@ -154,10 +189,17 @@ impl Desk {
     pub fn run(mut self) -> Result<(), StoreError> {
         loop {
             let stop = self.take()?;
-            if stop || self.block_is_due() {
-                self.commit()?;
+            self.look_around();
+            if self.held.is_none() {
+                match self.work(stop) {
+                    // Foreseen as a rule; where not, nothing is half done, and all of it is tried again.
+                    Err(error) if error.is_full() && !stop => {
+                        self.hold(Some(Held::DiskFull));
+                        self.clocks.looked = instant().checked_add(FULL_PAUSE);
+                    }
+                    worked => worked?,
+                }
             }
-            self.tick(stop)?;
             self.progress.send_replace(instant());
             if stop {
                 return Ok(());
@@ -165,9 +207,50 @@ impl Desk {
         }
     }
 
+    fn work(&mut self, stop: bool) -> Result<(), StoreError> {
+        if stop || self.block_is_due() {
+            self.commit()?;
+        }
+        self.tick(stop)
+    }
+
+    /// The clock and the disk: is it safe to go on?
+    fn look_around(&mut self) {
+        let told = self.keeper.tell(clock::now(), self.clocks.started.elapsed());
+        if told.unsure {
+            return self.hold(Some(Held::ClockUnsure));
+        }
+        if self.held == Some(Held::ClockUnsure) {
+            // These waited for the time to be sure.
+            self.pending.iter_mut().for_each(|message| message.received = told.time);
+            self.hold(None);
+        }
+        self.now = told.time;
+        if self.clocks.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            self.clocks.looked = Some(instant());
+            let stopped = self.held == Some(Held::DiskFull);
+            let low = Space::of(&self.state_dir).is_some_and(|space| space.is_low(stopped));
+            self.hold(low.then_some(Held::DiskFull));
+        }
+    }
+
+    fn hold(&mut self, held: Option<Held>) {
+        if held == self.held {
+            return;
+        }
+        match held {
+            Some(why) => tracing::error!(
+                reason = why.name(), state = %self.state_dir.display(),
+                "nothing is taken in until this is over; the broker keeps what its queue can hold"
+            ),
+            None => tracing::info!("messages are taken in again"),
+        }
+        self.held = held;
+    }
+
     /// Waits for one thing, then takes all that are ready, up to a block. True: stop.
     fn take(&mut self) -> Result<bool, StoreError> {
-        let wait = if self.pending.is_empty() {
+        let wait = if self.pending.is_empty() || self.held.is_some() {
             IDLE
         } else {
             BLOCK_DELAY.saturating_sub(self.clocks.first_pending.elapsed())
@@ -189,7 +272,7 @@ impl Desk {
                 }
                 Inbox::Stop => return Ok(true),
             }
-            if self.pending.len() >= BLOCK_MESSAGES || self.pending_bytes >= BLOCK_BYTES {
+            if self.held.is_none() && (self.pending.len() >= BLOCK_MESSAGES || self.pending_bytes >= BLOCK_BYTES) {
                 return Ok(false);
             }
             next = match self.inbox.try_recv() {
@@ -206,7 +289,7 @@ impl Desk {
         if !self.books.ledger.connected(session_present)? {
             return Ok(());
         }
-        let (from, to) = (self.last_received, self.last_received.max(clock::now()));
+        let (from, to) = (self.books.pipeline.now(), self.now.max(self.books.pipeline.now()));
         let meters = &self.books.pipeline.rules().topology.meters;
         let registers = meters.iter().filter(|m| matches!(m.kind, Kind::Register { .. })).count();
         let others = meters.len() - registers;
@@ -221,12 +304,13 @@ impl Desk {
         if self.pending.is_empty() {
             self.clocks.first_pending = instant();
         }
-        // The system's clock may step back; the order of receipt never does.
-        self.last_received = self.last_received.max(clock::now());
+        // As sure as it is so far; a message that is held is stamped again.
+        let told = self.keeper.tell(clock::now(), self.clocks.started.elapsed());
+        self.now = self.now.max(told.time);
         self.last_sequence = delivery.sequence;
         self.pending_bytes += delivery.topic.len() + delivery.payload.len();
         self.pending.push(Message {
-            received: self.last_received,
+            received: self.now,
             topic: delivery.topic,
             payload: delivery.payload,
             retain: delivery.retain,
@@ -247,9 +331,9 @@ impl Desk {
             return Ok(());
         }
         let started = instant();
+        self.books.commit(&mut self.pending, self.now)?;
         self.pending_bytes = 0;
-        let pending = std::mem::take(&mut self.pending);
-        let mut messages = self.books.commit(pending, self.last_received)?;
+        let mut messages = std::mem::take(&mut self.pending);
         self.commit_seconds.observe(started.elapsed().as_secs_f64());
         self.committed.send_replace(self.last_sequence);
         let outcomes = self.books.apply(&messages)?;
@@ -264,7 +348,7 @@ impl Desk {
 
     /// What the clock asks for: closing quarters, seals, retention.
     fn tick(&mut self, stop: bool) -> Result<(), StoreError> {
-        let now = clock::now();
+        let now = self.now;
         let closed = self.books.tick(now)?;
         let since = self.clocks.sealed.elapsed();
         let late = since >= SEAL_LATE_AFTER && self.books.pipeline.has_late_changes();
@@ -287,6 +371,8 @@ impl Desk {
         let meters = rules.topology.meters.len();
         let entities = rules.topology.entities();
         let keep = Keep { late_horizon: rules.late_horizon, activity: self.retention.keep_activity };
+        // A clock that is wrong by years must not make anything look old: readings tell the time as well.
+        let now = now.min(self.books.pipeline.latest_reading().plus(Span::days(1)));
         for _ in 0..=(meters + entities.len()) / RETAIN_CALLS_A_ROUND {
             let at = self.clocks.next_retained;
             match at.checked_sub(meters).map(|i| entities.get(i)) {
@@ -297,13 +383,19 @@ impl Desk {
             self.clocks.next_retained = (at + 1) % (meters + entities.len()).max(1);
         }
         if self.clocks.pruned.elapsed() >= PRUNE_EVERY {
-            self.clocks.pruned = instant();
-            let replay_from = self.books.pipeline.open_from().start().minus(rules.lookback());
-            let (keep, max_bytes) = (self.retention.journal_keep, self.retention.journal_max_bytes);
-            let removed = self.books.journal.prune(now, replay_from, keep, max_bytes)?;
-            if removed > 0 {
-                tracing::info!(days = removed, "old days of the journal are removed");
-            }
+            self.prune(now)?;
+        }
+        Ok(())
+    }
+
+    fn prune(&mut self, now: Time) -> Result<(), StoreError> {
+        self.clocks.pruned = instant();
+        let pipeline = &self.books.pipeline;
+        let replay_from = pipeline.open_from().start().minus(pipeline.rules().lookback());
+        let (keep, max_bytes) = (self.retention.journal_keep, self.retention.journal_max_bytes);
+        let removed = self.books.journal.prune(now, replay_from, keep, max_bytes)?;
+        if removed > 0 {
+            tracing::info!(days = removed, "old days of the journal are removed");
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod books;
 mod desk;
 mod run;
 mod systemd;
+mod timekeeper;
 mod views;
 
 pub use books::Books;

@@ -3,12 +3,12 @@
 use crate::clock;
 use crate::cluster::{Entity, MeterIx};
 use crate::daemon::Desk;
-use crate::daemon::desk::is_booked;
+use crate::daemon::desk::{Held, is_booked};
 use crate::emission::Column;
 use crate::http::{DeskView, MeterRow, OpenView, Rate};
 use crate::pipeline::Pipeline;
 use crate::quantity::Window;
-use crate::store::StoreError;
+use crate::store::{Space, StoreError};
 
 /// What is open of some entities.
 pub fn open(pipeline: &Pipeline, entities: &[Entity], window: Window) -> OpenView {
@@ -30,6 +30,9 @@ pub(crate) fn desk(desk: &Desk) -> Result<DeskView, StoreError> {
     Ok(DeskView {
         counters: pipeline.counters().clone(),
         now: clock::now(),
+        held: desk.held.map(Held::name),
+        ahead_of_clock_ms: desk.keeper.ahead_of(clock::now()).0,
+        disk_free: Space::of(&desk.state_dir).map(|space| space.free),
         watermark: pipeline.open_from().start(),
         journal_blocks: desk.books.journal.last(),
         journal_bytes: desk.books.journal.size(),

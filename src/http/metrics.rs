@@ -24,6 +24,13 @@ pub(crate) fn render(desk: &DeskView, app: &App) -> String {
         desk.watermark.seconds() as f64,
     );
     level(&mut registry, "quarantined", "Readings set aside in the open past", desk.quarantined as f64);
+    level(
+        &mut registry,
+        "held",
+        "1 while nothing is taken in: the disk is full, or the clock unsure",
+        f64::from(u8::from(desk.held.is_some())),
+    );
+    level(&mut registry, "disk_free_bytes", "Room where the state directory is", desk.disk_free.unwrap_or(0) as f64);
     level(&mut registry, "journal_bytes", "Size of the journal on disk", desk.journal_bytes as f64);
     level(
         &mut registry,

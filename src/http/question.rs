@@ -46,6 +46,12 @@ pub struct DeskView {
     pub counters: Counters,
     /// The clock.
     pub now: Time,
+    /// Why nothing is taken in for now.
+    pub held: Option<&'static str>,
+    /// How far the books are ahead of the system's clock, in milliseconds.
+    pub ahead_of_clock_ms: i64,
+    /// Room on the disk, in bytes.
+    pub disk_free: Option<u64>,
     /// The start of the first open quarter: everything before is closed.
     pub watermark: Time,
     /// Blocks committed to the journal.

@@ -111,7 +111,10 @@ async fn show_metrics(State(app): State<Arc<App>>) -> Response {
 /// The desk answers only when the journal is replayed and the store is writable: it stops the process when it is not.
 async fn show_ready(State(app): State<Arc<App>>) -> Response {
     match app.desk().await {
-        Some(_) => json(status::ready_json(&app)),
+        Some(desk) if desk.held.is_some() => {
+            (StatusCode::SERVICE_UNAVAILABLE, json(status::ready_json(desk.held, &app))).into_response()
+        }
+        Some(_) => json(status::ready_json(None, &app)),
         None => stopping(),
     }
 }

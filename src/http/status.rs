@@ -19,6 +19,9 @@ pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
         "watermark": desk.watermark.to_string(),
         "messages": tallied(&desk.counters.messages),
         "readings": tallied(&desk.counters.readings),
+        "held": desk.held,
+        "ahead_of_clock_ms": desk.ahead_of_clock_ms,
+        "disk_free_bytes": desk.disk_free,
         "quarantined": desk.quarantined,
         "journal": { "blocks": desk.journal_blocks, "bytes": desk.journal_bytes },
         "store": { "damaged": desk.damage.len(), "damage": damage(desk) },
@@ -90,8 +93,8 @@ fn influx(app: &App) -> Value {
     })
 }
 
-pub(crate) fn ready_json(app: &App) -> String {
-    format!("{}\n", json!({ "ready": true, "mqtt": mqtt(app), "influxdb": influx(app) }))
+pub(crate) fn ready_json(held: Option<&str>, app: &App) -> String {
+    format!("{}\n", json!({ "ready": held.is_none(), "held": held, "mqtt": mqtt(app), "influxdb": influx(app) }))
 }
 
 pub(crate) fn meters_json(rows: &[MeterRow]) -> String {

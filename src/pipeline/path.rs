@@ -25,6 +25,8 @@ pub struct Pipeline {
     counters: Counters,
     open_from: Quarter,
     now: Time,
+    /// The latest time of a reading that was booked.
+    latest_reading: Time,
     /// Something closed was worked out anew since the last seal.
     late_changes: bool,
     scratch: Vec<(Time, i64)>,
@@ -59,6 +61,7 @@ impl Pipeline {
             counters: Counters::default(),
             open_from: Quarter(i32::MIN),
             now: Time::MIN,
+            latest_reading: Time::MIN,
             late_changes: false,
             scratch: Vec::new(),
         }
@@ -162,7 +165,10 @@ impl Pipeline {
             self.dirty.push(reading.meter);
         }
         match outcome {
-            SetOutcome::Accepted => Outcome::Accepted,
+            SetOutcome::Accepted => {
+                self.latest_reading = self.latest_reading.max(reading.time);
+                Outcome::Accepted
+            }
             SetOutcome::Duplicate => Outcome::Duplicate,
             SetOutcome::Conflict { .. } => Outcome::Refused(Refusal::Conflict),
         }
@@ -281,6 +287,11 @@ impl Pipeline {
     /// The time of the last event.
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    /// The latest time of a reading that was booked since the start.
+    pub fn latest_reading(&self) -> Time {
+        self.latest_reading
     }
 
     /// The rules in force.

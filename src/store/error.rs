@@ -42,6 +42,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The disk is full: what was to be written is not, and can be tried again.
+    pub fn is_full(&self) -> bool {
+        match self {
+            StoreError::Database { source, .. } => source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            StoreError::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> StoreError {
         let path = path.into();
         move |source| StoreError::Io { path, source }

@@ -25,6 +25,7 @@ mod rescue;
 mod retention;
 mod salvage;
 mod schema;
+mod space;
 
 pub use cursors::{Cursors, SetAside};
 pub use digest::BUCKETS;
@@ -39,3 +40,4 @@ pub use progress::{Position as ProgressPosition, Progress};
 pub use reader::{Changed, Reader};
 pub use refused::Refused;
 pub use retention::Keep;
+pub use space::Space;

@@ -197,3 +197,28 @@ fn a_session_that_the_broker_lost_is_noticed_while_running_and_over_a_restart() 
     lost(&daemon, 2);
     assert_eq!(daemon.status()["mqtt"]["possible_gaps"][0]["cause"], "session-lost");
 }
+
+#[test]
+fn a_full_disk_is_foreseen_and_what_waited_is_taken_in_afterwards() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, EVENTS, &[]);
+    let Some(state) = daemon.start_on_disk(48) else {
+        return;
+    };
+    let (messages, expected_mg) = events(60, &mut Rng::with_seed(5));
+    publish(&broker, 1e6, &messages[..30]);
+    wait_for("the first half", || (daemon.received() == 30).then_some(()));
+    let filler = state.join("filler");
+    // It ends with an error when the disk is full.
+    let _ = std::fs::write(&filler, vec![0u8; 64 << 20]);
+    wait_for("the desk to hold", || (daemon.status()["held"] == "disk-full").then_some(()));
+    assert_eq!(daemon.get("/readyz").unwrap().0, 503);
+    publish(&broker, 1e6, &messages[30..]);
+    wait_for("messages to wait", || (daemon.status()["mqtt"]["unacked"].as_u64()? > 0).then_some(()));
+    assert_eq!(daemon.received(), 30, "nothing is booked that is not on disk");
+    std::fs::remove_file(&filler).unwrap();
+    wait_for("the rest", || (daemon.received() == 60).then_some(()));
+    wait_for("the year's total", || (total(&daemon, "1y") == expected_mg).then_some(()));
+    assert_eq!(daemon.status()["held"], serde_json::Value::Null);
+    assert_eq!(daemon.status()["mqtt"]["connects"], 1);
+}

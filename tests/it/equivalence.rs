@@ -233,15 +233,16 @@ fn online(plan: &Plan, messages: &[Message], random: &mut Rng) -> (Books4, Count
         while let Some(message) = waiting.next_if(|m| m.received.0 <= clock) {
             block.push(message);
             if random.u8(0..4) == 0 {
-                let taken = books.commit(std::mem::take(&mut block), Time(clock)).unwrap();
-                books.apply(&taken).unwrap();
+                books.commit(&mut block, Time(clock)).unwrap();
+                books.apply(&block).unwrap();
+                block.clear();
             }
         }
         if !block.is_empty() {
-            let taken = books.commit(block, Time(clock)).unwrap();
+            books.commit(&mut block, Time(clock)).unwrap();
             // Killed between the commit and its application: the journal has it.
             if random.u8(0..60) > 0 {
-                books.apply(&taken).unwrap();
+                books.apply(&block).unwrap();
             } else {
                 drop(books);
                 books = Books::open(state.path(), plan, Time(clock)).unwrap();

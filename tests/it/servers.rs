@@ -136,6 +136,29 @@ impl Daemon {
         wait_for("the daemon to be ready", || (self.get("/readyz")?.0 == 200).then_some(()));
     }
 
+    /// Starts with the state directory on a small disk of its own; `None` where that cannot be had. Returns the
+    /// directory as seen from here.
+    pub fn start_on_disk(&mut self, mebibytes: u32) -> Option<PathBuf> {
+        let can = Command::new("unshare").args(["-m", "true"]).status();
+        if !can.is_ok_and(|status| status.success()) {
+            assert!(std::env::var_os("CI").is_none(), "CI can unshare mounts");
+            eprintln!("SKIPPED: a mount namespace needs root");
+            return None;
+        }
+        let state = self.files.path("state");
+        std::fs::create_dir_all(&state).unwrap();
+        let run = self.command("run");
+        let mount = format!("mount -t tmpfs -o size={mebibytes}m tmpfs \"$0\" && exec \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &mount]).arg(&state).arg(run.get_program()).args(run.get_args());
+        command.stdout(Stdio::null()).stderr(File::create(self.files.path("log")).unwrap());
+        let process = Process::spawn("unshare", &mut command);
+        let root = PathBuf::from(format!("/proc/{}/root", process.0.id()));
+        self.process = Some(process);
+        wait_for("the daemon to be ready", || (self.get("/readyz")?.0 == 200).then_some(()));
+        Some(root.join(state.strip_prefix("/").unwrap()))
+    }
+
     pub fn kill(&mut self) {
         self.process.as_mut().unwrap().kill();
     }

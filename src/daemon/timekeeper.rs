@@ -1,0 +1,113 @@
+//! What time it is for the books: the system's clock, but never back, and not ahead at one bad moment.
+//!
+//! A step ahead is believed once it has lasted; until then the desk holds, so that nothing is stamped with a time that turns
+//! out wrong, and no window closes for good. After a step back time goes on at half pace until the clock has caught up.
+
+use std::time::Duration;
+
+use crate::quantity::{Span, Time};
+
+/// A clock that moves more than this against the monotonic one was set, or stood still with the machine.
+const STEP: Span = Span::minutes(5);
+/// So long a step ahead must last.
+const LASTING: Duration = Duration::from_secs(10);
+/// 2025-01-01: a clock before this was never set.
+const NEVER_SET: Time = Time(1_735_689_600_000);
+
+/// The time, and whether to wait until it is sure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub time: Time,
+    pub unsure: bool,
+}
+
+/// Keeps time. `monotonic` is the time since any fixed moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timekeeper {
+    time: Time,
+    monotonic: Duration,
+    ahead_since: Option<Duration>,
+}
+
+impl Timekeeper {
+    /// `latest` is the latest time in the books. The clock may have gone on meanwhile.
+    pub(crate) fn new(latest: Time, wall: Time, monotonic: Duration) -> Timekeeper {
+        let time = if wall < NEVER_SET { latest } else { latest.max(wall) };
+        Timekeeper { time, monotonic, ahead_since: None }
+    }
+
+    pub(crate) fn tell(&mut self, wall: Time, monotonic: Duration) -> Told {
+        let elapsed_ms = monotonic.saturating_sub(self.monotonic).as_millis() as i64;
+        let expected = self.time.plus(Span(elapsed_ms));
+        if wall < NEVER_SET {
+            return Told { time: self.time, unsure: true };
+        }
+        if wall > expected.plus(STEP) {
+            let since = *self.ahead_since.get_or_insert(monotonic);
+            if monotonic.saturating_sub(since) < LASTING {
+                return Told { time: expected, unsure: true };
+            }
+        }
+        self.ahead_since = None;
+        self.time = if wall >= self.time { wall } else { self.time.plus(Span(elapsed_ms / 2)) };
+        self.monotonic = monotonic;
+        Told { time: self.time, unsure: false }
+    }
+
+    /// How far the books are ahead of the clock.
+    pub(crate) fn ahead_of(&self, wall: Time) -> Span {
+        Span(self.time.since(wall).0.max(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Time = Time(1_800_000_000_000);
+
+    /// Seconds of the monotonic clock, seconds the system's clock shows, and what must be told.
+    fn check(timetable: &[(u64, i64, Option<i64>)]) {
+        let mut keeper = Timekeeper::new(START, START, Duration::ZERO);
+        for (monotonic, wall, expected) in timetable {
+            let told = keeper.tell(Time(START.0 + wall * 1_000), Duration::from_secs(*monotonic));
+            let sure = (!told.unsure).then(|| told.time.since(START).0 / 1_000);
+            assert_eq!(sure, *expected, "at {monotonic} s, {wall} s shown");
+        }
+    }
+
+    #[test]
+    fn small_corrections_are_followed_and_never_back() {
+        check(&[(1, 1, Some(1)), (2, 3, Some(3)), (3, 2, Some(3)), (5, 5, Some(5))]);
+    }
+
+    #[test]
+    fn a_clock_years_ahead_for_one_moment_changes_nothing() {
+        let year = 31_557_600;
+        check(&[(1, 1, Some(1)), (2, year, None), (3, year, None), (4, 4, Some(4)), (5, 5, Some(5))]);
+    }
+
+    #[test]
+    fn a_step_ahead_that_lasts_is_believed() {
+        check(&[
+            (1, 1, Some(1)),
+            (2, 7_202, None),
+            (11, 7_211, None),
+            (12, 7_212, Some(7_212)),
+            (13, 7_213, Some(7_213)),
+        ]);
+    }
+
+    #[test]
+    fn after_a_step_back_time_goes_on_at_half_pace_until_the_clock_is_there() {
+        check(&[(10, 10, Some(10)), (20, -580, Some(15)), (220, -380, Some(115)), (1_220, 620, Some(620))]);
+    }
+
+    #[test]
+    fn a_clock_that_was_never_set_is_waited_for() {
+        let mut keeper = Timekeeper::new(START, Time(0), Duration::ZERO);
+        assert!(keeper.tell(Time(5_000), Duration::from_secs(5)).unsure);
+        let told = keeper.tell(Time(START.0 + 60_000), Duration::from_secs(6));
+        assert_eq!(told, Told { time: Time(START.0 + 60_000), unsure: false });
+    }
+}
