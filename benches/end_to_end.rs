@@ -129,7 +129,7 @@ fn nothing(broker: u16) -> f64 {
         key_file: None,
         inflight: GROUP,
         max_packet: 1 << 20,
-        subscribe: vec!["nothing/#".to_owned()],
+        subscribe: Arc::new(["nothing/#".to_owned()]),
     };
     let health = Arc::new(Health::default());
     let id = format!("nothing-{}", fastrand::u32(..));

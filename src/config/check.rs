@@ -500,7 +500,7 @@ impl Checker {
             key_file: path("key_file", &section.key_file),
             inflight: usize::try_from(inflight).unwrap_or(16),
             max_packet: usize::try_from(max_packet).unwrap_or(1 << 20),
-            subscribe: section.subscribe.clone().unwrap_or(topics),
+            subscribe: section.subscribe.clone().unwrap_or(topics).into(),
         })
     }
 

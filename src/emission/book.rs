@@ -53,7 +53,7 @@ fn book_set(
             }
             used += i128::from(minute.amount);
             let upto = share(mass, used, whole);
-            book_part(method, post, upto - done, minute, tally);
+            book_part(method, post, upto - done, &minute, tally);
             done = upto;
         }
     }

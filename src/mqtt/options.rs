@@ -1,6 +1,7 @@
 //! What the broker session is told.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where the broker is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct Options {
     /// Longer payloads are refused, in bytes.
     pub max_packet: usize,
     /// The topic filters.
-    pub subscribe: Vec<String>,
+    pub subscribe: Arc<[String]>,
 }
 
 impl Server {

@@ -71,21 +71,21 @@ const HAS_EVENTS: u8 = 16;
 
 pub(crate) fn write_activity(activity: &Activity) -> Vec<u8> {
     let mut writer = Writer::default();
-    activity.minutes.iter().for_each(|minute| write_minute(&mut writer, minute));
-    if activity.whole != Minute::default() {
-        write_minute(&mut writer, &activity.whole);
-    }
+    // What the quarter has beside its minutes comes last, if there is any.
+    let has_whole = activity.part(Activity::WHOLE) != Minute::default();
+    let parts = activity.parts().take(Activity::WHOLE + usize::from(has_whole));
+    parts.for_each(|part| write_minute(&mut writer, &part));
     writer.0
 }
 
 pub(crate) fn read_activity(bytes: &[u8]) -> Option<Activity> {
     let mut cursor = Cursor(bytes);
     let mut activity = Activity::default();
-    for minute in &mut activity.minutes {
-        *minute = read_minute(&mut cursor)?;
+    for at in 0..Activity::WHOLE {
+        activity.add(at, read_minute(&mut cursor)?);
     }
     if !cursor.0.is_empty() {
-        activity.whole = read_minute(&mut cursor)?;
+        activity.add(Activity::WHOLE, read_minute(&mut cursor)?);
     }
     Some(activity)
 }
@@ -238,9 +238,9 @@ mod tests {
     #[test]
     fn activities_and_balances_come_back() {
         let mut activity = Activity::default();
-        activity.minutes[3] = Minute { amount: 7, interpolated: 7, covered_ms: 60_000, events: 0 };
-        activity.whole = Minute { amount: 3, interpolated: 3, covered_ms: 900_000, events: 0 };
-        activity.minutes[4] = Minute { amount: i64::MAX, interpolated: 0, covered_ms: 12, events: 2 };
+        activity.add(3, Minute { amount: 7, interpolated: 7, covered_ms: 60_000, events: 0 });
+        activity.add(4, Minute { amount: i64::MAX, interpolated: 0, covered_ms: 12, events: 2 });
+        activity.add(Activity::WHOLE, Minute { amount: 3, interpolated: 3, covered_ms: 900_000, events: 0 });
         assert_eq!(read_activity(&write_activity(&activity)), Some(activity));
         let mut own = Tally::default();
         (own.covered_ms, own.events) = (5, 1);
@@ -253,8 +253,9 @@ mod tests {
 
     #[test]
     fn cut_records_are_noticed() {
-        let minutes = [Minute { amount: 9, ..Minute::default() }; 15];
-        let whole = write_activity(&Activity { minutes, ..Activity::default() });
+        let mut activity = Activity::default();
+        (0..15).for_each(|at| activity.add(at, Minute { amount: 9, ..Minute::default() }));
+        let whole = write_activity(&activity);
         assert_eq!(read_activity(&whole[..whole.len() - 1]), None);
         assert_eq!(read_held(Quarter(0), &[5, 0]), None);
     }

@@ -183,7 +183,8 @@ pub(crate) fn read_day(row: &SqlRow<'_>) -> Option<Vec<(Quarter, Activity, u32)>
     for _ in 0..cursor.number::<u32>()? {
         let quarter = Quarter(start.checked_add(cursor.integer()?)?);
         let revision = cursor.number()?;
-        let activity = Activity { whole: read_minute(&mut cursor)?, ..Activity::default() };
+        let mut activity = Activity::default();
+        activity.add(Activity::WHOLE, read_minute(&mut cursor)?);
         quarters.push((quarter, activity, revision));
     }
     Some(quarters)

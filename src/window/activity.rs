@@ -2,6 +2,8 @@
 
 /// The minutes of a quarter.
 pub(crate) const MINUTES: usize = 15;
+/// Its minutes, and last what is known of the quarter as a whole only.
+const PARTS: usize = MINUTES + 1;
 
 /// One minute of activity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,18 +19,51 @@ pub struct Minute {
 }
 
 /// What a meter measured in one clock quarter: the ground state of all accounting.
+///
+/// Two of these stand in memory for every meter, so what most meters have nothing of is kept apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
-    /// By minute.
-    pub minutes: [Minute; MINUTES],
-    /// What is known of the quarter as a whole only: the course of a long gap, and what is packed.
-    pub whole: Minute,
+    amounts: [i64; PARTS],
+    covered_ms: [u16; MINUTES],
+    whole_covered_ms: u32,
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rare {
+    interpolated: [i64; PARTS],
+    events: [u32; PARTS],
 }
 
 impl Activity {
+    /// The place of what is known of the quarter as a whole only: the course of a long gap, and what is packed.
+    pub const WHOLE: usize = MINUTES;
+
+    /// One part: a minute, or [`Activity::WHOLE`].
+    pub fn part(&self, at: usize) -> Minute {
+        let covered = self.covered_ms.get(at).map_or(self.whole_covered_ms, |ms| u32::from(*ms));
+        let rare = self.rare.as_ref().map_or((0, 0), |rare| (rare.interpolated[at], rare.events[at]));
+        Minute { amount: self.amounts[at], interpolated: rare.0, covered_ms: covered, events: rare.1 }
+    }
+
     /// Its minutes, and then what has none.
-    pub fn parts(&self) -> impl Iterator<Item = &Minute> {
-        self.minutes.iter().chain([&self.whole])
+    pub fn parts(&self) -> impl Iterator<Item = Minute> {
+        (0..PARTS).map(|at| self.part(at))
+    }
+
+    /// Adds to a part.
+    pub fn add(&mut self, at: usize, more: Minute) {
+        self.amounts[at] = self.amounts[at].saturating_add(more.amount);
+        match self.covered_ms.get_mut(at) {
+            // A minute has 60,000 of them.
+            Some(covered) => *covered = covered.saturating_add(u16::try_from(more.covered_ms).unwrap_or(u16::MAX)),
+            None => self.whole_covered_ms = self.whole_covered_ms.saturating_add(more.covered_ms),
+        }
+        if more.interpolated != 0 || more.events != 0 {
+            let rare = self.rare.get_or_insert_default();
+            rare.interpolated[at] = rare.interpolated[at].saturating_add(more.interpolated);
+            rare.events[at] = rare.events[at].saturating_add(more.events);
+        }
     }
 
     /// The sum over the quarter.

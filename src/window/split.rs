@@ -38,32 +38,24 @@ impl Sheet {
         while start < usage.to {
             let end = Time((start.0.div_euclid(grain_ms) + 1) * grain_ms).min(usage.to);
             let upto = usage.share(end);
-            let minute = match usage.quality {
-                Quality::Long => &mut self.activity(start.quarter()).whole,
-                Quality::Measured | Quality::Interpolated => self.minute(start),
-            };
-            minute.amount = minute.amount.saturating_add(upto - done);
-            if usage.quality != Quality::Measured {
-                minute.interpolated = minute.interpolated.saturating_add(upto - done);
-            }
+            let amount = upto - done;
             let covered = end.since(start.max(usage.covers_from)).0.max(0);
-            minute.covered_ms += u32::try_from(covered).unwrap_or(0);
+            let (at, interpolated) = match usage.quality {
+                Quality::Measured => (minute_of(start), 0),
+                Quality::Interpolated => (minute_of(start), amount),
+                Quality::Long => (Activity::WHOLE, amount),
+            };
+            let covered_ms = u32::try_from(covered).unwrap_or(0);
+            self.activity(start.quarter()).add(at, Minute { amount, interpolated, covered_ms, events: 0 });
             (start, done) = (end, upto);
         }
     }
 
     fn add_event(&mut self, usage: Usage, from: Quarter) {
         if usage.from.quarter() >= from {
-            let minute = self.minute(usage.from);
-            minute.amount = minute.amount.saturating_add(usage.amount);
-            minute.events += 1;
+            let event = Minute { amount: usage.amount, events: 1, ..Minute::default() };
+            self.activity(usage.from.quarter()).add(minute_of(usage.from), event);
         }
-    }
-
-    fn minute(&mut self, time: Time) -> &mut Minute {
-        let quarter = time.quarter();
-        let index = (time.since(quarter.start()).0 / MINUTE_MS).unsigned_abs() as usize;
-        &mut self.activity(quarter).minutes[index]
     }
 
     fn activity(&mut self, quarter: Quarter) -> &mut Activity {
@@ -77,6 +69,11 @@ impl Sheet {
         }
         &mut self.quarters[at].1
     }
+}
+
+/// Which minute of its quarter an instant is in.
+fn minute_of(time: Time) -> usize {
+    (time.since(time.quarter().start()).0 / MINUTE_MS).unsigned_abs() as usize
 }
 
 impl Usage {
@@ -136,17 +133,17 @@ mod tests {
     fn a_long_gap_has_quarters_and_no_minutes() {
         let mut sheet = Sheet::default();
         sheet.add(Usage { quality: Quality::Long, ..usage(450_000, 2_700_000, 50) }, Quarter(0));
-        let wholes: Vec<i64> = sheet.quarters().iter().map(|(_, a)| a.whole.amount).collect();
+        let wholes: Vec<i64> = sheet.quarters().iter().map(|(_, a)| a.part(Activity::WHOLE).amount).collect();
         assert_eq!(wholes, [10, 20, 20]);
-        assert!(sheet.quarters().iter().all(|(_, a)| a.minutes == Activity::default().minutes));
-        assert_eq!(sheet.quarters()[0].1.whole.covered_ms, 450_000);
+        assert!(sheet.quarters().iter().all(|(_, a)| a.parts().take(15).all(|m| m == Minute::default())));
+        assert_eq!(sheet.quarters()[0].1.part(Activity::WHOLE).covered_ms, 450_000);
     }
 
     #[test]
     fn an_event_is_booked_in_its_minute() {
         let mut sheet = Sheet::default();
         sheet.add(usage(119_999, 119_999, 7), Quarter(0));
-        assert_eq!(sheet.quarters()[0].1.minutes[1].amount, 7);
+        assert_eq!(sheet.quarters()[0].1.part(1).amount, 7);
         assert_eq!(sheet.quarters()[0].1.total().covered_ms, 0);
     }
 }
