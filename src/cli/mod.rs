@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod export;
 mod factors;
+mod refused;
 mod replay;
 mod run;
 mod simulate;
@@ -48,6 +49,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Write entries to standard output, beside a running daemon or without one
     Export(export::Arguments),
+    /// List what was received and not booked
+    Refused(refused::Arguments),
     /// Ask the running daemon how it is
     Status(status::Arguments),
     /// Publish what meters would: synthetic readings, or the rows of a CSV file
@@ -91,6 +94,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Refused(arguments) => refused::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),

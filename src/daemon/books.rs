@@ -157,6 +157,11 @@ impl Books {
         self.hand().apply(messages, true)
     }
 
+    /// Something was refused and waits to be stored.
+    pub fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
     /// Tells the time. True: a quarter closed, and a seal is due.
     pub fn tick(&mut self, now: Time) -> Result<bool, StoreError> {
         if now.minus(self.pipeline.rules().close_after).quarter() <= self.pipeline.open_from() {

@@ -351,7 +351,7 @@ impl Desk {
         let now = self.now;
         let closed = self.books.tick(now)?;
         let since = self.clocks.sealed.elapsed();
-        let late = since >= SEAL_LATE_AFTER && self.books.pipeline.has_late_changes();
+        let late = since >= SEAL_LATE_AFTER && (self.books.pipeline.has_late_changes() || self.books.has_refused());
         let routine = since >= SEAL_EVERY && self.clocks.touched;
         if closed || late || routine || stop {
             self.books.seal()?;

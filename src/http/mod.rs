@@ -9,3 +9,4 @@ mod status;
 pub use entries::{Asked, collect};
 pub use question::{Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, OpenView, Quarters, Question, Rate};
 pub use server::{App, serve};
+pub use status::refused_json;

@@ -17,6 +17,9 @@ use crate::http::{Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, Quest
 use crate::pipeline::Rules;
 use crate::store::Reader;
 
+/// Refused messages in one answer.
+const REFUSED_MAX: usize = 10_000;
+
 /// What the server can see.
 pub struct App {
     /// The way to the desk.
@@ -43,6 +46,7 @@ pub async fn serve(
         .route("/api/v1/status", get(show_status))
         .route("/api/v1/entries", get(show_entries))
         .route("/api/v1/meters", get(show_meters))
+        .route("/api/v1/refused", get(show_refused))
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(show_ready))
@@ -97,6 +101,28 @@ async fn show_meters(State(app): State<Arc<App>>) -> Response {
     match app.meters().await {
         Some(rows) => json(status::meters_json(&rows)),
         None => stopping(),
+    }
+}
+
+async fn show_refused(State(app): State<Arc<App>>, Query(query): Query<HashMap<String, String>>) -> Response {
+    let limit = match query.get("limit").map(|text| text.parse::<usize>()) {
+        None => 100,
+        Some(Ok(limit)) if limit <= REFUSED_MAX => limit,
+        Some(_) => {
+            let message = format!("`limit` must be a number up to {REFUSED_MAX}\n");
+            return (StatusCode::BAD_REQUEST, message).into_response();
+        }
+    };
+    let read = move || {
+        let reader = app.reader.lock().ok()?;
+        Some(reader.refused(query.get("reason").map(String::as_str), limit))
+    };
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Some(Ok(list))) => {
+            ([(header::CONTENT_TYPE, "application/jsonl")], status::refused_json(&list)).into_response()
+        }
+        Ok(Some(Err(error))) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+        _ => stopping(),
     }
 }
 

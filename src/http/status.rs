@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::http::{App, DeskView, MeterRow};
 use crate::pipeline::Tallied;
-use crate::store::Gap;
+use crate::store::{Gap, Refused};
 
 /// Of lists without end, so many are shown.
 const SHOWN: usize = 20;
@@ -113,4 +113,19 @@ pub(crate) fn meters_json(rows: &[MeterRow]) -> String {
         })
         .collect();
     format!("{}\n", Value::Array(rows))
+}
+
+/// One object a line.
+pub fn refused_json(list: &[Refused]) -> String {
+    let line = |refused: &Refused| {
+        let line = json!({
+            "received": refused.received.to_string(),
+            "reason": refused.reason,
+            "meter": refused.meter,
+            "topic": refused.topic,
+            "payload": String::from_utf8_lossy(&refused.payload),
+        });
+        format!("{line}\n")
+    };
+    list.iter().map(line).collect()
 }
