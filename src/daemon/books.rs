@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::cluster::MeterIx;
 use crate::config::Plan;
 use crate::decode::{Decoded, Message, Refusal};
 use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline, Want};
@@ -69,6 +70,11 @@ impl Books {
         let careful = before.starts >= CAREFUL_AFTER;
         if !books.damage.is_empty() {
             books.rebuild(counted_to)?;
+        }
+        for ix in (0u32..).zip(&plan.rules.topology.meters).map(|(i, _)| MeterIx(i)) {
+            if let Some(reading) = books.ledger.latest_reading(ix)? {
+                books.pipeline.note_latest(ix, reading);
+            }
         }
         books.replay(from, counted_to, careful)?;
         books.refresh()?;
@@ -249,7 +255,7 @@ impl Hand<'_> {
         messages.iter().filter_map(first).min().unwrap_or(Quarter(i32::MAX))
     }
 
-    fn keep(&mut self, message: &Message, meter: Option<crate::cluster::MeterIx>, outcome: Outcome) {
+    fn keep(&mut self, message: &Message, meter: Option<MeterIx>, outcome: Outcome) {
         if self.refused.len() >= REFUSED_MAX {
             return;
         }

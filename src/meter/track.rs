@@ -209,12 +209,6 @@ impl Track {
     pub fn aside(&self) -> usize {
         self.quarters.iter().map(|h| h.aside.len()).sum()
     }
-
-    /// The latest reading in memory.
-    pub fn latest(&self) -> Option<(Time, i64)> {
-        let last = self.quarters.last()?;
-        last.set.points().last().map(|p| (p.time(last.quarter), p.value)).or(self.context)
-    }
 }
 
 /// How far after its own time a reading's usage goes.

@@ -37,6 +37,8 @@ impl State {
 pub(crate) struct MeterState {
     track: Track,
     quarters: Vec<State>,
+    /// The latest reading that was ever booked; older ones than are resident count.
+    latest: Option<(Time, i64)>,
     /// There are readings whose usage is not worked out yet.
     pub dirty: bool,
 }
@@ -44,7 +46,7 @@ pub(crate) struct MeterState {
 impl MeterState {
     pub(crate) fn new(complete: bool) -> MeterState {
         let track = if complete { Track::complete() } else { Track::stored() };
-        MeterState { track, quarters: Vec::new(), dirty: false }
+        MeterState { track, quarters: Vec::new(), latest: None, dirty: false }
     }
 
     pub(crate) fn need(&self, meter: &Meter, time: Time) -> Option<Need> {
@@ -56,6 +58,7 @@ impl MeterState {
         let outcome = self.track.insert(meter, reading.time, point);
         if matches!(outcome, SetOutcome::Accepted | SetOutcome::Conflict { replaced: true }) {
             self.dirty = true;
+            self.note_latest((reading.time, reading.value));
             self.state(reading.time.quarter()).readings_changed = true;
         }
         outcome
@@ -168,7 +171,13 @@ impl MeterState {
     }
 
     pub(crate) fn latest(&self) -> Option<(Time, i64)> {
-        self.track.latest()
+        self.latest
+    }
+
+    pub(crate) fn note_latest(&mut self, reading: (Time, i64)) {
+        if self.latest.is_none_or(|(time, _)| time <= reading.0) {
+            self.latest = Some(reading);
+        }
     }
 
     pub(crate) fn aside(&self) -> usize {

@@ -318,6 +318,11 @@ impl Pipeline {
         activities.map(|(quarter, activity, revision, _)| (quarter, activity.clone(), revision)).collect()
     }
 
+    /// A stored reading of a meter, for what can be seen of it.
+    pub fn note_latest(&mut self, ix: MeterIx, reading: (Time, i64)) {
+        self.meter_mut(ix).note_latest(reading);
+    }
+
     /// What can be seen of a meter.
     pub fn meter_view(&self, ix: MeterIx) -> MeterView {
         let state = self.meter(ix);

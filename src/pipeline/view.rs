@@ -12,7 +12,7 @@ use crate::window::Activity;
 /// A meter at a glance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeterView {
-    /// The latest reading in memory.
+    /// The latest reading that is booked.
     pub latest: Option<(Time, i64)>,
     /// How many readings in memory are set aside.
     pub quarantined: usize,

@@ -132,6 +132,19 @@ impl Ledger {
         Ok(Supply::Rows { meter, from, rows: earlier, context })
     }
 
+    /// A meter's latest stored reading.
+    pub fn latest_reading(&self, meter: MeterIx) -> Result<Option<(Time, i64)>, StoreError> {
+        let sql = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter
+                   WHERE meter = ?1 AND length(readings) > 2 ORDER BY start DESC LIMIT 1";
+        let read = || -> rusqlite::Result<Option<Row>> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query([self.names.number(Entity::Meter(meter))])?;
+            Ok(rows.next()?.and_then(|row| read_row(&self.names, row)))
+        };
+        let row = read().map_err(StoreError::database(&self.path))?;
+        Ok(row.and_then(|row| row.held.set.points().last().map(|p| (p.time(row.held.quarter), p.value))))
+    }
+
     /// The quarters from `from` on in which some meter has a row.
     pub fn active_quarters(&self, from: Quarter) -> Result<Vec<Quarter>, StoreError> {
         let read = || -> rusqlite::Result<Vec<Quarter>> {

@@ -189,6 +189,13 @@ fn a_late_reading_restates_a_closed_hour_and_raises_its_revision() {
     wait_for("the closed hour", || (hour(&daemon)? == (3_000_000, 1)).then_some(()));
     send(50, 4);
     wait_for("its restatement", || (hour(&daemon)? == (7_000_000, 2)).then_some(()));
+    let latest = emissiond::quantity::Time(yesterday + 50 * 60_000).to_string();
+    let meters =
+        |daemon: &Daemon| serde_json::from_str::<serde_json::Value>(&daemon.get("/api/v1/meters").unwrap().1).unwrap();
+    assert_eq!(meters(&daemon)[0]["last_reading"], latest);
+    assert!(daemon.stop().success());
+    daemon.start();
+    assert_eq!(meters(&daemon)[0]["last_reading"], latest, "after a restart");
 }
 
 #[test]
