@@ -8,7 +8,7 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use crate::harness::run;
 use crate::servers::{Daemon, Mosquitto, block_on, wait_for};
 
-const EVENTS: &str = r#"
+pub const EVENTS: &str = r#"
 [clusters.c]
 timezone = "UTC"
 [facilities.f]
@@ -26,7 +26,7 @@ category = "cems-co2"
 "#;
 
 /// Publishes at QoS 1, at most `rate` a second, and waits for the broker to have it all.
-fn publish(broker: &Mosquitto, rate: f64, messages: &[(String, Vec<u8>, bool)]) {
+pub fn publish(broker: &Mosquitto, rate: f64, messages: &[(String, Vec<u8>, bool)]) {
     block_on(async {
         let mut options = MqttOptions::new(format!("test-{}", fastrand::u32(..)), "127.0.0.1", broker.port);
         options.set_max_packet_size(4 << 20, 4 << 20);
@@ -51,7 +51,7 @@ fn publish(broker: &Mosquitto, rate: f64, messages: &[(String, Vec<u8>, bool)]) 
 }
 
 /// Events of one kilogram each, a second apart, ending shortly before now.
-fn events(count: usize, random: &mut Rng) -> (Vec<(String, Vec<u8>, bool)>, i64) {
+pub fn events(count: usize, random: &mut Rng) -> (Vec<(String, Vec<u8>, bool)>, i64) {
     let now = emissiond::clock::now().0;
     let mut total_mg = 0;
     let message = |n: usize| {
@@ -64,7 +64,7 @@ fn events(count: usize, random: &mut Rng) -> (Vec<(String, Vec<u8>, bool)>, i64)
     (messages, total_mg)
 }
 
-fn total(daemon: &Daemon, window: &str) -> i64 {
+pub fn total(daemon: &Daemon, window: &str) -> i64 {
     daemon.entries("cluster", window).iter().map(|entry| entry["scope1_mg"].as_i64().unwrap()).sum()
 }
 

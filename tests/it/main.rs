@@ -8,6 +8,7 @@ mod database;
 mod equivalence;
 mod flips;
 mod harness;
+mod proxy;
 mod real_data;
 mod servers;
 mod stub;

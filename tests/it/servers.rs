@@ -119,11 +119,18 @@ pub struct Daemon {
 impl Daemon {
     /// `extra` is appended to the sections that connect it.
     pub fn new(broker: &Mosquitto, config: &str, more: &[(&str, &str)]) -> Daemon {
+        Daemon::with(&broker.url(), config, more)
+    }
+
+    /// A daemon that reaches its broker by way of another port.
+    pub fn behind(port: u16, config: &str) -> Daemon {
+        Daemon::with(&format!("mqtt://127.0.0.1:{port}"), config, &[])
+    }
+
+    fn with(url: &str, config: &str, more: &[(&str, &str)]) -> Daemon {
         let http = free_port();
-        let text = format!(
-            "[daemon]\nstate_dir = \"state\"\nhttp = \"127.0.0.1:{http}\"\n[mqtt]\nurl = \"{}\"\n{config}",
-            broker.url()
-        );
+        let text =
+            format!("[daemon]\nstate_dir = \"state\"\nhttp = \"127.0.0.1:{http}\"\n[mqtt]\nurl = \"{url}\"\n{config}");
         let mut list = vec![("c.toml", text.as_str())];
         list.extend(more);
         Daemon { files: Files::new(&list), http, process: None }
