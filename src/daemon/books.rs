@@ -79,6 +79,9 @@ impl Books {
         books.replay(from, counted_to, careful)?;
         books.refresh()?;
         books.damage.extend(books.journal.found_damage().iter().cloned());
+        // A block that cannot be read stays so; it is news only once.
+        let known = books.ledger.damage()?;
+        books.damage.retain(|record| !known.iter().any(|(_, before)| before == record));
         books.ledger.note_damage(now, &books.damage)?;
         books.note_progress(0)?;
         Ok(books)
@@ -86,10 +89,10 @@ impl Books {
 
     /// Applies the journal from `from` on; what the counters hold already is not counted again.
     fn replay(&mut self, from: Time, counted_to: i64, careful: bool) -> Result<(), StoreError> {
-        let Books { journal, ledger, pipeline, replayed, progress, poison, refused, .. } = self;
+        let Books { journal, ledger, pipeline, replayed, damage, progress, poison, refused } = self;
         let mut hand = Hand { ledger, pipeline, refused };
         journal.replay(from, |block| {
-            let Some(Block { number, record }) = readable(block)? else {
+            let Some(Block { number, record }) = readable(block, damage)? else {
                 return Ok(());
             };
             let counted = number > counted_to;
@@ -116,11 +119,11 @@ impl Books {
     fn rebuild(&mut self, counted_to: i64) -> Result<(), StoreError> {
         tracing::warn!("rebuilding what was damaged from the journal");
         let mut earliest = self.pipeline.open_from();
-        let Books { journal, ledger, pipeline, refused, .. } = self;
+        let Books { journal, ledger, pipeline, damage, refused, .. } = self;
         let mut hand = Hand { ledger, pipeline, refused };
         let mut since_seal = 0;
         journal.replay(Time::MIN, |block| {
-            if let Some(Block { record: Record::Messages(messages), .. }) = readable(block)? {
+            if let Some(Block { record: Record::Messages(messages), .. }) = readable(block, damage)? {
                 hand.apply(&messages, false)?;
                 earliest = earliest.min(hand.earliest(&messages));
                 since_seal += messages.len() as u64;
@@ -203,11 +206,14 @@ fn poison(state: &Path, before: ProgressPosition) -> Result<Poison, StoreError> 
 }
 
 /// `None`: damaged or missing, which is said, and the rest goes on.
-fn readable(block: Result<Block, StoreError>) -> Result<Option<Block>, StoreError> {
+fn readable(block: Result<Block, StoreError>, damage: &mut Vec<String>) -> Result<Option<Block>, StoreError> {
     match block {
         Ok(block) => Ok(Some(block)),
         Err(StoreError::Damaged(what)) => {
-            tracing::error!(record = what, "a part of the journal cannot be read; its messages are left out");
+            tracing::error!(record = &what, "a part of the journal cannot be read; its messages are left out");
+            if !damage.contains(&what) {
+                damage.push(what);
+            }
             Ok(None)
         }
         Err(error) => Err(error),

@@ -176,7 +176,6 @@ impl Journal {
             let expected = before.map_or(number, |b: i64| b + 1);
             if number > expected {
                 let what = format!("journal blocks {expected} to {} are missing", number - 1);
-                self.found.push(what.clone());
                 each(Err(StoreError::Damaged(what)))?;
             }
             before = Some(number);
@@ -345,7 +344,10 @@ fn read_block(row: &rusqlite::Row<'_>, path: &Path) -> Result<Block, StoreError>
     };
     match read() {
         Ok((_, Some(block))) => Ok(block),
-        Ok((key, None)) => Err(StoreError::Damaged(format!("{} block {}", path.display(), key[0]))),
+        Ok((key, None)) => {
+            let (first, last) = (Time(key[3]), Time(key[4]));
+            Err(StoreError::Damaged(format!("{} block {}, received {first} to {last}", path.display(), key[0])))
+        }
         Err(_) => Err(StoreError::Damaged(format!("{} a block", path.display()))),
     }
 }
