@@ -62,7 +62,7 @@ pub(crate) fn copy(aside: PathBuf, fresh: &mut Connection, tables: &[Table]) -> 
 /// From both ends: what lies between two unreadable places is lost, the rest is not.
 fn copy_table(old: &Connection, fresh: &Connection, table: &Table, lost: &mut Vec<String>) -> rusqlite::Result<()> {
     let marks = vec!["?"; table.columns.split(", ").count()].join(", ");
-    let insert = format!("INSERT OR IGNORE INTO {}({}) VALUES ({marks})", table.name, table.columns);
+    let insert = format!("INSERT OR REPLACE INTO {}({}) VALUES ({marks})", table.name, table.columns);
     let mut insert = fresh.prepare(&insert)?;
     for (order, is_last) in [("ASC", false), ("DESC", true)] {
         match copy_rows(old, &mut insert, table, order, lost) {
