@@ -1,5 +1,5 @@
 //! Digests: how many rows a table has and what they add up to, so that a row that vanished is noticed, which no
-//! checksum of a row can tell. Kept by bucket of entities, so that a big ledger is scrubbed a part at a time.
+//! checksum of a row can tell. Kept by bucket of entities, so that a difference says where to look.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,6 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) const ALL: [Kind; 3] = [Kind::Quarter, Kind::Day, Kind::Entry];
-
-    /// The column that says whose a row is.
-    pub(crate) fn owner(self) -> &'static str {
-        match self {
-            Kind::Quarter | Kind::Day => "meter",
-            Kind::Entry => "entity",
-        }
-    }
 
     pub(crate) fn table(self) -> &'static str {
         match self {
@@ -42,8 +34,8 @@ impl Kind {
     }
 }
 
-/// How many parts a ledger is scrubbed in.
-pub const BUCKETS: i64 = 64;
+/// How many buckets there are.
+pub(crate) const BUCKETS: i64 = 64;
 
 /// What identifies one state of a row: number, start, window, changed, checksum.
 pub(crate) type Mark = [i64; 5];

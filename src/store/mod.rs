@@ -30,7 +30,6 @@ mod schema;
 mod space;
 
 pub use cursors::{Cursors, SetAside};
-pub use digest::BUCKETS;
 pub use error::StoreError;
 pub use journal::{Block, Journal, Record};
 pub use ledger::{Ledger, Position};

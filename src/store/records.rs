@@ -1,7 +1,6 @@
 //! Every table with its columns, its key, and how a row is checked: what scrubbing and salvage walk along.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use rusqlite::{Connection, Row};
 
@@ -136,31 +135,16 @@ pub(crate) fn scrub(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         }
     }
     for table in LEDGER {
-        walk(connection, &table, "", &mut wrong)?;
+        walk(connection, &table, &mut wrong)?;
     }
     for kind in Kind::ALL {
-        compare_digests(connection, kind, "", 0..BUCKETS, &mut wrong)?;
+        compare_digests(connection, kind, &mut wrong)?;
     }
     Ok(wrong)
 }
 
-/// Looks at one bucket of entities; names what is wrong.
-pub(crate) fn scrub_bucket(connection: &Connection, bucket: i64) -> rusqlite::Result<Vec<String>> {
-    // One snapshot, so that a seal in between is no difference.
-    let snapshot = connection.unchecked_transaction()?;
-    let mut wrong = Vec::new();
-    for table in LEDGER.iter().filter(|t| ["quarter", "day", "entry"].contains(&t.name)) {
-        walk(&snapshot, table, &of_bucket(table.key[0], bucket), &mut wrong)?;
-    }
-    for kind in Kind::ALL {
-        let condition = of_bucket(kind.owner(), bucket);
-        compare_digests(&snapshot, kind, &condition, bucket..bucket + 1, &mut wrong)?;
-    }
-    Ok(wrong)
-}
-
-fn walk(connection: &Connection, table: &Table, condition: &str, wrong: &mut Vec<String>) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(&format!("SELECT {} FROM {} {condition}", table.columns, table.name))?;
+fn walk(connection: &Connection, table: &Table, wrong: &mut Vec<String>) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!("SELECT {} FROM {}", table.columns, table.name))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         if !table.is_sound(row) {
@@ -170,21 +154,10 @@ fn walk(connection: &Connection, table: &Table, condition: &str, wrong: &mut Vec
     Ok(())
 }
 
-/// By name, so that the key leads to the rows instead of a walk over everything.
-fn of_bucket(owner: &str, bucket: i64) -> String {
-    format!("WHERE {owner} IN (SELECT number FROM name WHERE number % {BUCKETS} = {bucket})")
-}
-
 /// The rows that are there against what the seals noted.
-fn compare_digests(
-    connection: &Connection,
-    kind: Kind,
-    condition: &str,
-    buckets: Range<i64>,
-    wrong: &mut Vec<String>,
-) -> rusqlite::Result<()> {
+fn compare_digests(connection: &Connection, kind: Kind, wrong: &mut Vec<String>) -> rusqlite::Result<()> {
     let mut found: BTreeMap<i64, Digest> = BTreeMap::new();
-    let mut statement = connection.prepare(&format!("{} {condition}", kind.marks()))?;
+    let mut statement = connection.prepare(kind.marks())?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let Ok(mark) = digest::read_mark(row) else {
@@ -193,7 +166,7 @@ fn compare_digests(
         };
         found.entry(digest::bucket(mark[0])).or_default().add(mark);
     }
-    for bucket in buckets {
+    for bucket in 0..BUCKETS {
         let (have, had) =
             (found.get(&bucket).copied().unwrap_or_default(), digest::read(connection, kind as i64, bucket)?);
         if have != had {

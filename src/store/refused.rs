@@ -66,9 +66,4 @@ impl crate::store::Reader {
     pub fn refused(&self, reason: Option<&str>, limit: usize) -> Result<Vec<Refused>, StoreError> {
         list(self.connection(), reason, limit).map_err(StoreError::database(self.path()))
     }
-
-    /// Looks through one of [`crate::store::BUCKETS`] parts of the ledger; names what is damaged or gone.
-    pub fn scrub(&self, bucket: i64) -> Result<Vec<String>, StoreError> {
-        crate::store::records::scrub_bucket(self.connection(), bucket).map_err(StoreError::database(self.path()))
-    }
 }

@@ -7,8 +7,7 @@ use rusqlite::{Connection, ErrorCode};
 use crate::store::records::{self, LEDGER};
 use crate::store::{StoreError, digest, salvage, schema};
 
-/// A ledger up to this size is looked through at every start; a bigger one only when it is suspected, and in the
-/// background.
+/// A ledger up to this size is looked through at every start; a bigger one only when it is suspected.
 const LOOK_THROUGH_MAX: u64 = 64 << 20;
 /// Set when a record was found damaged while running.
 pub(crate) const SUSPECT: &str = "suspect";
