@@ -13,6 +13,10 @@ use emissiond::decode::Message;
 use emissiond::quantity::Time;
 use emissiond::store::{Journal, Record};
 
+/// The daemon's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const COMMITS: usize = 1_000;
 
 fn message(n: i64) -> Message {

@@ -15,6 +15,10 @@ use emissiond::decode::Message;
 use emissiond::pipeline::{Effect, Event, Pipeline, Supply, Want};
 use emissiond::quantity::{Quarter, Time};
 
+/// The daemon's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CADENCE_MS: i64 = 10_000;
 const READINGS: usize = 4_000_000;
 

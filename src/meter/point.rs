@@ -43,7 +43,7 @@ impl Point {
     }
 
     /// Of two readings for one time the earlier received stands, then the one whose value has the smaller text.
-    fn yields_to(self, other: Point, conversion: Conversion) -> bool {
+    fn yields_to(self, other: Point, conversion: &Conversion) -> bool {
         match other.key.cmp(&self.key) {
             Ordering::Equal if other.value == self.value => false,
             Ordering::Equal => conversion.text(other.value) < conversion.text(self.value),
@@ -88,7 +88,7 @@ impl QuarterSet {
     }
 
     /// Adds a reading; any order of arrival ends in the same set. `conversion` is the meter's.
-    pub fn insert(&mut self, point: Point, conversion: Conversion) -> SetOutcome {
+    pub fn insert(&mut self, point: Point, conversion: &Conversion) -> SetOutcome {
         let offset = point.offset_ms();
         let at = match self.points.last() {
             None => 0,
@@ -146,7 +146,7 @@ mod tests {
         for start in 0..arrivals.len() {
             let mut set = QuarterSet::default();
             for i in 0..arrivals.len() {
-                set.insert(arrivals[(start + i) % arrivals.len()], micrograms());
+                set.insert(arrivals[(start + i) % arrivals.len()], &micrograms());
             }
             sets.push(set);
         }
@@ -156,12 +156,12 @@ mod tests {
     #[test]
     fn outcomes() {
         let mut set = QuarterSet::default();
-        assert_eq!(set.insert(point(1, 5, 1), micrograms()), SetOutcome::Accepted);
-        assert_eq!(set.insert(point(1, 9, 1), micrograms()), SetOutcome::Duplicate);
-        assert_eq!(set.insert(point(1, 9, 2), micrograms()), SetOutcome::Conflict { replaced: false });
-        assert_eq!(set.insert(point(1, 4, 9), micrograms()), SetOutcome::Conflict { replaced: true });
+        assert_eq!(set.insert(point(1, 5, 1), &micrograms()), SetOutcome::Accepted);
+        assert_eq!(set.insert(point(1, 9, 1), &micrograms()), SetOutcome::Duplicate);
+        assert_eq!(set.insert(point(1, 9, 2), &micrograms()), SetOutcome::Conflict { replaced: false });
+        assert_eq!(set.insert(point(1, 4, 9), &micrograms()), SetOutcome::Conflict { replaced: true });
         // Of the same receipt, the smaller text stands, not the smaller number.
-        assert_eq!(set.insert(point(1, 4, 10), micrograms()), SetOutcome::Conflict { replaced: true });
-        assert_eq!(set.insert(point(1, 4, 9), micrograms()), SetOutcome::Conflict { replaced: false });
+        assert_eq!(set.insert(point(1, 4, 10), &micrograms()), SetOutcome::Conflict { replaced: true });
+        assert_eq!(set.insert(point(1, 4, 9), &micrograms()), SetOutcome::Conflict { replaced: false });
     }
 }

@@ -154,7 +154,7 @@ impl Track {
         if self.quarters.get(at).is_none_or(|h| h.quarter != quarter) {
             self.quarters.insert(at, Held::empty(quarter));
         }
-        self.quarters[at].set.insert(point, meter.conversion)
+        self.quarters[at].set.insert(point, &meter.conversion)
     }
 
     /// Calls `each` with every usage of the resident readings, and notes which readings are set aside. Returns the
