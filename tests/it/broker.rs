@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 
-use crate::harness::run;
+use crate::harness::{number, run};
 use crate::servers::{Daemon, Mosquitto, block_on, wait_for};
 
 pub const EVENTS: &str = r#"
@@ -25,8 +25,11 @@ unit = "kg"
 category = "cems-co2"
 "#;
 
+/// A topic, a payload, and whether it is retained.
+pub type Publication = (String, Vec<u8>, bool);
+
 /// Publishes at QoS 1, at most `rate` a second, and waits for the broker to have it all.
-pub fn publish(broker: &Mosquitto, rate: f64, messages: &[(String, Vec<u8>, bool)]) {
+pub fn publish(broker: &Mosquitto, rate: f64, messages: &[Publication]) {
     block_on(async {
         let mut options = MqttOptions::new(format!("test-{}", fastrand::u32(..)), "127.0.0.1", broker.port);
         options.set_max_packet_size(4 << 20, 4 << 20);
@@ -51,7 +54,7 @@ pub fn publish(broker: &Mosquitto, rate: f64, messages: &[(String, Vec<u8>, bool
 }
 
 /// Events of one kilogram each, a second apart, ending shortly before now.
-pub fn events(count: usize, random: &mut Rng) -> (Vec<(String, Vec<u8>, bool)>, i64) {
+pub fn events(count: usize, random: &mut Rng) -> (Vec<Publication>, i64) {
     let now = emissiond::clock::now().0;
     let mut total_mg = 0;
     let message = |n: usize| {
@@ -123,7 +126,6 @@ fn every_outcome_is_counted_acknowledged_and_shown() {
 /// `EMISSIOND_KILLS` and `EMISSIOND_RATE` make a campaign of it.
 #[test]
 fn five_kills_lose_nothing_and_count_nothing_twice() {
-    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (kills, rate) = (number("EMISSIOND_KILLS", 5), number("EMISSIOND_RATE", 200));
     let each = 3 * rate / 2;
     let all = (kills + 3) * each;

@@ -53,6 +53,11 @@ pub fn replay(files: &Files, config: &str, messages: &str) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
+/// A number from the environment makes a campaign of a test.
+pub fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str, default: T) -> T {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
 pub fn run(command: &mut Command) -> Output {
     command.output().unwrap()
 }

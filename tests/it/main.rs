@@ -3,6 +3,7 @@
 
 mod architecture;
 mod broker;
+mod brokers;
 mod config;
 mod database;
 mod equivalence;

@@ -10,11 +10,14 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::broker::{EVENTS, events, publish, total};
+use crate::harness::number;
 use crate::servers::{Daemon, Mosquitto, wait_for_long};
 
 /// What it does, until it is told to behave.
 #[derive(Default)]
 struct Mischief {
+    /// How rare it is, in packets.
+    every: u32,
     over: AtomicBool,
     cuts: AtomicU64,
     stalls: AtomicU64,
@@ -44,7 +47,7 @@ fn start(broker: u16, mischief: Arc<Mischief>) -> u16 {
 fn hand_on(mut from: TcpStream, mut to: TcpStream, mischief: &Mischief, mut random: Rng) {
     while let Ok(packet) = read_packet(&mut from) {
         let wicked = !mischief.over.load(Ordering::Relaxed);
-        match random.u16(0..2_000) {
+        match random.u32(0..mischief.every) {
             0..2 if wicked => {
                 mischief.cuts.fetch_add(1, Ordering::Relaxed);
                 let _ = to.write_all(&packet[..random.usize(0..packet.len())]);
@@ -89,17 +92,19 @@ fn read_packet(from: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     Ok(packet)
 }
 
+/// `EMISSIOND_READINGS`, `EMISSIOND_RATE` and `EMISSIOND_EVERY` make a campaign of it.
 #[test]
 fn a_bad_network_loses_nothing_and_counts_nothing_twice() {
-    let broker = Mosquitto::start();
-    let mischief = Arc::new(Mischief::default());
+    let broker = Mosquitto::as_shipped();
+    let mischief = Arc::new(Mischief { every: number("EMISSIOND_EVERY", 1_000), ..Mischief::default() });
     let port = start(broker.port, Arc::clone(&mischief));
     let mut daemon = Daemon::behind(port, EVENTS);
     daemon.start();
-    let (messages, expected_mg) = events(2_000, &mut Rng::with_seed(17));
-    publish(&broker, 200.0, &messages);
+    let (count, rate) = (number("EMISSIOND_READINGS", 4_000), number("EMISSIOND_RATE", 800));
+    let (messages, expected_mg) = events(count, &mut Rng::with_seed(17));
+    publish(&broker, f64::from(rate), &messages);
     mischief.over.store(true, Ordering::Relaxed);
-    wait_for_long("every reading", || (daemon.status()["messages"]["accepted"] == 2_000).then_some(()));
+    wait_for_long("every reading", || (daemon.status()["messages"]["accepted"] == count as u64).then_some(()));
     wait_for_long("the year's total", || (total(&daemon, "1y") == expected_mg).then_some(()));
     let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
     let (cuts, stalls, doubles) = (count(&mischief.cuts), count(&mischief.stalls), count(&mischief.doubles));

@@ -67,6 +67,12 @@ impl Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+
+    /// SIGTERM; returns how it ended.
+    pub fn terminate(&mut self) -> ExitStatus {
+        run(Command::new("kill").arg("-TERM").arg(self.0.id().to_string()));
+        self.0.wait().unwrap()
+    }
 }
 
 impl Drop for Process {
@@ -75,7 +81,7 @@ impl Drop for Process {
     }
 }
 
-/// Debian's mosquitto at its default limits, without persistence.
+/// Debian's mosquitto.
 pub struct Mosquitto {
     pub port: u16,
     process: Process,
@@ -83,16 +89,37 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
+    /// At its default limits, without persistence.
     pub fn start() -> Mosquitto {
+        Mosquitto::with(|_| String::new())
+    }
+
+    /// With the settings that are shipped, so that those are tested.
+    pub fn as_shipped() -> Mosquitto {
+        Mosquitto::with(|directory| {
+            let shipped = std::fs::read_to_string("deploy/mosquitto.conf").unwrap();
+            format!("user root\npersistence_location {}/\n{shipped}", directory.display())
+        })
+    }
+
+    fn with(settings: impl Fn(&Path) -> String) -> Mosquitto {
         let port = free_port();
-        let files = Files::new(&[("m.conf", &format!("listener {port} 127.0.0.1\nallow_anonymous true\n"))]);
+        let files = Files::new(&[]);
+        let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\n{}", settings(files.0.path()));
+        std::fs::write(files.path("m.conf"), text).unwrap();
         let process = spawn_mosquitto(&files, port);
         Mosquitto { port, process, files }
     }
 
-    /// Killed and started again: sessions and queues are gone.
+    /// Killed and started again: without persistence, sessions and queues are gone.
     pub fn restart(&mut self) {
         self.process.kill();
+        self.process = spawn_mosquitto(&self.files, self.port);
+    }
+
+    /// Told to end, and started again.
+    pub fn restart_gently(&mut self) {
+        self.process.terminate();
         self.process = spawn_mosquitto(&self.files, self.port);
     }
 
@@ -172,9 +199,7 @@ impl Daemon {
 
     /// SIGTERM; returns how it ended.
     pub fn stop(&mut self) -> ExitStatus {
-        let process = self.process.as_mut().unwrap();
-        run(Command::new("kill").arg("-TERM").arg(process.0.id().to_string()));
-        process.0.wait().unwrap()
+        self.process.as_mut().unwrap().terminate()
     }
 
     pub fn command(&self, name: &str) -> Command {
