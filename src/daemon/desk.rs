@@ -21,7 +21,7 @@ use crate::ledger::Entry;
 use crate::mqtt::{Delivery, News};
 use crate::pipeline::Outcome;
 use crate::quantity::{Span, Time, Window};
-use crate::store::{Gap, Keep, Space, StoreError};
+use crate::store::{BROKER_DROPPED, Gap, Keep, SESSION_LOST, Space, StoreError};
 
 /// A block holds at most this many messages.
 const BLOCK_MESSAGES: usize = 500;
@@ -78,6 +78,8 @@ pub struct Desk {
     /// The time now, as far as it is sure.
     now: Time,
     pub(crate) held: Option<Held>,
+    /// When the broker last told how many messages it dropped.
+    drops_seen: Option<Time>,
     clocks: Clocks,
     complaints: Complaints,
 }
@@ -157,6 +159,7 @@ impl Desk {
             keeper,
             state_dir: plan.daemon.state_dir.clone(),
             held: None,
+            drops_seen: None,
             books,
             plan_hash: plan.hash.clone(),
             inbox: lines.inbox,
@@ -264,6 +267,7 @@ impl Desk {
             match next {
                 Inbox::News(News::Delivery(delivery)) => self.pend(delivery),
                 Inbox::News(News::Connected { session_present }) => self.connected(session_present)?,
+                Inbox::News(News::Dropped(count)) => self.dropped(count)?,
                 Inbox::News(News::Unsubscribed) => self.books.ledger.settle_filters(&self.filters)?,
                 Inbox::Question(question) => self.answer(question)?,
                 Inbox::Open(windows, reply) => {
@@ -297,7 +301,19 @@ impl Desk {
             %from, %to, registers, others,
             "the broker no longer knew the session: messages may be lost; registers heal by their next reading"
         );
-        self.books.ledger.note_gap(&Gap { from, to, cause: "session-lost".to_owned() })
+        self.books.ledger.note_gap(&Gap { from, to, cause: SESSION_LOST.to_owned() })
+    }
+
+    /// The broker drops what does not fit into its queues, ours or another's: what it says of that is all there is.
+    fn dropped(&mut self, count: u64) -> Result<(), StoreError> {
+        let from = self.drops_seen.unwrap_or(self.books.pipeline.now());
+        let to = self.now.max(from);
+        self.drops_seen = Some(to);
+        if !self.books.ledger.dropped(count)? {
+            return Ok(());
+        }
+        tracing::warn!(%from, %to, "the broker dropped messages for full queues; see deploy/mosquitto.conf");
+        self.books.ledger.go_on_gap(&Gap { from, to, cause: BROKER_DROPPED.to_owned() })
     }
 
     fn pend(&mut self, delivery: Delivery) {

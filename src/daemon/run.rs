@@ -178,8 +178,11 @@ fn start_session(
         let view = health.view();
         BrokerView {
             connected: view.connected,
+            subscribed: view.subscribed,
+            contested: view.contested,
             unacked: view.unacked,
             connects: view.connects,
+            dropped: view.dropped,
             trouble: view.trouble,
             refused: view.refused,
         }

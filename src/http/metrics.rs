@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 
 use crate::http::{App, DeskView};
 use crate::pipeline::Tallied;
+use crate::store::{BROKER_DROPPED, SESSION_LOST};
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -41,7 +42,15 @@ pub(crate) fn render(desk: &DeskView, app: &App) -> String {
     let mqtt = (app.broker)();
     level(&mut registry, "mqtt_connected", "1 while the broker session is up", f64::from(u8::from(mqtt.connected)));
     level(&mut registry, "mqtt_unacked", "Messages received and not acknowledged yet", mqtt.unacked as f64);
-    level(&mut registry, "mqtt_sessions_lost", "Times the broker no longer knew the session", desk.gaps.len() as f64);
+    let contested = f64::from(u8::from(mqtt.contested));
+    level(&mut registry, "mqtt_client_id_contested", "1 while connections end as soon as they begin", contested);
+    level(&mut registry, "mqtt_connects", "Connections since the start", mqtt.connects as f64);
+    for (name, help, cause) in [
+        ("mqtt_sessions_lost", "Times the broker no longer knew the session", SESSION_LOST),
+        ("mqtt_broker_drops", "Times in which the broker dropped messages for full queues", BROKER_DROPPED),
+    ] {
+        level(&mut registry, name, help, desk.gaps_for(cause) as f64);
+    }
     influx(&mut registry, app);
     rates(&mut registry, desk);
     let mut text = String::new();

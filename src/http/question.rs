@@ -70,6 +70,13 @@ pub struct DeskView {
     pub plan: String,
 }
 
+impl DeskView {
+    /// How many possible losses have this cause.
+    pub(crate) fn gaps_for(&self, cause: &str) -> usize {
+        self.gaps.iter().filter(|gap| gap.cause == cause).count()
+    }
+}
+
 /// A rate of emission over a quarter.
 #[derive(Clone, Debug)]
 pub struct Rate {
@@ -106,10 +113,16 @@ pub type Look<T> = Arc<dyn Fn() -> T + Send + Sync>;
 pub struct BrokerView {
     /// A session is up.
     pub connected: bool,
+    /// The broker has answered all subscriptions.
+    pub subscribed: bool,
+    /// Another client may use the same id.
+    pub contested: bool,
     /// Messages received and not acknowledged yet.
     pub unacked: u64,
     /// Connections since the start.
     pub connects: u64,
+    /// How many messages the broker says it dropped. `None`: it does not say.
+    pub dropped: Option<u64>,
     /// The last error, until the next connection.
     pub trouble: Option<String>,
     /// Filters the broker refused.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::http::{App, DeskView, MeterRow};
 use crate::pipeline::Tallied;
-use crate::store::{Gap, Refused};
+use crate::store::{Gap, Refused, SESSION_LOST};
 
 /// Of lists without end, so many are shown.
 const SHOWN: usize = 20;
@@ -61,7 +61,7 @@ fn tallied(counts: &Tallied) -> Value {
 fn broker(desk: &DeskView, app: &App) -> Value {
     let mut view = mqtt(app);
     let gap = |gap: &Gap| json!({ "from": gap.from.to_string(), "to": gap.to.to_string(), "cause": gap.cause });
-    view["sessions_lost"] = desk.gaps.len().into();
+    view["sessions_lost"] = desk.gaps_for(SESSION_LOST).into();
     view["possible_gaps"] = desk.gaps.iter().take(SHOWN).map(gap).collect();
     view
 }
@@ -70,8 +70,11 @@ fn mqtt(app: &App) -> Value {
     let view = (app.broker)();
     json!({
         "connected": view.connected,
+        "subscribed": view.subscribed,
+        "client_id_contested": view.contested,
         "unacked": view.unacked,
         "connects": view.connects,
+        "broker_dropped": view.dropped,
         "trouble": view.trouble,
         "refused_filters": view.refused,
     })

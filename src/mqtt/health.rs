@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub struct Health {
     connected: AtomicBool,
+    subscribed: AtomicBool,
+    contested: AtomicBool,
     unacked: AtomicU64,
     connects: AtomicU64,
+    dropped: Mutex<Option<u64>>,
     trouble: Mutex<Option<String>>,
     refused: Mutex<Vec<String>>,
 }
@@ -18,10 +21,16 @@ pub struct Health {
 pub struct HealthView {
     /// A session is up.
     pub connected: bool,
+    /// The broker has answered all subscriptions of this connection.
+    pub subscribed: bool,
+    /// Connections keep ending right after they begin: another client may use the same id.
+    pub contested: bool,
     /// Messages received and not acknowledged yet.
     pub unacked: u64,
     /// Connections since the start.
     pub connects: u64,
+    /// How many messages the broker says it dropped, for whomever they were. `None`: it does not say.
+    pub dropped: Option<u64>,
     /// The last error, until the next connection.
     pub trouble: Option<String>,
     /// Filters the broker refused.
@@ -35,8 +44,17 @@ impl Health {
         self.set_trouble(None);
     }
 
+    pub(crate) fn subscribed(&self) {
+        self.subscribed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn contested(&self, contested: bool) {
+        self.contested.store(contested, Ordering::Relaxed);
+    }
+
     pub(crate) fn disconnected(&self, trouble: String) {
         self.connected.store(false, Ordering::Relaxed);
+        self.subscribed.store(false, Ordering::Relaxed);
         self.set_trouble(Some(trouble));
     }
 
@@ -50,6 +68,12 @@ impl Health {
         }
     }
 
+    pub(crate) fn dropped(&self, count: u64) {
+        if let Ok(mut dropped) = self.dropped.lock() {
+            *dropped = Some(count);
+        }
+    }
+
     fn set_trouble(&self, text: Option<String>) {
         if let Ok(mut trouble) = self.trouble.lock() {
             *trouble = text;
@@ -60,8 +84,11 @@ impl Health {
     pub fn view(&self) -> HealthView {
         HealthView {
             connected: self.connected.load(Ordering::Relaxed),
+            subscribed: self.subscribed.load(Ordering::Relaxed),
+            contested: self.contested.load(Ordering::Relaxed),
             unacked: self.unacked.load(Ordering::Relaxed),
             connects: self.connects.load(Ordering::Relaxed),
+            dropped: self.dropped.lock().ok().and_then(|d| *d),
             trouble: self.trouble.lock().ok().and_then(|t| t.clone()),
             refused: self.refused.lock().map(|r| r.clone()).unwrap_or_default(),
         }

@@ -28,6 +28,8 @@ const UNCOMMITTED_BYTES_MAX: usize = 64 << 20;
 const SHORT_CONNECTION: Duration = Duration::from_secs(5);
 const SHORT_CONNECTIONS_MAX: u32 = 4;
 /// Filters in one SUBSCRIBE.
+/// Where mosquitto, and who follows it, counts what it dropped for full queues; other brokers never send it.
+const DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 const FILTERS_A_PACKET: usize = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
@@ -63,6 +65,8 @@ pub enum News {
     },
     /// The broker has dropped the stale filters.
     Unsubscribed,
+    /// How many messages the broker has dropped since it started, for whomever they were.
+    Dropped(u64),
 }
 
 /// One session, for as long as the process lives.
@@ -77,6 +81,8 @@ pub struct Session {
     /// Stale filters of this connection that are not confirmed as dropped.
     unsubscribing: usize,
     flapping: Flapping,
+    /// Whether to ask for the broker's own counts; some brokers cut whoever does.
+    curious: bool,
     health: Arc<Health>,
 }
 
@@ -95,6 +101,18 @@ struct Subscribing {
     refused: Vec<String>,
 }
 
+impl Subscribing {
+    /// Only the broker's own counts are not granted or refused yet.
+    fn lacks_counts_only(&self) -> bool {
+        let mut waiting = self.asked.iter().chain(self.sent.values()).flatten();
+        waiting.next().is_some_and(|filter| filter == DROPPED) && waiting.next().is_none()
+    }
+
+    fn is_done(&self) -> bool {
+        self.asked.is_empty() && self.sent.is_empty()
+    }
+}
+
 impl Session {
     /// Prepares a session. `stale` are filters of an earlier configuration that the broker may still hold. An error: a
     /// secret or a certificate cannot be read.
@@ -110,12 +128,24 @@ impl Session {
         if let Some(user) = &options.username {
             mqtt.set_credentials(user, password(&options)?);
         }
-        let packets = (options.subscribe.len() + stale.len()).div_ceil(FILTERS_A_PACKET) + stale.len();
+        let packets = (options.subscribe.len() + stale.len()).div_ceil(FILTERS_A_PACKET) + stale.len() + 1;
         let (client, mut events) = AsyncClient::new(mqtt, packets + 10);
         events.network_options.set_tcp_nodelay(true);
         let (acks, subscribing, flapping) = (Acks::default(), Subscribing::default(), Flapping::default());
-        let (sequence, unsubscribing) = (0, 0);
-        Ok(Session { options, stale, client, events, acks, sequence, subscribing, unsubscribing, flapping, health })
+        let (sequence, unsubscribing, curious) = (0, 0, true);
+        Ok(Session {
+            options,
+            stale,
+            client,
+            events,
+            acks,
+            sequence,
+            subscribing,
+            unsubscribing,
+            flapping,
+            curious,
+            health,
+        })
     }
 
     /// Runs until `tell` says that the desk is gone. `committed` carries the sequence number up to which messages are
@@ -217,6 +247,11 @@ impl Session {
 
     fn handle(&mut self, event: Event, back_off: &mut Duration) -> Result<Option<News>, String> {
         match event {
+            Event::Incoming(Packet::Publish(publish)) if publish.topic == DROPPED => {
+                let count = std::str::from_utf8(&publish.payload).ok().and_then(|text| text.trim().parse().ok());
+                count.inspect(|count| self.health.dropped(*count));
+                Ok(count.map(News::Dropped))
+            }
             Event::Incoming(Packet::Publish(publish)) => Ok(Some(News::Delivery(self.delivery(publish)))),
             Event::Incoming(Packet::ConnAck(connack)) => {
                 *back_off = BACK_OFF_FIRST;
@@ -235,6 +270,11 @@ impl Session {
                 self.unsubscribing = self.unsubscribing.saturating_sub(1);
                 let done = self.unsubscribing == 0 && !std::mem::take(&mut self.stale).is_empty();
                 Ok(done.then_some(News::Unsubscribed))
+            }
+            Event::Incoming(Packet::PingResp) => {
+                // A connection that lasts is nobody else's.
+                self.health.contested(false);
+                Ok(None)
             }
             _ => Ok(None),
         }
@@ -260,24 +300,36 @@ impl Session {
             self.client.try_subscribe_many(wanted).map_err(|e| e.to_string())?;
             self.subscribing.asked.push_back(filters.to_vec());
         }
+        if self.curious {
+            self.client.try_subscribe(DROPPED, QoS::AtMostOnce).map_err(|e| e.to_string())?;
+            self.subscribing.asked.push_back(vec![DROPPED.to_owned()]);
+        }
         Ok(News::Connected { session_present })
     }
 
     fn subscribed(&mut self, suback: &SubAck) {
         let filters = self.subscribing.sent.remove(&suback.pkid).unwrap_or_default();
         for (filter, code) in filters.into_iter().zip(&suback.return_codes) {
-            if *code == SubscribeReasonCode::Failure {
+            if *code == SubscribeReasonCode::Failure && filter != DROPPED {
                 tracing::error!(filter, "the broker refused the subscription; check its access rules");
                 self.subscribing.refused.push(filter);
             }
         }
         self.health.refused(self.subscribing.refused.clone());
+        if self.subscribing.is_done() {
+            self.health.subscribed();
+        }
     }
 
     /// Packets that were read but not handed out belong to the old connection; the broker sends them again.
     fn lost(&mut self, trouble: &str) {
         let before = self.health.view();
-        if self.flapping.ended() {
+        if self.subscribing.lacks_counts_only() {
+            self.curious = false;
+        }
+        let contested = self.flapping.ended();
+        self.health.contested(self.flapping.short >= SHORT_CONNECTIONS_MAX);
+        if contested {
             tracing::error!(
                 "connections keep ending as soon as they begin: does another client use the same `mqtt.client_id`?"
             );

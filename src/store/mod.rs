@@ -35,7 +35,7 @@ pub use journal::{Block, Journal, Record};
 pub use ledger::{Ledger, Position};
 pub use lock::Lock;
 pub use names::Names;
-pub use notes::Gap;
+pub use notes::{BROKER_DROPPED, Gap, SESSION_LOST};
 pub use poison::Poison;
 pub use progress::{Position as ProgressPosition, Progress};
 pub use reader::{Changed, Reader};

@@ -3,6 +3,11 @@
 use crate::quantity::Time;
 use crate::store::{Ledger, StoreError};
 
+/// The cause of a [`Gap`]: the broker no longer knew the session.
+pub const SESSION_LOST: &str = "session-lost";
+/// The cause of a [`Gap`]: the broker dropped messages, for us or for others.
+pub const BROKER_DROPPED: &str = "broker-dropped";
+
 /// A time in which messages may have been lost before they reached us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
@@ -59,12 +64,31 @@ impl Ledger {
         Ok(lost)
     }
 
+    /// The broker has dropped so many messages since it started. True: more than when it last told.
+    pub fn dropped(&self, count: u64) -> Result<bool, StoreError> {
+        let before = self.meta("broker_dropped")?.and_then(|text| text.parse::<u64>().ok());
+        if before != Some(count) {
+            self.set_meta("broker_dropped", &count.to_string())?;
+        }
+        // A smaller count is that of a broker that started again.
+        Ok(before.is_some_and(|before| count > before || count < before && count > 0))
+    }
+
     /// Notes a time in which messages may have been lost before they reached us.
     pub fn note_gap(&self, gap: &Gap) -> Result<(), StoreError> {
-        let sql = "INSERT INTO gap(start, end, cause) VALUES (?1, ?2, ?3)";
-        let insert = self.connection.prepare_cached(sql);
-        let done = insert.and_then(|mut s| s.execute((gap.from.0, gap.to.0, &gap.cause)));
-        done.map(drop).map_err(StoreError::database(self.path()))
+        self.write_gap("INSERT INTO gap(start, end, cause) VALUES (?1, ?2, ?3)", gap).map(drop)
+    }
+
+    /// Makes the last gap of this cause longer, where this one goes on from it; else notes it.
+    pub fn go_on_gap(&self, gap: &Gap) -> Result<(), StoreError> {
+        let last = "UPDATE gap SET end = ?2 WHERE end = ?1 AND number = (SELECT max(number) FROM gap WHERE cause = ?3)";
+        if self.write_gap(last, gap)? == 0 { self.note_gap(gap) } else { Ok(()) }
+    }
+
+    fn write_gap(&self, sql: &str, gap: &Gap) -> Result<usize, StoreError> {
+        let statement = self.connection.prepare_cached(sql);
+        let written = statement.and_then(|mut s| s.execute((gap.from.0, gap.to.0, &gap.cause)));
+        written.map_err(StoreError::database(self.path()))
     }
 
     /// Possible losses, the latest first.

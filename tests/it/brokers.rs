@@ -88,7 +88,6 @@ fn kills_of_a_broker_that_forgets_are_shown_and_registers_heal() {
     let mut broker = Mosquitto::start();
     let mut daemon = Daemon::new(&broker, REGISTER, &[]);
     daemon.start();
-    wait_for("the subscription", || (daemon.status()["mqtt"]["connected"] == true).then_some(()));
     let messages = register(count + 1);
     publish_stubbornly(broker.port, &messages[..1], &AtomicUsize::new(0));
     wait_for("the first reading", || (daemon.received() == 1).then_some(()));
@@ -107,6 +106,27 @@ fn kills_of_a_broker_that_forgets_are_shown_and_registers_heal() {
     println!("{strikes} kills of the broker: it lost {lost} of {count} readings; 0 kg lost, 0 kg double");
     assert_eq!(status["mqtt"]["sessions_lost"], strikes as u64);
     assert_eq!(status["mqtt"]["possible_gaps"].as_array().unwrap().len(), strikes);
+}
+
+/// More than the queue of a session that nobody reads holds: the broker drops the rest, and says so every ten seconds.
+#[test]
+fn what_the_broker_dropped_is_shown() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, REGISTER, &[]);
+    daemon.start();
+    let drops = |daemon: &Daemon| daemon.get("/metrics").unwrap().1.contains("emissiond_mqtt_broker_drops 1.0");
+    let messages = register(3_001);
+    publish_stubbornly(broker.port, &messages[..1], &AtomicUsize::new(0));
+    wait_for("the first reading", || (daemon.received() == 1).then_some(()));
+    wait_for("the broker's counts", || daemon.status()["mqtt"]["broker_dropped"].is_u64().then_some(()));
+    daemon.kill();
+    publish_stubbornly(broker.port, &messages[1..3_000], &AtomicUsize::new(0));
+    daemon.start();
+    wait_for("the drops", || drops(&daemon).then_some(()));
+    let gap = &daemon.status()["mqtt"]["possible_gaps"][0];
+    assert_eq!(gap["cause"], "broker-dropped");
+    publish_stubbornly(broker.port, &messages[3_000..], &AtomicUsize::new(0));
+    wait_for("the year's total", || (total(&daemon, "1y") == 3_000_000_000).then_some(()));
 }
 
 fn last_time(messages: &[Publication]) -> i64 {

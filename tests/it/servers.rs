@@ -168,6 +168,8 @@ impl Daemon {
         command.stdout(Stdio::null()).stderr(File::create(self.files.path("log")).unwrap());
         self.process = Some(Process::spawn("emissiond", &mut command));
         wait_for("the daemon to be ready", || (self.get("/readyz")?.0 == 200).then_some(()));
+        // What is published before the first subscription is nobody's.
+        wait_for_long("its subscriptions", || (self.status()["mqtt"]["subscribed"] == true).then_some(()));
     }
 
     /// Starts with the state directory on a small disk of its own; `None` where that cannot be had. Returns the
