@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod export;
 mod factors;
+mod quarantine;
 mod refused;
 mod replay;
 mod run;
@@ -51,6 +52,8 @@ enum Command {
     Export(export::Arguments),
     /// List what was received and not booked
     Refused(refused::Arguments),
+    /// Readings that are set aside: list them, release them, reject them
+    Quarantine(quarantine::Arguments),
     /// Ask the running daemon how it is
     Status(status::Arguments),
     /// Publish what meters would: synthetic readings, or the rows of a CSV file
@@ -95,6 +98,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Refused(arguments) => refused::run(&arguments),
+        Command::Quarantine(arguments) => quarantine::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
@@ -155,8 +159,26 @@ where
 
 /// Fetches a page of a daemon on this machine.
 pub(crate) async fn get(url: &str) -> Result<String, String> {
+    send(client()?.get(url)).await
+}
+
+/// Asks the daemon of a plan to change something.
+pub(crate) async fn post(plan: &Plan, path: &str, body: &impl serde::Serialize) -> Result<(), String> {
+    let mut request = client()?.post(format!("http://{}{path}", plan.daemon.http)).json(body);
+    if let Some(file) = &plan.daemon.token_file {
+        let token = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        request = request.bearer_auth(token.trim());
+    }
+    send(request).await.map(drop)
+}
+
+fn client() -> Result<reqwest::Client, String> {
     let client = reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(30)).build();
-    let response = client.map_err(|e| e.to_string())?.get(url).send().await.map_err(|e| e.to_string())?;
+    client.map_err(|e| e.to_string())
+}
+
+async fn send(request: reqwest::RequestBuilder) -> Result<String, String> {
+    let response = request.send().await.map_err(|e| e.to_string())?;
     let status = response.status();
     let text = response.text().await.map_err(|e| e.to_string())?;
     if status.is_success() { Ok(text) } else { Err(text.trim_end().to_owned()) }

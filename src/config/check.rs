@@ -436,7 +436,9 @@ impl Checker {
             Some(written) => self.layers.resolve(&["daemon", "state_dir"], written),
             None => PathBuf::from("state"),
         };
-        Daemon { state_dir, http: parsed.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 8077))) }
+        let token_file = section.token_file.as_ref().map(|w| self.layers.secret(&["daemon", "token_file"], w));
+        let http = parsed.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 8077)));
+        Daemon { state_dir, http, token_file }
     }
 
     fn mqtt(&mut self, file: &File, routes: &Routes) -> Option<mqtt::Options> {

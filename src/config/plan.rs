@@ -39,6 +39,8 @@ pub struct Daemon {
     pub state_dir: PathBuf,
     /// Where the HTTP server listens.
     pub http: SocketAddr,
+    /// Where the token is that changes over HTTP must show.
+    pub token_file: Option<PathBuf>,
 }
 
 /// How long things are kept.

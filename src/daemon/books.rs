@@ -8,9 +8,12 @@ use std::sync::Arc;
 use crate::cluster::MeterIx;
 use crate::config::Plan;
 use crate::decode::{Decoded, Message, Refusal};
+use crate::http::Undecided;
 use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline, Want};
 use crate::quantity::{Quarter, Span, Time};
-use crate::store::{Block, Journal, Ledger, Poison, Position, Progress, ProgressPosition, Record, Refused, StoreError};
+use crate::store::{
+    Block, Journal, Judgement, Ledger, Poison, Position, Progress, ProgressPosition, Record, Refused, StoreError,
+};
 
 /// Refused messages that wait for the next seal; of a flood, the first are kept.
 const REFUSED_MAX: usize = 2_000;
@@ -67,6 +70,11 @@ impl Books {
         };
         let (refused, damage) = (Vec::new(), ledger.found_damage().to_vec());
         let mut books = Books { journal, ledger, pipeline, replayed: 0, damage, progress, poison, refused };
+        for judgement in books.ledger.judgements()? {
+            if let Some(ix) = books.hand().meter(&judgement) {
+                books.pipeline.note_verdict(ix, judgement.time, judgement.verdict);
+            }
+        }
         let careful = before.starts >= CAREFUL_AFTER;
         if !books.damage.is_empty() {
             books.rebuild(counted_to)?;
@@ -105,6 +113,7 @@ impl Books {
                     *replayed += messages.len() as u64;
                     hand.apply(&messages, counted).map(drop)
                 }
+                Record::Judgement(judgement) => hand.judge(number, &judgement),
                 Record::Tick(time) => {
                     hand.pipeline.apply(Event::Tick(time), &mut Vec::new());
                     Ok(())
@@ -123,14 +132,18 @@ impl Books {
         let mut hand = Hand { ledger, pipeline, refused };
         let mut since_seal = 0;
         journal.replay(Time::MIN, |block| {
-            if let Some(Block { record: Record::Messages(messages), .. }) = readable(block, damage)? {
-                hand.apply(&messages, false)?;
-                earliest = earliest.min(hand.earliest(&messages));
-                since_seal += messages.len() as u64;
-                if since_seal >= REBUILD_SEAL_MESSAGES {
-                    since_seal = 0;
-                    hand.seal(counted_to)?;
+            match readable(block, damage)? {
+                Some(Block { record: Record::Messages(messages), .. }) => {
+                    hand.apply(&messages, false)?;
+                    earliest = earliest.min(hand.earliest(&messages));
+                    since_seal += messages.len() as u64;
                 }
+                Some(Block { number, record: Record::Judgement(judgement) }) => hand.judge(number, &judgement)?,
+                _ => {}
+            }
+            if since_seal >= REBUILD_SEAL_MESSAGES {
+                since_seal = 0;
+                hand.seal(counted_to)?;
             }
             Ok(())
         })?;
@@ -169,6 +182,25 @@ impl Books {
     /// Something was refused and waits to be stored.
     pub fn has_refused(&self) -> bool {
         !self.refused.is_empty()
+    }
+
+    /// Books what an operator decided about a reading, and stores what follows from it.
+    pub fn judge(&mut self, judgement: Judgement) -> Result<Result<(), Undecided>, StoreError> {
+        let Some(ix) = self.hand().meter(&judgement) else {
+            return Ok(Err(Undecided::UnknownMeter));
+        };
+        self.hand().load_reading(ix, judgement.time)?;
+        let Some(base) = self.pipeline.reading_at(ix, judgement.time) else {
+            return Ok(Err(Undecided::NoReading));
+        };
+        let decided = judgement.decided;
+        let record = Record::Judgement(Judgement { base, ..judgement });
+        let number = self.journal.append(&record, decided.max(self.pipeline.now()))?;
+        self.note_progress(number)?;
+        if let Record::Judgement(judgement) = record {
+            self.hand().judge(number, &judgement)?;
+        }
+        self.seal().map(Ok)
     }
 
     /// Tells the time. True: a quarter closed, and a seal is due.
@@ -250,6 +282,27 @@ impl Hand<'_> {
             }
         }
         Ok(outcomes)
+    }
+
+    fn meter(&self, judgement: &Judgement) -> Option<MeterIx> {
+        let meters = &self.pipeline.rules().topology.meters;
+        (0u32..).zip(meters).find(|(_, meter)| meter.id.as_str() == judgement.meter).map(|(ix, _)| MeterIx(ix))
+    }
+
+    fn load_reading(&mut self, ix: MeterIx, time: Time) -> Result<(), StoreError> {
+        let mut wants = Vec::new();
+        self.pipeline.wants_reading(ix, time, &mut wants);
+        self.load(&wants)
+    }
+
+    /// Applies what block `number` of the journal says was decided. Nobody's meter: it stays on record.
+    fn judge(&mut self, number: i64, judgement: &Judgement) -> Result<(), StoreError> {
+        self.ledger.judge(number, judgement)?;
+        if let Some(ix) = self.meter(judgement) {
+            self.load_reading(ix, judgement.time)?;
+            self.pipeline.apply(Event::Verdict(ix, judgement.time, judgement.verdict), &mut Vec::new());
+        }
+        Ok(())
     }
 
     /// The first quarter that the messages have a reading for.

@@ -1,7 +1,6 @@
 //! The desk: one thread that takes everything that is ready, makes it durable, releases the acknowledgements, and applies
 //! it. All state is here; everyone else asks.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -13,13 +12,13 @@ use tokio::sync::{oneshot, watch};
 use crate::clock;
 use crate::cluster::{Entity, Kind, MeterIx};
 use crate::config::{Plan, Retention};
+use crate::daemon::complaints::Complaints;
 use crate::daemon::timekeeper::Timekeeper;
 use crate::daemon::{Books, views};
 use crate::decode::Message;
 use crate::http::Question;
 use crate::ledger::Entry;
 use crate::mqtt::{Delivery, News};
-use crate::pipeline::Outcome;
 use crate::quantity::{Span, Time, Window};
 use crate::store::{BROKER_DROPPED, Gap, Keep, SESSION_LOST, Space, StoreError};
 
@@ -36,7 +35,6 @@ const SEAL_EVERY: Duration = Duration::from_secs(60);
 const SEAL_LATE_AFTER: Duration = Duration::from_secs(1);
 /// Views are worked out again at most this often; adding up 10,000 meters takes a few milliseconds.
 const REFRESH_EVERY: Duration = Duration::from_millis(100);
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 /// Retention takes a few entities at a time, and is around in ten minutes.
 const RETAIN_EVERY: Duration = Duration::from_millis(500);
 const RETAIN_CALLS_A_ROUND: usize = 1_200;
@@ -98,32 +96,6 @@ impl Held {
         match self {
             Held::DiskFull => "disk-full",
             Held::ClockUnsure => "clock-unsure",
-        }
-    }
-}
-
-/// What is shown of a payload.
-const EXCERPT: usize = 120;
-
-/// Says what is not booked, once a minute for each reason, so that a flood of bad messages is no flood of lines.
-#[derive(Default)]
-struct Complaints {
-    said: HashMap<&'static str, Instant>,
-}
-
-impl Complaints {
-    fn note(&mut self, outcome: Outcome, message: &Message) {
-        let (reason, help) = match outcome {
-            Outcome::Refused(reason) => (reason.name(), "see the counts in status"),
-            Outcome::Late => ("late", "its time is older than ledger.late_horizon allows"),
-            Outcome::Accepted | Outcome::Duplicate | Outcome::Retained | Outcome::Unmapped => return,
-        };
-        if self.said.get(reason).is_none_or(|last| last.elapsed() >= COMPLAIN_EVERY) {
-            self.said.insert(reason, instant());
-            let start = message.payload.get(..EXCERPT).unwrap_or(&message.payload);
-            // Debug escapes what a hostile topic or payload may hold.
-            let (topic, payload) = (&message.topic, String::from_utf8_lossy(start));
-            tracing::warn!(?topic, ?payload, reason, "a message is not booked: {help}");
         }
     }
 }
@@ -434,6 +406,16 @@ impl Desk {
             Question::Desk(reply) => {
                 let _ = reply.send(views::desk(self)?);
             }
+            Question::SetAside(reply) => {
+                let _ = reply.send(self.books.pipeline.set_aside());
+            }
+            Question::Decide(decision, reply) => {
+                let decided = match decision.judgement(self.now) {
+                    Ok(judgement) => self.books.judge(judgement)?.map_err(|undecided| undecided.text().to_owned()),
+                    Err(message) => Err(message),
+                };
+                let _ = reply.send(decided);
+            }
             Question::Meters(reply) => {
                 let _ = reply.send(views::meters(&self.books.pipeline));
             }
@@ -444,7 +426,7 @@ impl Desk {
 
 /// Durations are measured with the monotonic clock; no figure depends on it.
 #[expect(clippy::disallowed_methods, reason = "waiting, not booking")]
-fn instant() -> Instant {
+pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 

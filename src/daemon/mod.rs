@@ -1,6 +1,7 @@
 //! The process: start, the desk, stop, and what systemd wants to know.
 
 mod books;
+mod complaints;
 mod desk;
 mod run;
 mod systemd;

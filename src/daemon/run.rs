@@ -14,11 +14,11 @@ use tokio::sync::{oneshot, watch};
 
 use crate::clock;
 use crate::cluster::Topology;
-use crate::config::Plan;
+use crate::config::{self, Plan};
 use crate::daemon::Books;
 use crate::daemon::desk::{Desk, Inbox, Lines};
 use crate::daemon::systemd;
-use crate::http::{self, App, Ask, BrokerView, DatabaseView, Look};
+use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look};
 use crate::influx;
 use crate::mqtt;
 use crate::store::{Lock, Names, Reader, Record, StoreError};
@@ -103,6 +103,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
         broker,
         database,
         commit_seconds,
+        guard: guard(&plan.daemon)?,
     };
     let (stop_http, stopped) = oneshot::channel();
     tasks.push(start_http(listener, app, stopped));
@@ -219,6 +220,18 @@ fn start_sink(
         }
     };
     Ok((task, Arc::new(look)))
+}
+
+fn guard(daemon: &config::Daemon) -> io::Result<Guard> {
+    let Some(path) = &daemon.token_file else {
+        return Ok(if daemon.http.ip().is_loopback() { Guard::Loopback } else { Guard::Closed });
+    };
+    let read = std::fs::read_to_string(path);
+    let text = read.map_err(|e| io::Error::new(e.kind(), format!("the HTTP token file {}: {e}", path.display())))?;
+    match text.trim() {
+        "" => Err(io::Error::other(format!("the HTTP token file {} is empty", path.display()))),
+        token => Ok(Guard::Token(token.to_owned())),
+    }
 }
 
 fn questions(inbox: &Sender<Inbox>) -> Ask {

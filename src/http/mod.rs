@@ -1,12 +1,14 @@
-//! The HTTP interface: status, entries, meters, metrics, health. It only reads.
+//! The HTTP interface: status, entries, meters, metrics, health; and decisions about readings that are set aside.
 
 mod entries;
 mod metrics;
+mod quarantine;
 mod question;
 mod server;
 mod status;
 
 pub use entries::{Asked, collect};
+pub use quarantine::{Decision, Undecided, quarantine_json};
 pub use question::{Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, OpenView, Quarters, Question, Rate};
-pub use server::{App, serve};
+pub use server::{App, Guard, serve};
 pub use status::refused_json;

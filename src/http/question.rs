@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::cluster::{Entity, Level};
+use crate::cluster::{Entity, Level, MeterIx};
+use crate::http::Decision;
 use crate::ledger::Entry;
 use crate::pipeline::{Counters, MeterView};
 use crate::quantity::{Quarter, Time, Window};
@@ -23,6 +24,10 @@ pub enum Question {
     Desk(oneshot::Sender<DeskView>),
     /// All meters.
     Meters(oneshot::Sender<Vec<MeterRow>>),
+    /// The readings in memory that are set aside.
+    SetAside(oneshot::Sender<Vec<(MeterIx, Time, i64)>>),
+    /// Decides about a reading. `Err`: why not, and what to do.
+    Decide(Decision, oneshot::Sender<Result<(), String>>),
 }
 
 /// Quarters of one meter: the activity and its revision.

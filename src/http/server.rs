@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::http::{Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, Question, entries, metrics, status};
+use crate::http::{
+    Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, Question, entries, metrics, quarantine, status,
+};
 use crate::pipeline::Rules;
 use crate::store::Reader;
 
@@ -34,6 +36,8 @@ pub struct App {
     pub database: Option<Look<DatabaseView>>,
     /// How long block commits take, in seconds.
     pub commit_seconds: Histogram,
+    /// Who may change something.
+    pub guard: Guard,
 }
 
 /// Serves until `stop` is done.
@@ -47,6 +51,7 @@ pub async fn serve(
         .route("/api/v1/entries", get(show_entries))
         .route("/api/v1/meters", get(show_meters))
         .route("/api/v1/refused", get(show_refused))
+        .route("/api/v1/quarantine", get(quarantine::show).post(quarantine::decide))
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(show_ready))
@@ -55,12 +60,49 @@ pub async fn serve(
 }
 
 /// The desk is gone: the process is about to end.
-fn stopping() -> Response {
+pub(crate) fn stopping() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response()
+}
+
+pub(crate) fn json_lines(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/jsonl")], text).into_response()
 }
 
 fn json(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// Who may change something over HTTP.
+#[derive(Clone, Debug)]
+pub enum Guard {
+    /// Whoever shows this token.
+    Token(String),
+    /// Whoever is on this machine: the server listens nowhere else.
+    Loopback,
+    /// Nobody.
+    Closed,
+}
+
+impl Guard {
+    /// `Err`: what is missing.
+    pub(crate) fn allows(&self, authorization: Option<&HeaderValue>) -> Result<(), &'static str> {
+        match self {
+            Guard::Token(token) => {
+                let shown = authorization.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+                let same = shown.is_some_and(|shown| is_same(shown.as_bytes(), token.as_bytes()));
+                same.then_some(()).ok_or("send the token of daemon.token_file: Authorization: Bearer ...\n")
+            }
+            Guard::Loopback => Ok(()),
+            Guard::Closed => {
+                Err("changes need a token where the server listens beyond this machine: set daemon.token_file\n")
+            }
+        }
+    }
+}
+
+/// In a time that does not tell how much is right.
+fn is_same(shown: &[u8], token: &[u8]) -> bool {
+    shown.len() == token.len() && shown.iter().zip(token).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
 
 impl App {
@@ -118,9 +160,7 @@ async fn show_refused(State(app): State<Arc<App>>, Query(query): Query<HashMap<S
         Some(reader.refused(query.get("reason").map(String::as_str), limit))
     };
     match tokio::task::spawn_blocking(read).await {
-        Ok(Some(Ok(list))) => {
-            ([(header::CONTENT_TYPE, "application/jsonl")], status::refused_json(&list)).into_response()
-        }
+        Ok(Some(Ok(list))) => json_lines(status::refused_json(&list)),
         Ok(Some(Err(error))) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
         _ => stopping(),
     }

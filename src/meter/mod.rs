@@ -8,7 +8,9 @@ mod point;
 mod register;
 mod track;
 mod usage;
+mod verdict;
 
 pub use point::{Point, QuarterSet, SetOutcome};
 pub use track::{Held, Need, Track};
 pub use usage::{Quality, Usage};
+pub use verdict::Verdict;

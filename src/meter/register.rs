@@ -3,10 +3,12 @@
 //! A drop is, in this order: a rollover, where a modulus is declared and the wrapped amount is believable;
 //! a spike of the reading before it, when it only takes back that reading's rise; a dip of this reading, when one of the
 //! next few jumps back up; a reset, where the declared rule says so; else a dip. Dips and spikes are set aside, never
-//! booked. Of two readings that may explain each other the one that books less is believed.
+//! booked. Of two readings that may explain each other the one that books less is believed. What an operator has
+//! released is not judged.
 
 use crate::cluster::Reset;
 use crate::meter::usage::{Sample, exceeds};
+use crate::meter::verdict::Verdicts;
 use crate::quantity::Time;
 
 /// What a register declares about its jumps.
@@ -29,20 +31,23 @@ pub(crate) fn steps(
     rule: Rule,
     mut last: Option<Sample>,
     readings: &[Sample],
+    verdicts: &Verdicts,
     mut each: impl FnMut(Time, Time, i64),
     mut aside: impl FnMut(Time),
 ) {
     for (at, reading) in readings.iter().enumerate() {
         let rest = readings.get(at + 1..).unwrap_or(&[]);
+        let released = verdicts.releases(reading.0);
         let Some(before) = last else {
-            if rule.is_first_spike(*reading, rest) {
+            if !released && rule.is_first_spike(*reading, rest) {
                 aside(reading.0);
             } else {
                 last = Some(*reading);
             }
             continue;
         };
-        match rule.step(before, *reading, rest) {
+        let step = if released { rule.released(before, *reading) } else { rule.step(before, *reading, rest) };
+        match step {
             Step::Aside => aside(reading.0),
             Step::Uses(amount) => {
                 each(before.0, reading.0, amount);
@@ -53,6 +58,12 @@ pub(crate) fn steps(
 }
 
 impl Rule {
+    /// A fall that is no rollover tells nothing of what was used: the register starts anew.
+    fn released(self, before: Sample, reading: Sample) -> Step {
+        let rise = reading.1 - before.1;
+        Step::Uses(if rise >= 0 { rise } else { self.rollover(before, reading).unwrap_or(0) })
+    }
+
     fn step(self, before: Sample, reading: Sample, rest: &[Sample]) -> Step {
         let (span, rise) = (reading.0.since(before.0), reading.1 - before.1);
         if rise >= 0 {
@@ -128,7 +139,7 @@ mod tests {
     fn check(rule: Rule, values: &[i64], expected: &[i64], expected_aside: usize) {
         let readings: Vec<Sample> = (0i64..).zip(values).map(|(i, v)| (Time(i * 10_000), *v)).collect();
         let (mut amounts, mut aside) = (Vec::new(), 0);
-        steps(rule, None, &readings, |_, _, amount| amounts.push(amount), |_| aside += 1);
+        steps(rule, None, &readings, &Verdicts::default(), |_, _, amount| amounts.push(amount), |_| aside += 1);
         assert_eq!((amounts.as_slice(), aside), (expected, expected_aside), "{values:?}");
     }
 

@@ -2,6 +2,7 @@
 
 use crate::cluster::{Kind, Meter, Stamp};
 use crate::meter::usage::usages;
+use crate::meter::verdict::{Verdict, Verdicts};
 use crate::meter::{Point, QuarterSet, SetOutcome, Usage};
 use crate::quantity::{QUARTER_MS, Quarter, Span, Time};
 
@@ -29,6 +30,12 @@ impl Held {
     fn good(&self) -> impl DoubleEndedIterator<Item = (Time, i64)> {
         let good = self.set.points().iter().filter(|p| !self.aside.contains(&p.offset_ms()));
         good.map(|p| (p.time(self.quarter), p.value))
+    }
+
+    /// Those that are set aside.
+    pub fn set_aside(&self) -> impl Iterator<Item = (Time, i64)> {
+        let aside = self.set.points().iter().filter(|p| self.aside.contains(&p.offset_ms()));
+        aside.map(|p| (p.time(self.quarter), p.value))
     }
 
     /// The last reading that is not set aside.
@@ -60,12 +67,13 @@ pub struct Track {
     resident_from: Option<Quarter>,
     /// The good reading before `resident_from`.
     context: Option<(Time, i64)>,
+    verdicts: Verdicts,
 }
 
 impl Track {
     /// A meter whose past is in a store.
     pub fn stored() -> Track {
-        Track { quarters: Vec::new(), resident_from: None, context: None }
+        Track { quarters: Vec::new(), resident_from: None, context: None, verdicts: Verdicts::default() }
     }
 
     /// A meter without a past: everything it ever had is here.
@@ -157,15 +165,39 @@ impl Track {
         self.quarters[at].set.insert(point, &meter.conversion)
     }
 
+    /// Notes what an operator decided about the reading at `time`.
+    pub fn judge(&mut self, time: Time, verdict: Verdict) {
+        self.verdicts.note(time, verdict);
+    }
+
+    /// The value of the resident reading of this time.
+    pub fn reading_at(&self, time: Time) -> Option<i64> {
+        let held = self.quarters.iter().find(|held| held.quarter == time.quarter())?;
+        held.set.points().iter().find(|p| p.time(held.quarter) == time).map(|p| p.value)
+    }
+
+    /// The resident readings that are set aside.
+    pub fn set_aside(&self) -> impl Iterator<Item = (Time, i64)> {
+        self.quarters.iter().flat_map(Held::set_aside)
+    }
+
     /// Calls `each` with every usage of the resident readings, and notes which readings are set aside. Returns the
     /// quarters where those are others than before.
     pub fn work_out(&mut self, meter: &Meter, scratch: &mut Vec<(Time, i64)>, each: impl FnMut(Usage)) -> Vec<Quarter> {
         scratch.clear();
-        for held in &self.quarters {
-            scratch.extend(held.set.points().iter().map(|p| (p.time(held.quarter), p.value)));
-        }
         let mut aside = Vec::new();
-        usages(meter, self.context, scratch, each, |time| aside.push(time));
+        for held in &self.quarters {
+            for point in held.set.points() {
+                let time = point.time(held.quarter);
+                if self.verdicts.rejects(time) {
+                    aside.push(time);
+                } else {
+                    scratch.push((time, point.value));
+                }
+            }
+        }
+        usages(meter, self.context, scratch, &self.verdicts, each, |time| aside.push(time));
+        aside.sort_unstable();
         let mut aside = aside.into_iter().peekable();
         let mut judged_anew = Vec::new();
         for held in &mut self.quarters {

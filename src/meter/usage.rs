@@ -2,6 +2,7 @@
 
 use crate::cluster::{Kind, Meter, Shape, Stamp};
 use crate::meter::register;
+use crate::meter::verdict::Verdicts;
 use crate::quantity::{Span, Time};
 
 /// A register's gap longer than this is held back until an operator releases it.
@@ -40,11 +41,13 @@ pub struct Usage {
 pub(crate) type Sample = (Time, i64);
 
 /// Calls `each` with every usage that follows from the readings, which are sorted by time, and `aside` with the time of
-/// every reading that is set aside (quarantined). `context` is the good reading before the first, if there is one.
+/// every reading that is set aside (quarantined). `context` is the good reading before the first, if there is one; what
+/// `verdicts` reject is not among the readings.
 pub(crate) fn usages(
     meter: &Meter,
     context: Option<Sample>,
     readings: &[Sample],
+    verdicts: &Verdicts,
     mut each: impl FnMut(Usage),
     aside: impl FnMut(Time),
 ) {
@@ -53,7 +56,7 @@ pub(crate) fn usages(
             let rule = register::Rule { rollover_at, reset, max_rate: meter.max_rate };
             let step = |from: Time, to: Time, amount| {
                 let gap = to.since(from);
-                if gap <= HELD_GAP {
+                if gap <= HELD_GAP || verdicts.releases(to) {
                     let quality = match gap {
                         gap if gap <= meter.max_gap => Quality::Measured,
                         gap if gap <= LONG_GAP => Quality::Interpolated,
@@ -62,14 +65,14 @@ pub(crate) fn usages(
                     each(Usage { from, to, amount, quality, covers_from: from });
                 }
             };
-            register::steps(rule, context, readings, step, aside);
+            register::steps(rule, context, readings, verdicts, step, aside);
         }
         Kind::Interval { length, stamp } => {
-            let believable = |r: &Sample| !exceeds(r.1, length, meter.max_rate);
+            let believable = |r: &Sample| verdicts.releases(r.0) || !exceeds(r.1, length, meter.max_rate);
             intervals(sift(readings, believable, aside), length, stamp, each);
         }
         Kind::Rate { shape } => {
-            let believable = |r: &Sample| meter.max_rate.is_none_or(|max| r.1 <= max);
+            let believable = |r: &Sample| verdicts.releases(r.0) || meter.max_rate.is_none_or(|max| r.1 <= max);
             let good = context.into_iter().chain(sift(readings, believable, aside));
             rates(good, shape, meter, each);
         }

@@ -3,7 +3,7 @@
 use crate::cluster::{FacilityIx, MeterIx};
 use crate::decode::Decoded;
 use crate::ledger::{Closed, Range, SealedEntry};
-use crate::meter::{Held, Need};
+use crate::meter::{Held, Need, Verdict};
 use crate::pipeline::{Counters, Outcome};
 use crate::quantity::{Quarter, Time};
 use crate::window::Activity;
@@ -20,6 +20,8 @@ pub enum Event {
         /// False when a restart replays what was counted before.
         counted: bool,
     },
+    /// An operator decided about a meter's reading at a time.
+    Verdict(MeterIx, Time, Verdict),
     /// Time has passed: windows whose end lies `close_after` back are closed.
     Tick(Time),
 }

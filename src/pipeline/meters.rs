@@ -2,7 +2,7 @@
 
 use crate::cluster::{Meter, MeterIx};
 use crate::decode::Reading;
-use crate::meter::{Need, Point, SetOutcome, Track};
+use crate::meter::{Need, Point, SetOutcome, Track, Verdict};
 use crate::pipeline::{Row, SealedRow};
 use crate::quantity::{Quarter, Time};
 use crate::window::{Activity, Sheet};
@@ -62,6 +62,23 @@ impl MeterState {
             self.state(reading.time.quarter()).readings_changed = true;
         }
         outcome
+    }
+
+    pub(crate) fn reading_at(&self, time: Time) -> Option<i64> {
+        self.track.reading_at(time)
+    }
+
+    /// From a store: its consequences are stored as well.
+    pub(crate) fn note_verdict(&mut self, time: Time, verdict: Verdict) {
+        self.track.judge(time, verdict);
+    }
+
+    pub(crate) fn judge(&mut self, time: Time, verdict: Verdict) {
+        self.track.judge(time, verdict);
+        if self.track.reading_at(time).is_some() {
+            self.dirty = true;
+            self.state(time.quarter()).readings_changed = true;
+        }
     }
 
     fn state(&mut self, quarter: Quarter) -> &mut State {
@@ -178,6 +195,10 @@ impl MeterState {
         if self.latest.is_none_or(|(time, _)| time <= reading.0) {
             self.latest = Some(reading);
         }
+    }
+
+    pub(crate) fn set_aside(&self) -> impl Iterator<Item = (Time, i64)> {
+        self.track.set_aside()
     }
 
     pub(crate) fn aside(&self) -> usize {

@@ -7,7 +7,7 @@ use crate::cluster::{Entity, FacilityIx, MeterIx};
 use crate::decode::{Decoded, Message, Reading, Refusal};
 use crate::emission::{Leaf, Tally, book};
 use crate::ledger::{Book, Entry, Key};
-use crate::meter::SetOutcome;
+use crate::meter::{SetOutcome, Verdict};
 use crate::pipeline::meters::MeterState;
 use crate::pipeline::{Counters, Effect, Event, MeterView, Outcome, Rules, Seal, Supply, Want};
 use crate::quantity::{Quarter, Time, Window};
@@ -85,6 +85,28 @@ impl Pipeline {
         }
     }
 
+    /// Adds what must be supplied before a verdict about a reading can be applied.
+    pub fn wants_reading(&self, ix: MeterIx, time: Time, wants: &mut Vec<Want>) {
+        let need = self.meter(ix).need(self.rules.topology.meter(ix), time);
+        wants.extend(need.map(|need| Want::Rows(ix, need)));
+    }
+
+    /// The value of a meter's reading at a time, among what was supplied, in base units.
+    pub fn reading_at(&self, ix: MeterIx, time: Time) -> Option<i64> {
+        self.meter(ix).reading_at(time)
+    }
+
+    /// A verdict from the store, whose consequences are in the store.
+    pub fn note_verdict(&mut self, ix: MeterIx, time: Time, verdict: Verdict) {
+        self.meter_mut(ix).note_verdict(time, verdict);
+    }
+
+    /// The readings in memory that are set aside.
+    pub fn set_aside(&self) -> Vec<(MeterIx, Time, i64)> {
+        let meters = (0u32..).map(MeterIx).zip(&self.meters);
+        meters.flat_map(|(ix, state)| state.set_aside().map(move |(time, value)| (ix, time, value))).collect()
+    }
+
     /// Takes what was loaded.
     pub fn supply(&mut self, supply: Supply) {
         match supply {
@@ -114,6 +136,14 @@ impl Pipeline {
                     self.counters.messages.count(outcome);
                 }
                 effects.push(Effect::Settled(outcome));
+            }
+            Event::Verdict(ix, time, verdict) => {
+                let state = self.meter_mut(ix);
+                let was_dirty = state.dirty;
+                state.judge(time, verdict);
+                if state.dirty && !was_dirty {
+                    self.dirty.push(ix);
+                }
             }
             Event::Tick(now) => {
                 self.now = self.now.max(now);

@@ -11,16 +11,18 @@ pub(crate) enum Kind {
     Quarter = 0,
     Day = 1,
     Entry = 2,
+    Verdict = 3,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 3] = [Kind::Quarter, Kind::Day, Kind::Entry];
+    pub(crate) const ALL: [Kind; 4] = [Kind::Quarter, Kind::Day, Kind::Entry, Kind::Verdict];
 
     pub(crate) fn table(self) -> &'static str {
         match self {
             Kind::Quarter => "quarter",
             Kind::Day => "day",
             Kind::Entry => "entry",
+            Kind::Verdict => "verdict",
         }
     }
 
@@ -30,6 +32,7 @@ impl Kind {
             Kind::Quarter => "SELECT meter, start, 0, changed, crc FROM quarter",
             Kind::Day => "SELECT meter, start, 0, 0, crc FROM day",
             Kind::Entry => "SELECT entity, start, window, changed, crc FROM entry",
+            Kind::Verdict => "SELECT number, decided, 0, 0, crc FROM verdict",
         }
     }
 }

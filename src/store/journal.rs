@@ -10,7 +10,7 @@ use crate::quantity::{Span, Time, Window, Zone};
 use crate::store::bytes::{Cursor, Writer};
 use crate::store::codec::checksum;
 use crate::store::rescue::is_damage;
-use crate::store::{StoreError, records, salvage};
+use crate::store::{Judgement, StoreError, judgement, records, salvage};
 
 const COMPRESSION: i32 = 1;
 /// A block never unpacks to more: the desk commits long before.
@@ -25,6 +25,8 @@ pub enum Record {
     Tick(Time),
     /// The plan in force from here on, by its hash.
     Plan(String),
+    /// What an operator decided.
+    Judgement(Judgement),
 }
 
 /// One committed block.
@@ -258,6 +260,10 @@ impl Journal {
                 writer.bytes(hash.as_bytes());
                 (2, 1)
             }
+            Record::Judgement(judgement) => {
+                judgement::write(writer, judgement);
+                (3, 1)
+            }
         }
     }
 }
@@ -331,7 +337,7 @@ fn reach(record: &Record, received: Time) -> (Time, Time) {
             let times = messages.iter().map(|m| m.received);
             (times.clone().min().unwrap_or(received), times.max().unwrap_or(received))
         }
-        Record::Tick(_) | Record::Plan(_) => (received, received),
+        Record::Tick(_) | Record::Plan(_) | Record::Judgement(_) => (received, received),
     }
 }
 
@@ -361,6 +367,7 @@ fn decode([number, kind, count, ..]: [i64; 5], body: &[u8]) -> Option<Block> {
         0 => Record::Messages(messages(&mut cursor, count)?),
         1 => Record::Tick(Time(cursor.integer()?)),
         2 => Record::Plan(String::from_utf8(cursor.bytes()?.to_vec()).ok()?),
+        3 => Record::Judgement(judgement::read(&mut cursor)?),
         _ => return None,
     };
     Some(Block { number, record })

@@ -104,9 +104,17 @@ impl Reader {
     }
 
     /// A figure without it would be wrong, so there is none.
-    fn damaged(&self, what: &str, entity: Entity) -> StoreError {
+    pub(crate) fn damaged(&self, what: &str, entity: Entity) -> StoreError {
         let (level, id) = (entity.level().name(), self.topology.id(entity));
         StoreError::Damaged(format!("{}: {what} of {level}/{id}", self.path.display()))
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(crate) fn meters(&self) -> impl Iterator<Item = MeterIx> {
+        (0u32..).zip(&self.topology.meters).map(|(ix, _)| MeterIx(ix))
     }
 
     pub(crate) fn connection(&self) -> &Connection {

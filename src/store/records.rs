@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row};
 
 use crate::store::codec::checksum;
 use crate::store::digest::{self, BUCKETS, Digest, Kind};
+use crate::store::judgement;
 use crate::store::schema::{meta_crc, name_crc};
 
 /// A table.
@@ -19,7 +20,7 @@ pub(crate) struct Table {
 }
 
 /// The tables of `ledger.db`, apart from the digests, which follow from the others.
-pub(crate) const LEDGER: [Table; 9] = [
+pub(crate) const LEDGER: [Table; 10] = [
     Table { name: "meta", columns: "key, value, crc", key: &["key"], sound: meta_sound },
     Table { name: "name", columns: "number, level, id, crc", key: &["number"], sound: name_sound },
     Table { name: "name_copy", columns: "number, level, id, crc", key: &["number"], sound: name_sound },
@@ -59,6 +60,7 @@ pub(crate) const LEDGER: [Table; 9] = [
         key: &["number"],
         sound: |row| Ok(row.get::<_, i64>(1)? <= row.get::<_, i64>(2)? && row.get::<_, String>(3).is_ok()),
     },
+    Table { name: "verdict", columns: judgement::COLUMNS, key: &["number"], sound: judgement::is_sound },
     Table {
         name: "damage",
         columns: "number, found, record",

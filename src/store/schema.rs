@@ -8,8 +8,8 @@ use crate::store::StoreError;
 use crate::store::codec::checksum;
 use crate::store::digest;
 
-/// The format this version reads and writes. 1: no checksums on names and meta, no digests.
-pub(crate) const FORMAT: i64 = 2;
+/// The format this version reads and writes. 1: no checksums on names and meta, no digests. 2: no verdicts.
+pub(crate) const FORMAT: i64 = 3;
 
 /// `name_copy` is the same as `name`: a lost name would orphan all rows of an entity.
 const TABLES: &str = "
@@ -44,6 +44,12 @@ const ADDED: &str = "
         number INTEGER PRIMARY KEY, start INTEGER NOT NULL, end INTEGER NOT NULL, cause TEXT NOT NULL);
     CREATE TABLE damage(number INTEGER PRIMARY KEY, found INTEGER NOT NULL, record TEXT NOT NULL);";
 
+/// What format 3 added.
+const VERDICTS: &str = "
+    CREATE TABLE verdict(
+        number INTEGER PRIMARY KEY, decided INTEGER NOT NULL, meter TEXT NOT NULL, time INTEGER NOT NULL,
+        base INTEGER NOT NULL, verdict TEXT NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL, crc INTEGER NOT NULL);";
+
 /// Opens a ledger, creating or migrating it. A file of a newer format is refused untouched.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path).map_err(StoreError::database(path))?;
@@ -59,7 +65,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         )?;
         match found {
             FORMAT => Ok(()),
-            1 => migrate_from_1(&mut connection),
+            1 | 2 => migrate(&mut connection, found),
             _ => create(&mut connection),
         }
     };
@@ -69,24 +75,36 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
 
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(&format!("{TABLES}{ADDED}"))?;
+    transaction.execute_batch(&format!("{TABLES}{ADDED}{VERDICTS}"))?;
     let incarnation: String = (0..8).map(|_| format!("{:02x}", fastrand::u8(..))).collect();
     set_meta(&transaction, "incarnation", &incarnation)?;
     transaction.execute_batch(&format!("PRAGMA user_version = {FORMAT}"))?;
     transaction.commit()
 }
 
-/// All or nothing: a kill in between leaves format 1.
-fn migrate_from_1(connection: &mut Connection) -> rusqlite::Result<()> {
+/// All or nothing: a kill in between leaves the format that was found.
+fn migrate(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
+    if found == 1 {
+        add_checksums(&transaction)?;
+    }
+    transaction.execute_batch(VERDICTS)?;
+    if found == 1 {
+        digest::recount(&transaction)?;
+    }
+    transaction.execute_batch(&format!("PRAGMA user_version = {FORMAT}"))?;
+    transaction.commit()
+}
+
+fn add_checksums(transaction: &Connection) -> rusqlite::Result<()> {
     transaction.execute_batch(&format!(
         "{ADDED}
          ALTER TABLE meta ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
          ALTER TABLE name ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;"
     ))?;
-    let meta: Vec<(String, String)> = collect(&transaction, "SELECT key, value FROM meta")?;
+    let meta: Vec<(String, String)> = collect(transaction, "SELECT key, value FROM meta")?;
     for (key, value) in meta {
-        set_meta(&transaction, &key, &value)?;
+        set_meta(transaction, &key, &value)?;
     }
     let names: Vec<(i64, String, String)> = {
         let mut statement = transaction.prepare("SELECT number, level, id FROM name")?;
@@ -95,11 +113,9 @@ fn migrate_from_1(connection: &mut Connection) -> rusqlite::Result<()> {
     };
     transaction.execute("DELETE FROM name", [])?;
     for (number, level, id) in names {
-        insert_name(&transaction, number, &level, &id)?;
+        insert_name(transaction, number, &level, &id)?;
     }
-    digest::recount(&transaction)?;
-    transaction.execute_batch(&format!("PRAGMA user_version = {FORMAT}"))?;
-    transaction.commit()
+    Ok(())
 }
 
 fn collect(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<(String, String)>> {

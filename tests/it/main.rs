@@ -10,6 +10,7 @@ mod equivalence;
 mod flips;
 mod harness;
 mod proxy;
+mod quarantine;
 mod real_data;
 mod servers;
 mod stub;

@@ -206,8 +206,21 @@ impl Daemon {
 
     pub fn command(&self, name: &str) -> Command {
         let mut command = emissiond();
-        command.arg(name).arg("--config").arg(self.files.path("c.toml"));
+        command.args(name.split(' ')).arg("--config").arg(self.files.path("c.toml"));
         command
+    }
+
+    pub fn post(&self, path: &str, body: &str, token: Option<&str>) -> (u16, String) {
+        let url = format!("http://127.0.0.1:{}{path}", self.http);
+        block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let mut request = client.post(url).header("content-type", "application/json").body(body.to_owned());
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        })
     }
 
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
