@@ -10,13 +10,13 @@ use crate::decode::Refusal;
 /// The pointers wanted from one topic's payloads, as a tree of keys.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Pointers {
-    slots: Vec<usize>,
+    slot: Option<usize>,
     children: Vec<(String, Pointers)>,
 }
 
 impl Pointers {
-    /// Adds `/a/b`, to be found in slot `slot`.
-    pub(crate) fn add(&mut self, pointer: &str, slot: usize) {
+    /// Adds `/a/b`, to be found in slot `slot`, or in the one it has already; returns that.
+    pub(crate) fn add(&mut self, pointer: &str, slot: usize) -> usize {
         let mut node = self;
         for token in pointer.split('/').skip(1) {
             let key = token.replace("~1", "/").replace("~0", "~");
@@ -26,7 +26,7 @@ impl Pointers {
             });
             node = &mut node.children[position].1;
         }
-        node.slots.push(slot);
+        *node.slot.get_or_insert(slot)
     }
 
     /// Fills each slot with the JSON text its pointer leads to. An error: the payload is not JSON.
@@ -50,14 +50,12 @@ impl<'de> DeserializeSeed<'de> for Walk<'_, '_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.node.slots.is_empty() {
+        let Some(slot) = self.node.slot else {
             return deserializer.deserialize_any(self);
-        }
+        };
         let raw: &'de RawValue = serde::Deserialize::deserialize(deserializer)?;
-        for slot in &self.node.slots {
-            if let Some(place) = self.found.get_mut(*slot) {
-                *place = Some(raw.get());
-            }
+        if let Some(place) = self.found.get_mut(slot) {
+            *place = Some(raw.get());
         }
         if self.node.children.is_empty() {
             return Ok(());

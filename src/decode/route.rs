@@ -88,6 +88,19 @@ enum Source {
     Number,
 }
 
+impl Source {
+    /// The same number of the payload.
+    fn is_same(&self, other: &Source) -> bool {
+        match (self, other) {
+            (Source::Json { value, .. }, Source::Json { value: other, .. }) => value == other,
+            (Source::Number, Source::Number) => true,
+            _ => false,
+        }
+    }
+}
+
+type Readings = Vec<(MeterIx, Result<Reading, Refusal>)>;
+
 impl Routes {
     /// Builds the table.
     pub fn new(mappings: &[Mapping]) -> Routes {
@@ -149,9 +162,9 @@ impl Route {
     }
 
     fn slot(&mut self, pointer: &str) -> usize {
-        Arc::make_mut(&mut self.pointers).add(pointer, self.slots);
-        self.slots += 1;
-        self.slots - 1
+        let slot = Arc::make_mut(&mut self.pointers).add(pointer, self.slots);
+        self.slots = self.slots.max(slot + 1);
+        slot
     }
 
     fn read(&self, message: &Message) -> Decoded {
@@ -169,7 +182,25 @@ impl Route {
         {
             return Decoded::Refused(refusal);
         }
-        Decoded::Readings(self.listeners.iter().map(|l| (l.meter, l.read(message, found))).collect())
+        let mut readings: Readings = self.listeners.iter().map(|l| (l.meter, l.read(message, found))).collect();
+        if readings.iter().any(|(_, reading)| *reading == Err(Refusal::NotValid)) {
+            self.leave_to_the_valid(&mut readings);
+        }
+        Decoded::Readings(readings)
+    }
+
+    /// When a meter is exchanged, its number goes on as another meter's: what one refuses as not valid is not refused when
+    /// another takes it.
+    fn leave_to_the_valid(&self, readings: &mut Readings) {
+        let not_valid = |at: usize| readings.get(at).is_some_and(|(_, r)| *r == Err(Refusal::NotValid));
+        let taken_by_another = |at: usize, listener: &Listener| {
+            let others = self.listeners.iter().enumerate();
+            not_valid(at)
+                && others.into_iter().any(|(o, other)| !not_valid(o) && other.source.is_same(&listener.source))
+        };
+        let leave: Vec<bool> = self.listeners.iter().enumerate().map(|(at, l)| taken_by_another(at, l)).collect();
+        let mut leave = leave.into_iter();
+        readings.retain(|_| leave.next() != Some(true));
     }
 }
 

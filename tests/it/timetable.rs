@@ -32,6 +32,10 @@ const UNIT_FACTOR: &str = "id,series,use,gas,value,unit\nunit,unit,grid,CO2,1,kg
 
 /// Readings as (time of day, value); each arrives two seconds after its time.
 fn ledger(meter: &str, readings: &[(&str, &str)]) -> Ledger {
+    ledger_of(&config(meter), readings)
+}
+
+fn ledger_of(config: &str, readings: &[(&str, &str)]) -> Ledger {
     let line = |(time, value): &(&str, &str)| {
         let stamp = format!("2026-03-02T{time}Z");
         let received = emissiond::quantity::Time::parse_rfc3339(&stamp).unwrap();
@@ -39,7 +43,7 @@ fn ledger(meter: &str, readings: &[(&str, &str)]) -> Ledger {
         message(&received, "t", &format!(r#"{{"t":"{stamp}","v":{value}}}"#))
     };
     let lines: Vec<String> = readings.iter().map(line).collect();
-    let files = Files::new(&[("c.toml", &config(meter)), ("own.csv", UNIT_FACTOR), ("m.jsonl", &lines.join("\n"))]);
+    let files = Files::new(&[("c.toml", config), ("own.csv", UNIT_FACTOR), ("m.jsonl", &lines.join("\n"))]);
     Ledger::parse(&replay(&files, "c.toml", "m.jsonl"))
 }
 
@@ -168,4 +172,18 @@ fn every_message_has_one_outcome() {
         },
     });
     assert_eq!(summary, expected);
+}
+
+/// An exchanged meter: two declarations of one number, whose validity meets.
+#[test]
+fn a_meter_is_exchanged_without_a_phantom_and_without_a_refusal() {
+    let before = "kind = \"register\"\nunit = \"kWh\"\nexpected_every = \"15m\"\nvalid_to = \"2026-03-02T10:30:00Z\"";
+    let after = config(&before.replace("valid_to", "valid_from"));
+    let after = &after[after.find("[meters.m]").unwrap()..];
+    let both = format!("{}{}", config(before), after.replace("[meters.m]", "[meters.n]"));
+    let readings = [("10:00:00", "9000"), ("10:15:00", "9001"), ("10:30:00", "3"), ("10:45:00", "5")];
+    let ledger = ledger_of(&both, &readings);
+    assert_eq!(ledger.total("facility", "1d", "scope2_location_mg"), 3_000_000);
+    let counts = &ledger.summary;
+    assert_eq!((&counts["accepted"], &counts["readings"]["refused"]), (&4.into(), &serde_json::json!({})));
 }
