@@ -309,12 +309,12 @@ fn check_seed(plan: &Plan, seed: u64) {
     assert_eq!(counters.messages.received, counters.messages.sum());
 }
 
-/// `EMISSIOND_SEEDS=from..to` runs others.
+/// `EMISSIOND_EQUIVALENCE=from..to` runs others.
 #[test]
 fn any_order_any_seal_any_kill_gives_the_same_ledger() {
     let files = Files::new(&[("c.toml", CONFIG)]);
     let plan = check(Some(&files.path("c.toml"))).map_err(|report| report.to_text()).unwrap();
-    let seeds = std::env::var("EMISSIOND_SEEDS").unwrap_or_else(|_| "0..25".to_owned());
+    let seeds = std::env::var("EMISSIOND_EQUIVALENCE").unwrap_or_else(|_| "0..25".to_owned());
     let (from, to) = seeds.split_once("..").unwrap();
     for seed in from.parse().unwrap()..to.parse::<u64>().unwrap() {
         check_seed(&plan, seed);
