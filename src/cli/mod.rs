@@ -6,6 +6,7 @@ mod demo;
 mod export;
 mod factors;
 mod quarantine;
+mod reconcile;
 mod refused;
 mod replay;
 mod run;
@@ -50,6 +51,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Write entries to standard output, beside a running daemon or without one
     Export(export::Arguments),
+    /// Compare the database with the ledger and repair what differs
+    Reconcile(reconcile::Arguments),
     /// List what was received and not booked
     Refused(refused::Arguments),
     /// Readings that are set aside: list them, release them, reject them
@@ -97,6 +100,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Refused(arguments) => refused::run(&arguments),
         Command::Quarantine(arguments) => quarantine::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),

@@ -40,6 +40,7 @@ pub(crate) struct Bucket {
     /// The client's errors do not hold the answer's headers, so what must heed `Retry-After` goes by this one.
     http: reqwest::Client,
     write_url: reqwest::Url,
+    query_url: reqwest::Url,
     token: String,
     now: fn() -> Time,
 }
@@ -51,8 +52,13 @@ impl Bucket {
         // The client panics on a bad URL, so it is checked first.
         let base =
             reqwest::Url::parse(&options.url).map_err(|e| invalid(format!("influxdb.url `{}`: {e}", options.url)))?;
-        let mut write_url = base.clone();
-        write_url.set_path(&format!("{}/api/v2/write", base.path().trim_end_matches('/')));
+        let below = |path: &str| {
+            let mut url = base.clone();
+            url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+            url
+        };
+        let (mut write_url, mut query_url) = (below("/api/v2/write"), below("/api/v2/query"));
+        query_url.query_pairs_mut().append_pair("org", &options.org);
         let target = [("org", options.org.as_str()), ("bucket", &options.bucket), ("precision", "s")];
         write_url.query_pairs_mut().extend_pairs(target);
         let builder = || {
@@ -64,7 +70,7 @@ impl Bucket {
         let token = token(options)?;
         let client = ClientBuilder::with_builder(builder(), &options.url, &options.org, &token).build();
         let http = builder().build().map_err(|e| invalid(e.to_string()))?;
-        Ok(Bucket { client: client.map_err(|e| invalid(e.to_string()))?, http, write_url, token, now })
+        Ok(Bucket { client: client.map_err(|e| invalid(e.to_string()))?, http, write_url, query_url, token, now })
     }
 
     /// Sends lines; a repetition overwrites.
@@ -73,12 +79,9 @@ impl Bucket {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let body = encoder.write_all(lines.as_bytes()).and_then(|()| encoder.finish());
         let body = body.map_err(|e| later(e.to_string(), false))?;
-        let mut request = self.http.post(self.write_url.clone()).header(CONTENT_ENCODING, "gzip").body(body);
-        if !self.token.is_empty() {
-            request = request.header("Authorization", format!("Token {}", self.token));
-        }
+        let request = self.http.post(self.write_url.clone()).header(CONTENT_ENCODING, "gzip").body(body);
         // A refused connection carried nothing; after any other error the server may have it all.
-        let response = request.send().await.map_err(|e| {
+        let response = self.with_token(request).send().await.map_err(|e| {
             let in_doubt = !e.is_connect();
             later(without_url(e), in_doubt)
         })?;
@@ -88,13 +91,30 @@ impl Bucket {
             return Ok(());
         }
         let text = response.text().await.unwrap_or_default();
-        let shown: String = text.chars().filter(|c| !c.is_control()).take(300).collect();
-        let trouble = format!("{status}: {shown}");
+        let trouble = format!("{status}: {}", shown(&text));
         match status.as_u16() {
             400 | 413 | 422 => Err(WriteError::Split(trouble)),
             500 => Err(WriteError::Broken(trouble)),
             _ => Err(WriteError::Later { trouble, after, in_doubt: false }),
         }
+    }
+
+    /// Asks in Flux; the answer is annotated CSV. An error: what the database says.
+    pub(crate) async fn query(&self, flux: &str) -> Result<String, String> {
+        let dialect = serde_json::json!({ "annotations": ["datatype"], "header": true });
+        let body = serde_json::json!({ "query": flux, "type": "flux", "dialect": dialect });
+        let request = self.with_token(self.http.post(self.query_url.clone()).json(&body));
+        let response = request.send().await.map_err(without_url)?;
+        let status = response.status();
+        let text = response.text().await.map_err(without_url)?;
+        if status.is_success() { Ok(text) } else { Err(format!("{status}: {}", shown(&text))) }
+    }
+
+    fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        if self.token.is_empty() {
+            return request;
+        }
+        request.header("Authorization", format!("Token {}", self.token))
     }
 
     /// How long the bucket keeps points: the seconds of its shortest rule, 0 for ever. `None`: it does not say, as
@@ -104,6 +124,11 @@ impl Bucket {
         let found = buckets.into_iter().find(|b| b.name == bucket)?;
         found.retention_rules.iter().map(|rule| i64::from(rule.every_seconds)).min()
     }
+}
+
+/// As much of an answer as a log wants.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 /// A URL may hold what is nobody's business.

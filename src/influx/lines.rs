@@ -102,7 +102,7 @@ impl Lines {
         Ok(stored.iter().map(|c| self.closed(c)).collect())
     }
 
-    fn closed(&self, closed: &Closed) -> Entry {
+    pub(crate) fn closed(&self, closed: &Closed) -> Entry {
         Entry::new(closed.key, closed.balance.own.clone(), closed.revision, &self.rules.topology, Time::MAX)
     }
 

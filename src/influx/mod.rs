@@ -7,8 +7,10 @@ mod client;
 mod health;
 mod lines;
 mod options;
+mod reconcile;
 mod sink;
 
 pub use health::{Health, HealthView};
 pub use options::Options;
+pub use reconcile::{ReconcileError, Reconciler, Report};
 pub use sink::{AskOpen, Sink, World};

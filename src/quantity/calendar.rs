@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use crate::quantity::{QUARTER_MS, Time};
+use crate::quantity::{QUARTER_MS, Span, Time};
 
 /// The lengths of window a rollup is kept in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,18 @@ impl Window {
     /// Reads [`Window::name`].
     pub fn parse(text: &str) -> Option<Window> {
         Window::ALL.into_iter().find(|w| w.name() == text)
+    }
+
+    /// The least it can last.
+    pub fn shortest(self) -> Span {
+        match self {
+            Window::Minute => Span::minutes(1),
+            Window::Quarter => Span::minutes(15),
+            Window::Hour => Span::minutes(60),
+            Window::Day => Span::minutes(23 * 60),
+            Window::Month => Span::days(28),
+            Window::Year => Span::days(365),
+        }
     }
 
     /// The window whose sum makes this one. `None` for minutes and quarters, which come from the meters.

@@ -25,6 +25,24 @@ impl Names {
         self.entities.get(&number).copied()
     }
 
+    /// Looks up the numbers of all entities; one without a number has no rows either.
+    pub(crate) fn known(connection: &Connection, topology: &Topology) -> rusqlite::Result<Names> {
+        let mut names = Names::default();
+        let mut select = connection.prepare("SELECT number FROM name WHERE level = ?1 AND id = ?2")?;
+        for entity in all(topology) {
+            let (level, id) = (entity.level().name(), topology.id(entity).as_str());
+            if let Some(number) = select.query_row((level, id), |row| row.get(0)).optional()? {
+                names.note(entity, number);
+            }
+        }
+        Ok(names)
+    }
+
+    fn note(&mut self, entity: Entity, number: i64) {
+        self.numbers.insert(entity, number);
+        self.entities.insert(number, entity);
+    }
+
     /// Looks up the numbers of all entities, and gives new ones where needed.
     pub(crate) fn read(connection: &Connection, topology: &Topology) -> rusqlite::Result<Names> {
         let mut names = Names::default();
@@ -35,8 +53,7 @@ impl Names {
             [],
             |row| row.get(0),
         )?;
-        let meters = (0u32..).zip(&topology.meters).map(|(i, _)| Entity::Meter(MeterIx(i)));
-        for entity in meters.chain(topology.entities()) {
+        for entity in all(topology) {
             let (level, id) = (entity.level().name(), topology.id(entity).as_str());
             let number = match select.query_row((level, id), |row| row.get(0)).optional()? {
                 Some(number) => number,
@@ -46,8 +63,7 @@ impl Names {
                     next - 1
                 }
             };
-            names.numbers.insert(entity, number);
-            names.entities.insert(number, entity);
+            names.note(entity, number);
         }
         Ok(names)
     }
@@ -59,4 +75,9 @@ impl Names {
             None => format!("former entity {number}"),
         }
     }
+}
+
+fn all(topology: &Topology) -> impl Iterator<Item = Entity> {
+    let meters = (0u32..).zip(&topology.meters).map(|(i, _)| Entity::Meter(MeterIx(i)));
+    meters.chain(topology.entities())
 }

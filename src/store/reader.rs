@@ -46,6 +46,14 @@ impl Reader {
         Ok(Reader { path, connection, names, topology })
     }
 
+    /// Opens the ledger of a state directory beside whoever owns it.
+    pub fn beside(state: &Path, topology: Arc<Topology>) -> Result<Reader, StoreError> {
+        let mut reader = Reader::open(state, Arc::default(), topology)?;
+        let names = Names::known(&reader.connection, &reader.topology);
+        reader.names = Arc::new(names.map_err(StoreError::database(&reader.path))?);
+        Ok(reader)
+    }
+
     /// Stored entries of an entity that begin in `[from, to)`.
     pub fn entries(&self, entity: Entity, window: Window, (from, to): (Time, Time)) -> Result<Vec<Closed>, StoreError> {
         let sql = "SELECT entity, window, start, body, revision, changed, crc FROM entry

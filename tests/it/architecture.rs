@@ -26,15 +26,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "quantity", "clock", "cluster", "decode", "emission", "ledger", "pipeline", "store", "mqtt", "influx",
-            "http", "config",
+            "quantity", "clock", "cluster", "decode", "emission", "ledger", "pipeline", "store", "mqtt", "http",
+            "config",
         ],
     ),
     (
         "cli",
         &[
             "quantity", "clock", "cluster", "decode", "factor", "ledger", "pipeline", "format", "store", "mqtt",
-            "http", "simulate", "config", "daemon",
+            "influx", "http", "simulate", "config", "daemon",
         ],
     ),
 ];

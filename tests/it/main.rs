@@ -13,6 +13,7 @@ mod oracle;
 mod proxy;
 mod quarantine;
 mod real_data;
+mod reconcile;
 mod servers;
 mod simulation;
 mod stub;

@@ -310,6 +310,15 @@ impl Influx {
         self.process.as_mut().unwrap().kill();
     }
 
+    /// Writes a line; returns what the database answers.
+    pub fn write(&self, line: &str) -> u16 {
+        let url = format!("{}/api/v2/write?bucket=emissions&precision=s", self.url);
+        block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            client.post(url).body(line.to_owned()).send().await.unwrap().status().as_u16()
+        })
+    }
+
     pub fn query(&self, text: &str) -> Value {
         let url = format!("http://127.0.0.1:{}/query", self.port);
         let parameters = [("q", text), ("db", "emissions"), ("epoch", "s")];
@@ -337,6 +346,36 @@ fn config(directory: &Path, port: u16, rpc: u16) -> String {
     )
 }
 
+/// The one question that is asked in Flux, in the language of the older database, and its answer as annotated CSV.
+async fn translate(State(target): State<Arc<(reqwest::Client, String)>>, body: String) -> String {
+    let question: Value = serde_json::from_str(&body).unwrap();
+    let flux = question["query"].as_str().unwrap();
+    let after = |mark: &str| flux.split(mark).nth(1).unwrap().split(['"', ',', ')']).next().unwrap();
+    let text = format!(
+        "SELECT * FROM emissions WHERE level = '{}' AND \"window\" = '{}' AND time >= '{}' AND time < '{}'",
+        after("r.level == \""),
+        after("r.window == \""),
+        after("start: "),
+        after("stop: "),
+    );
+    let url = target.1.replace("/write", "/query");
+    let query = [("q", text.as_str()), ("db", after("bucket: \""))];
+    let answer = target.0.post(url).query(&query).send().await.unwrap().text().await.unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let series = &answer["results"][0]["series"][0];
+    let Some(columns) = series["columns"].as_array() else {
+        return String::new();
+    };
+    let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string().replace("null", ""), str::to_owned);
+    let line = |head: &str, cells: &[Value]| {
+        let cells: Vec<String> = cells.iter().map(cell).collect();
+        format!("{head},{}\r\n", cells.join(","))
+    };
+    let head = line(",result,table", columns).replace(",time,", ",_time,");
+    let rows = series["values"].as_array().unwrap().iter().map(|row| line(",_result,0", row.as_array().unwrap()));
+    format!("#datatype\r\n{head}{}\r\n", rows.collect::<String>())
+}
+
 type Parameters = std::collections::HashMap<String, String>;
 
 fn start_shim(port: u16) -> String {
@@ -347,8 +386,11 @@ fn start_shim(port: u16) -> String {
     let target = Arc::new((client, format!("http://127.0.0.1:{port}/write")));
     std::thread::spawn(move || {
         block_on(async {
-            let router =
-                Router::new().route("/api/v2/write", post(forward)).route("/ping", get(|| async {})).with_state(target);
+            let router = Router::new()
+                .route("/api/v2/write", post(forward))
+                .route("/api/v2/query", post(translate))
+                .route("/ping", get(|| async {}))
+                .with_state(target);
             axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap();
         });
     });
