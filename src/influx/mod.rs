@@ -9,6 +9,7 @@ mod lines;
 mod options;
 mod sink;
 
+pub use client::{retry_after, shown};
 pub use health::{Health, HealthView};
 pub use options::Options;
 pub use sink::{AskOpen, Sink, World};
