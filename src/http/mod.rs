@@ -8,5 +8,5 @@ mod status;
 
 pub use entries::{Asked, collect};
 pub use question::{Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, OpenView, Quarters, Question, Rate};
-pub use server::{App, serve};
+pub use server::{App, read_query, serve};
 pub use status::refused_json;
