@@ -20,8 +20,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const COMMITS: usize = 1_000;
 
 fn message(n: i64) -> Message {
-    let payload =
-        format!("{{\"ts\":{},\"v\":{}.{:03},\"q\":\"good\"}}", 1_767_225_600_000 + n, n / 7, n % 1_000).into_bytes();
+    let payload = format!("{{\"ts\":{},\"v\":{}.{:03},\"q\":\"good\"}}", 1_767_225_600_000 + n, n / 7, n % 1_000)
+        .into_bytes()
+        .into();
     let topic = format!("cluster/facility{}/meter{}", n % 17, n % 499);
     Message { received: Time(1_767_225_600_000 + n), topic, payload, retain: false, dup: false, oversize: false }
 }

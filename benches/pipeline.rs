@@ -74,7 +74,8 @@ fn run(meters: usize) -> f64 {
             received: Time(time + 50),
             topic: format!("c/f/m{meter}"),
             payload: format!("{{\"ts\":{time},\"v\":{}.{:03},\"q\":\"good\"}}", 1_000 + round, meter % 1_000)
-                .into_bytes(),
+                .into_bytes()
+                .into(),
             retain: false,
             dup: false,
             oversize: false,

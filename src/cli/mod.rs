@@ -13,6 +13,8 @@ mod run;
 mod simulate;
 mod status;
 
+pub use replay::read_message;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -67,21 +67,27 @@ pub(crate) fn each_message(path: &Path, max_packet: usize, mut each: impl FnMut(
         if text.trim().is_empty() {
             continue;
         }
-        let line: Line = serde_json::from_str(&text).map_err(|e| fail(e.to_string()))?;
-        each(line.message(max_packet).map_err(fail)?);
+        each(read_message(&text, max_packet).map_err(fail)?);
     }
     Ok(())
+}
+
+/// Reads one line of a messages file. An error says what is wrong with it.
+pub fn read_message(line: &str, max_packet: usize) -> Result<Message, String> {
+    let line: Line = serde_json::from_str(line).map_err(|e| e.to_string())?;
+    line.message(max_packet)
 }
 
 impl Line {
     fn message(self, max_packet: usize) -> Result<Message, String> {
         let received = Time::parse_rfc3339(&self.received)
             .ok_or_else(|| format!("`received` is no RFC 3339 time: `{}`", self.received))?;
-        let payload = match (self.payload, self.payload_base64) {
-            (Some(text), None) => text.into_bytes(),
+        let payload: Box<[u8]> = match (self.payload, self.payload_base64) {
+            (Some(text), None) => text.into_bytes().into(),
             (None, Some(text)) => base64::engine::general_purpose::STANDARD
                 .decode(&text)
-                .map_err(|e| format!("`payload_base64` is not base64: {e}"))?,
+                .map_err(|e| format!("`payload_base64` is not base64: {e}"))?
+                .into(),
             _ => return Err("a message needs either `payload` or `payload_base64`".to_owned()),
         };
         let oversize = payload.len() > max_packet;

@@ -1,5 +1,6 @@
 //! `emissiond simulate`: publish what meters would, synthetic or from a CSV file.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,7 +81,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (Some(path), _) => {
             let columns = arguments.column.iter().map(|c| Column::parse(c)).collect::<Result<Vec<_>, _>>();
             let columns = columns.map_err(|e| Failure::new(USAGE, e))?;
-            let rows = read_rows(path, &stamps(arguments)?, &columns).map_err(|e| failed(&e))?;
+            let shown = path.display().to_string();
+            let file = File::open(path).map_err(|e| failed(&format!("{shown}: {e}")))?;
+            let rows = read_rows(&shown, file, &stamps(arguments)?, &columns).map_err(|e| failed(&e))?;
             runtime()?.block_on(play(&server, rows, arguments))
         }
         (None, Some(plan)) => {

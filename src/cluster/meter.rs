@@ -1,5 +1,7 @@
 //! A meter: the kind of number it sends, its unit, and what its activity is booked as.
 
+use std::sync::Arc;
+
 use crate::cluster::FacilityIx;
 use crate::quantity::{Conversion, Dimension, Id, Span, Time};
 
@@ -108,7 +110,7 @@ pub struct Meter {
     /// The unit as declared.
     pub unit: String,
     /// How the numbers it sends become base units.
-    pub conversion: Conversion,
+    pub conversion: Arc<Conversion>,
     /// What its activity is booked as.
     pub category: Category,
     /// How often a reading is due.

@@ -37,23 +37,29 @@ pub(crate) fn check_meters(
     let facilities: BTreeMap<String, FacilityIx> =
         (0u32..).zip(&topology.facilities).map(|(i, f)| (f.id.to_string(), FacilityIx(i))).collect();
     let (mut mappings, mut methods) = (Vec::new(), Vec::new());
-    let mut distinct: Vec<Arc<Method>> = Vec::new();
+    let (mut distinct, mut conversions) = (Vec::new(), Vec::new());
     for (id, section) in &declarations.file.meters {
-        let mut check = MeterCheck { checker, declarations, topology, id, section };
+        let conversions = &mut conversions;
+        let mut check = MeterCheck { checker, declarations, topology, id, section, conversions };
         let ix = MeterIx(methods.len() as u32);
         if let Some((meter, mapping, method)) = check.meter(ix, &facilities) {
             topology.facilities[meter.facility.0 as usize].meters.push(ix);
             topology.meters.push(meter);
             mappings.push(mapping);
-            // Meters of one cluster mostly share a method; ten thousand copies would fill the memory.
-            let known = distinct.iter().find(|known| ***known == method).cloned();
-            methods.push(known.unwrap_or_else(|| {
-                distinct.push(Arc::new(method));
-                Arc::clone(&distinct[distinct.len() - 1])
-            }));
+            methods.push(shared(&mut distinct, method));
         }
     }
     (mappings, methods)
+}
+
+/// Most meters of a cluster share a conversion and a method; ten thousand copies would fill the memory.
+fn shared<T: PartialEq>(known: &mut Vec<Arc<T>>, value: T) -> Arc<T> {
+    if let Some(same) = known.iter().find(|same| ***same == value) {
+        return Arc::clone(same);
+    }
+    let fresh = Arc::new(value);
+    known.push(Arc::clone(&fresh));
+    fresh
 }
 
 struct MeterCheck<'a> {
@@ -62,6 +68,7 @@ struct MeterCheck<'a> {
     topology: &'a Topology,
     id: &'a str,
     section: &'a MeterSection,
+    conversions: &'a mut Vec<Arc<Conversion>>,
 }
 
 impl MeterCheck<'_> {
@@ -103,7 +110,7 @@ impl MeterCheck<'_> {
             kind: kind?,
             dimension: unit.dimension,
             unit: self.section.unit.clone()?,
-            conversion: Conversion { unit, scale, offset },
+            conversion: shared(self.conversions, Conversion { unit, scale, offset }),
             category: category?,
             expected_every: expected_every?,
             max_gap: max_gap?,

@@ -271,7 +271,7 @@ impl Hand<'_> {
         let mut effects = Vec::new();
         for (message, decoded) in messages.iter().zip(decoded) {
             #[cfg(test)]
-            assert_ne!(message.payload, tests::POISON, "a fault of ours");
+            assert_ne!(&*message.payload, tests::POISON, "a fault of ours");
             self.pipeline.apply(Event::Message { received: message.received, decoded, counted }, &mut effects);
             for effect in effects.drain(..) {
                 match effect {
@@ -327,7 +327,7 @@ impl Hand<'_> {
             reason: reason.to_owned(),
             meter: meter.map(|ix| self.pipeline.rules().topology.meter(ix).id.to_string()),
             topic: message.topic.clone(),
-            payload: message.payload.clone(),
+            payload: message.payload.to_vec(),
         });
     }
 
@@ -411,7 +411,7 @@ category = "cems-co2"
     }
 
     fn message(received: i64, payload: &[u8]) -> Message {
-        let (topic, payload) = ("t".to_owned(), payload.to_vec());
+        let (topic, payload) = ("t".to_owned(), payload.into());
         Message { received: Time(received), topic, payload, retain: false, dup: false, oversize: false }
     }
 

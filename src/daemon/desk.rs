@@ -300,7 +300,7 @@ impl Desk {
         self.pending.push(Message {
             received: self.now,
             topic: delivery.topic,
-            payload: delivery.payload,
+            payload: delivery.payload.into(),
             retain: delivery.retain,
             dup: delivery.dup,
             oversize: delivery.oversize,

@@ -10,7 +10,7 @@ pub struct Message {
     /// The topic it was published on.
     pub topic: String,
     /// What was published; cut short when `oversize`.
-    pub payload: Vec<u8>,
+    pub payload: Box<[u8]>,
     /// The broker sent it as the last known value of the topic, not as news.
     pub retain: bool,
     /// The broker says it may have been delivered before. Not evidence of anything.

@@ -38,7 +38,7 @@ pub struct Mapping {
     /// The form of its time.
     pub time_format: TimeFormat,
     /// How its numbers become base units.
-    pub conversion: Conversion,
+    pub conversion: Arc<Conversion>,
     /// Validity, kept here so that decoding needs no second look-up.
     valid: (Time, Time),
 }
@@ -52,7 +52,7 @@ impl Mapping {
             topic,
             format,
             time_format: TimeFormat::Received,
-            conversion: meter.conversion,
+            conversion: Arc::clone(&meter.conversion),
             valid: (meter.valid_from, meter.valid_to),
         }
     }
@@ -77,7 +77,7 @@ struct Listener {
     meter: MeterIx,
     source: Source,
     time_format: TimeFormat,
-    conversion: Conversion,
+    conversion: Arc<Conversion>,
     valid: (Time, Time),
 }
 
@@ -156,7 +156,7 @@ impl Route {
             meter: mapping.meter,
             source,
             time_format: mapping.time_format.clone(),
-            conversion: mapping.conversion,
+            conversion: Arc::clone(&mapping.conversion),
             valid: mapping.valid,
         });
     }
@@ -221,7 +221,7 @@ impl Listener {
                 (number::parse(&value)?, time)
             }
         };
-        let value = number::to_base(self.conversion, number)?;
+        let value = number::to_base(*self.conversion, number)?;
         if time > received.plus(CLOCK_AHEAD_MAX) {
             return Err(Refusal::ClockAhead);
         }

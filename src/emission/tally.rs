@@ -172,7 +172,8 @@ impl Tally {
 
     /// Marks with a flag, for `count` meter quarters.
     pub fn add_flag(&mut self, flag: Flag, count: u32) {
-        self.flags[flag as usize] += count;
+        let sum = &mut self.flags[flag as usize];
+        *sum = sum.saturating_add(count);
     }
 
     /// Adds another sum.
@@ -186,7 +187,7 @@ impl Tally {
         for (sum, part) in self.flags.iter_mut().zip(&other.flags) {
             *sum = sum.saturating_add(*part);
         }
-        self.covered_ms += other.covered_ms;
+        self.covered_ms = self.covered_ms.saturating_add(other.covered_ms);
         self.events = self.events.saturating_add(other.events);
     }
 

@@ -49,19 +49,19 @@ impl Catalogue {
     pub fn add_csv(&mut self, text: &str) -> Vec<RowProblem> {
         let mut reader =
             csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let columns = match reader.headers() {
             Ok(headers) => headers.clone(),
             Err(error) => return vec![RowProblem { line: 1, column: "id", message: error.to_string() }],
         };
-        let mut fresh: Vec<Row> = Vec::new();
+        let before = self.rows.len();
         for record in reader.records() {
             match record {
                 Ok(record) => {
                     let line = record.position().map_or(0, csv::Position::line);
                     let fields = Fields { line, columns: &columns, record: &record };
                     match fields.row() {
-                        Ok(row) => fresh.push(row),
+                        Ok(row) => self.rows.push(row),
                         Err(problem) => problems.push(problem),
                     }
                 }
@@ -71,22 +71,21 @@ impl Catalogue {
                 }
             }
         }
-        for row in &fresh {
+        for row in &self.rows[before..] {
             self.sets.remove(&row.set);
         }
-        for row in fresh {
-            self.push(row);
-        }
-        problems
+        (before..self.rows.len()).for_each(|at| self.list(at));
+        problems.finish()
     }
 
-    fn push(&mut self, row: Row) {
+    /// Enters a row under its set and series.
+    fn list(&mut self, at: usize) {
+        let row = &self.rows[at];
         let sets = self.series.entry(row.series.clone()).or_default();
         if !sets.contains(&row.set) {
             sets.push(row.set.clone());
         }
-        self.sets.entry(row.set.clone()).or_default().push(self.rows.len());
-        self.rows.push(row);
+        self.sets.entry(row.set.clone()).or_default().push(at);
     }
 
     /// The rows of one vintage: one a gas.
@@ -115,6 +114,34 @@ impl Catalogue {
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         let live = |(i, row): (usize, &Row)| self.sets.get(&row.set).is_some_and(|set| set.contains(&i));
         self.rows.iter().enumerate().filter(move |pair| live(*pair)).map(|(_, row)| row)
+    }
+}
+
+/// A file that is no catalogue has as many problems as lines.
+const PROBLEMS_MAX: usize = 100;
+
+/// The first problems of a file, and how many more there are.
+#[derive(Default)]
+struct Problems {
+    first: Vec<RowProblem>,
+    more: Option<(u64, usize)>,
+}
+
+impl Problems {
+    fn push(&mut self, problem: RowProblem) {
+        if self.first.len() < PROBLEMS_MAX {
+            self.first.push(problem);
+            return;
+        }
+        self.more.get_or_insert((problem.line, 0)).1 += 1;
+    }
+
+    fn finish(mut self) -> Vec<RowProblem> {
+        if let Some((line, count)) = self.more {
+            let message = format!("cannot be read, nor can {} other rows from here on", count - 1);
+            self.first.push(RowProblem { line, column: "id", message });
+        }
+        self.first
     }
 }
 

@@ -10,5 +10,5 @@ mod status;
 pub use entries::{Asked, collect};
 pub use quarantine::{Decision, Undecided, quarantine_json};
 pub use question::{Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, OpenView, Quarters, Question, Rate};
-pub use server::{App, Guard, serve};
+pub use server::{App, Guard, read_query, serve};
 pub use status::refused_json;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::cluster::{Meter, MeterIx};
 use crate::http::Question;
-use crate::http::server::{App, json_lines, stopping};
+use crate::http::server::{App, json_lines, read_query, stopping};
 use crate::meter::Verdict;
 use crate::pipeline::Rules;
 use crate::quantity::{Quarter, Time};
@@ -104,7 +104,11 @@ fn line(id: &str, meter: Option<&Meter>, (time, base): (Time, i64), state: &str)
     json!({ "meter": id, "time": time.to_string(), "value": value, "unit": unit, "state": state })
 }
 
-pub(crate) async fn show(State(app): State<Arc<App>>, Query(query): Query<BTreeMap<String, String>>) -> Response {
+pub(crate) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    let query = match read_query(&uri) {
+        Ok(query) => query,
+        Err(message) => return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
+    };
     let bound = |key: &str, default: Quarter| match query.get(key).map(|text| (text, Time::parse_rfc3339(text))) {
         None => Ok(default),
         Some((_, Some(time))) => Ok(time.quarter()),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::metrics::histogram::Histogram;
@@ -21,6 +21,9 @@ use crate::store::Reader;
 
 /// Refused messages in one answer.
 const REFUSED_MAX: usize = 10_000;
+
+/// No question is as long; each of a query's names would take a hundred bytes.
+const QUERY_MAX: usize = 2_048;
 
 /// What the server can see.
 pub struct App {
@@ -57,6 +60,14 @@ pub async fn serve(
         .route("/readyz", get(show_ready))
         .with_state(app);
     axum::serve(listener, router).with_graceful_shutdown(stop).await
+}
+
+/// The parameters of a query, by name. An error says why not.
+pub fn read_query(uri: &Uri) -> Result<HashMap<String, String>, String> {
+    if uri.query().is_some_and(|query| query.len() > QUERY_MAX) {
+        return Err(format!("the query is longer than {QUERY_MAX} bytes"));
+    }
+    Query::try_from_uri(uri).map(|Query(query)| query).map_err(|rejection| rejection.body_text())
 }
 
 /// The desk is gone: the process is about to end.
@@ -126,8 +137,8 @@ async fn show_status(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-async fn show_entries(State(app): State<Arc<App>>, Query(query): Query<HashMap<String, String>>) -> Response {
-    let asked = match entries::Asked::parse(&query, &app.rules) {
+async fn show_entries(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    let asked = match read_query(&uri).and_then(|query| entries::Asked::parse(&query, &app.rules)) {
         Ok(asked) => asked,
         Err(message) => return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
     };
@@ -146,7 +157,11 @@ async fn show_meters(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-async fn show_refused(State(app): State<Arc<App>>, Query(query): Query<HashMap<String, String>>) -> Response {
+async fn show_refused(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    let query = match read_query(&uri) {
+        Ok(query) => query,
+        Err(message) => return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
+    };
     let limit = match query.get("limit").map(|text| text.parse::<usize>()) {
         None => 100,
         Some(Ok(limit)) if limit <= REFUSED_MAX => limit,

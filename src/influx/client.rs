@@ -6,7 +6,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use influxdb2::{Client, ClientBuilder};
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, RETRY_AFTER};
 
 use crate::influx::Options;
 use crate::quantity::Time;
@@ -15,6 +15,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// A server that asks for more patience than this is asked again anyway.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// What is read of an answer that is not good news: enough for a log line.
+const BODY_MAX: usize = 4_096;
 
 /// Why a batch is not known to be stored.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,12 +89,12 @@ impl Bucket {
             later(without_url(e), in_doubt)
         })?;
         let status = response.status();
-        let after = retry_after(response.headers(), (self.now)());
+        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let after = header.and_then(|text| retry_after(text, (self.now)()));
         if status.as_u16() == 204 {
             return Ok(());
         }
-        let text = response.text().await.unwrap_or_default();
-        let trouble = format!("{status}: {}", shown(&text));
+        let trouble = format!("{status}: {}", shown(&beginning(response).await));
         match status.as_u16() {
             400 | 413 | 422 => Err(WriteError::Split(trouble)),
             500 => Err(WriteError::Broken(trouble)),
@@ -107,7 +110,7 @@ impl Bucket {
         let response = request.send().await.map_err(without_url)?;
         let status = response.status();
         let text = response.text().await.map_err(without_url)?;
-        if status.is_success() { Ok(text) } else { Err(format!("{status}: {}", shown(&text))) }
+        if status.is_success() { Ok(text) } else { Err(format!("{status}: {}", shown(text.as_bytes()))) }
     }
 
     fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
@@ -126,19 +129,30 @@ impl Bucket {
     }
 }
 
-/// As much of an answer as a log wants.
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
-}
-
 /// A URL may hold what is nobody's business.
 fn without_url(error: reqwest::Error) -> String {
     error.without_url().to_string()
 }
 
-/// Seconds, or a date (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap, now: Time) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+/// An answer may be of any length, and only its beginning is of use.
+async fn beginning(mut response: reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < BODY_MAX
+        && let Ok(Some(part)) = response.chunk().await
+    {
+        body.extend_from_slice(part.get(..BODY_MAX - body.len()).unwrap_or(&part));
+    }
+    body
+}
+
+/// As much of an answer's body as a log line holds.
+pub fn shown(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+/// How long the database asks us to wait: seconds, or a date (RFC 9110, 10.2.3).
+pub fn retry_after(text: &str, now: Time) -> Option<Duration> {
+    let text = text.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
@@ -167,8 +181,7 @@ mod tests {
     fn patience_is_read_in_both_forms_and_bounded() {
         let now = Time::parse_rfc3339("2026-11-24T12:00:00Z").unwrap();
         let check = |text: &str, expected: Option<u64>| {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text}");
+            assert_eq!(retry_after(text, now), expected.map(Duration::from_secs), "{text}");
         };
         check("7", Some(7));
         check("86400", Some(300));

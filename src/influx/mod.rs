@@ -10,6 +10,7 @@ mod options;
 mod reconcile;
 mod sink;
 
+pub use client::{retry_after, shown};
 pub use health::{Health, HealthView};
 pub use options::Options;
 pub use reconcile::{ReconcileError, Reconciler, Report};

@@ -39,10 +39,14 @@ impl Verdicts {
     }
 
     pub(crate) fn releases(&self, time: Time) -> bool {
-        self.0.get(&time) == Some(&Verdict::Release)
+        self.of(time) == Some(Verdict::Release)
     }
 
     pub(crate) fn rejects(&self, time: Time) -> bool {
-        self.0.get(&time) == Some(&Verdict::Reject)
+        self.of(time) == Some(Verdict::Reject)
+    }
+
+    fn of(&self, time: Time) -> Option<Verdict> {
+        self.0.get(&time).copied()
     }
 }

@@ -183,6 +183,14 @@ impl Unit {
     /// Reads a unit such as `kWh`, `Nm3`, `kW` or `t/h`.
     pub fn parse(text: &str) -> Result<Unit, UnitProblem> {
         let text = text.trim();
+        match text.rsplit_once('/') {
+            Some((top, bottom)) => Unit::rate(text, top.trim(), bottom),
+            None => Unit::single(text),
+        }
+    }
+
+    /// A unit without a stroke.
+    fn single(text: &str) -> Result<Unit, UnitProblem> {
         if let Some((_, choice)) = AMBIGUOUS.iter().find(|(name, _)| *name == text) {
             return Err(UnitProblem::Ambiguous(choice));
         }
@@ -193,13 +201,6 @@ impl Unit {
                 base: Ratio::whole(mj_per_s * 86_400),
             });
         }
-        match text.rsplit_once('/') {
-            Some((top, bottom)) => Unit::rate(text, top, bottom),
-            None => Unit::plain(text),
-        }
-    }
-
-    fn plain(text: &str) -> Result<Unit, UnitProblem> {
         let unknown = || UnitProblem::Unknown(text.to_owned());
         let row = UNITS.iter().find(|u| u.0 == text).ok_or_else(unknown)?;
         Ok(Unit { dimension: row.1, per: None, base: Ratio::new(row.2, row.3).ok_or_else(unknown)? })
@@ -207,7 +208,7 @@ impl Unit {
 
     fn rate(text: &str, top: &str, bottom: &str) -> Result<Unit, UnitProblem> {
         let unknown = || UnitProblem::Unknown(text.to_owned());
-        let unit = Unit::parse(top)?;
+        let unit = Unit::single(top)?;
         let period = Period::parse(bottom).ok_or_else(unknown)?;
         if unit.per.is_some() {
             return Err(unknown());
@@ -348,6 +349,7 @@ mod tests {
             assert!(problem.contains(cure), "{text}: {problem}");
         }
         assert!(Amount::parse("42").unwrap_err().to_string().contains("needs a unit"));
+        assert!(Unit::parse(&format!("t{}", "/h".repeat(1_000_000))).is_err());
     }
 
     #[test]

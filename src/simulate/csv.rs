@@ -1,6 +1,6 @@
 //! The rows of a CSV file as messages: which columns make the time, and which go to which topic and JSON key.
 
-use std::path::Path;
+use std::io::Read;
 
 use serde_json::{Map, Value, json};
 
@@ -85,16 +85,15 @@ impl Column {
     }
 }
 
-/// Reads the whole file; lines that begin with `#` are remarks. The time goes out in milliseconds.
-pub fn read_rows(path: &Path, stamps: &Stamps, columns: &[Column]) -> Result<Vec<Outgoing>, CsvError> {
-    let shown = path.display().to_string();
-    let failed = |source| CsvError::Read { path: shown.clone(), source };
-    let mut reader =
-        csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_path(path).map_err(failed)?;
+/// Reads a whole file; lines that begin with `#` are remarks. The time goes out in milliseconds. Errors name the file as
+/// `shown`.
+pub fn read_rows(shown: &str, file: impl Read, stamps: &Stamps, columns: &[Column]) -> Result<Vec<Outgoing>, CsvError> {
+    let failed = |source| CsvError::Read { path: shown.to_owned(), source };
+    let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(file);
     let headers = reader.headers().map_err(failed)?.clone();
     let find = |name: &str| {
         let known = || headers.iter().collect::<Vec<_>>().join(", ");
-        let no_column = || CsvError::NoColumn { path: shown.clone(), column: name.to_owned(), known: known() };
+        let no_column = || CsvError::NoColumn { path: shown.to_owned(), column: name.to_owned(), known: known() };
         headers.iter().position(|h| h == name).ok_or_else(no_column)
     };
     let time_at = stamps.columns.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
@@ -105,7 +104,7 @@ pub fn read_rows(path: &Path, stamps: &Stamps, columns: &[Column]) -> Result<Vec
         let text: Vec<&str> = time_at.iter().filter_map(|at| record.get(*at)).collect();
         let text = text.join(" ");
         let line = record.position().map_or(0, csv::Position::line);
-        let bad = || CsvError::BadTime { path: shown.clone(), line, text: text.clone(), form: stamps.form.clone() };
+        let bad = || CsvError::BadTime { path: shown.to_owned(), line, text: text.clone(), form: stamps.form.clone() };
         let time = stamps.read(&text).ok_or_else(bad)?;
         messages.extend(row(&record, time, stamps, &columns));
     }

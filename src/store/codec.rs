@@ -4,7 +4,7 @@ use crate::cluster::Category;
 use crate::emission::{Column, Flag, Tally};
 use crate::ledger::Balance;
 use crate::meter::{Held, Point, QuarterSet};
-use crate::quantity::Quarter;
+use crate::quantity::{QUARTER_MS, Quarter};
 use crate::store::bytes::{Cursor, Writer};
 use crate::window::{Activity, Minute};
 
@@ -20,6 +20,9 @@ pub(crate) fn checksum(key: &[i64], bodies: &[&[u8]]) -> i64 {
 }
 
 // ---- readings ----------------------------------------------------------------------------------------------------
+
+/// A point has three numbers, each of a byte or more.
+const POINT_MIN: usize = 3;
 
 /// Differences of differences of times, differences of values, differences of lags: regular meters become zeros.
 pub(crate) fn write_held(held: &Held) -> Vec<u8> {
@@ -40,13 +43,17 @@ pub(crate) fn write_held(held: &Held) -> Vec<u8> {
     writer.0
 }
 
-pub(crate) fn read_held(quarter: Quarter, bytes: &[u8]) -> Option<Held> {
+/// The readings of a quarter, from the column `readings`. `None`: malformed.
+pub fn read_held(quarter: Quarter, bytes: &[u8]) -> Option<Held> {
     let mut cursor = Cursor(bytes);
     let count: usize = cursor.number()?;
-    let mut points = Vec::with_capacity(count.min(bytes.len()));
+    let mut points = Vec::with_capacity(count.min(bytes.len() / POINT_MIN));
     let (mut offset, mut step, mut value, mut lag) = (0i64, 0i64, 0i64, 0i64);
     for _ in 0..count {
         let time = offset.checked_add(step)?.checked_add(cursor.integer()?)?;
+        if !(0..QUARTER_MS).contains(&time) {
+            return None;
+        }
         value = i64::try_from(cursor.signed()?.checked_add(i128::from(value))?).ok()?;
         lag = lag.checked_add(cursor.integer()?)?;
         (step, offset) = (time - offset, time);
@@ -78,7 +85,8 @@ pub(crate) fn write_activity(activity: &Activity) -> Vec<u8> {
     writer.0
 }
 
-pub(crate) fn read_activity(bytes: &[u8]) -> Option<Activity> {
+/// The activity of a quarter, from the column `minutes`. `None`: malformed.
+pub fn read_activity(bytes: &[u8]) -> Option<Activity> {
     let mut cursor = Cursor(bytes);
     let mut activity = Activity::default();
     for at in 0..Activity::WHOLE {
@@ -166,7 +174,8 @@ pub(crate) fn write_balance(balance: &Balance) -> Vec<u8> {
     writer.0
 }
 
-pub(crate) fn read_balance(bytes: &[u8]) -> Option<Balance> {
+/// The sums of an entry, from the column `body`. `None`: malformed.
+pub fn read_balance(bytes: &[u8]) -> Option<Balance> {
     let mut cursor = Cursor(bytes);
     let own = read_tally(&mut cursor)?;
     let network = match cursor.number::<u8>()? {

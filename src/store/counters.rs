@@ -14,7 +14,8 @@ pub(crate) fn write_counters(counters: &Counters) -> String {
     serde_json::json!({"messages": tallied(&counters.messages), "readings": tallied(&counters.readings)}).to_string()
 }
 
-pub(crate) fn read_counters(text: &str) -> Option<Counters> {
+/// Counters as kept beside the ledger. `None`: malformed.
+pub fn read_counters(text: &str) -> Option<Counters> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     let tallied = |value: &serde_json::Value| {
         let number = |key: &str| value.get(key).and_then(serde_json::Value::as_u64);

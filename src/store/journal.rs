@@ -15,6 +15,11 @@ use crate::store::{Judgement, StoreError, judgement, records, salvage};
 const COMPRESSION: i32 = 1;
 /// A block never unpacks to more: the desk commits long before.
 const BLOCK_MAX: usize = 1 << 30;
+/// What one byte can unpack to, at the most: Zstandard repeats a byte 128 Ki times in the four bytes of a block (RFC 8878,
+/// 3.1.1.2).
+const UNPACKED_MAX: usize = 1 << 15;
+/// A message has four numbers, each of a byte or more: time, flags, and the lengths of topic and payload.
+const MESSAGE_MIN: usize = 4;
 
 /// What a block holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +41,29 @@ pub struct Block {
     pub number: i64,
     /// What it holds.
     pub record: Record,
+}
+
+impl Block {
+    /// Reads a block from the columns of its row: number, kind, how many messages, body. `None`: malformed.
+    pub fn decode([number, kind, count]: [i64; 3], body: &[u8]) -> Option<Block> {
+        let (length, packed) = body.split_first_chunk()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        // A length that is not true must not take the memory.
+        let told = zstd::zstd_safe::get_frame_content_size(packed).ok()?;
+        if told != Some(length as u64) || length > BLOCK_MAX || length / UNPACKED_MAX > packed.len() {
+            return None;
+        }
+        let bytes = zstd::bulk::decompress(packed, length).ok()?;
+        let mut cursor = Cursor(&bytes);
+        let record = match kind {
+            0 => Record::Messages(messages(&mut cursor, count)?),
+            1 => Record::Tick(Time(cursor.integer()?)),
+            2 => Record::Plan(String::from_utf8(cursor.bytes()?.to_vec()).ok()?),
+            3 => Record::Judgement(judgement::read(&mut cursor)?),
+            _ => return None,
+        };
+        Some(Block { number, record })
+    }
 }
 
 /// The open journal.
@@ -346,7 +374,9 @@ fn read_block(row: &rusqlite::Row<'_>, path: &Path) -> Result<Block, StoreError>
         let key: [i64; 5] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
         let crc: i64 = row.get(6)?;
         let body = row.get_ref(5)?.as_blob()?;
-        Ok((key, (checksum(&key, &[body]) == crc).then(|| decode(key, body)).flatten()))
+        let [number, kind, count, ..] = key;
+        let is_sound = checksum(&key, &[body]) == crc;
+        Ok((key, is_sound.then(|| Block::decode([number, kind, count], body)).flatten()))
     };
     match read() {
         Ok((_, Some(block))) => Ok(block),
@@ -358,23 +388,9 @@ fn read_block(row: &rusqlite::Row<'_>, path: &Path) -> Result<Block, StoreError>
     }
 }
 
-fn decode([number, kind, count, ..]: [i64; 5], body: &[u8]) -> Option<Block> {
-    let (length, packed) = body.split_first_chunk()?;
-    let length = usize::try_from(u64::from_le_bytes(*length)).ok().filter(|length| *length <= BLOCK_MAX)?;
-    let bytes = zstd::bulk::decompress(packed, length).ok()?;
-    let mut cursor = Cursor(&bytes);
-    let record = match kind {
-        0 => Record::Messages(messages(&mut cursor, count)?),
-        1 => Record::Tick(Time(cursor.integer()?)),
-        2 => Record::Plan(String::from_utf8(cursor.bytes()?.to_vec()).ok()?),
-        3 => Record::Judgement(judgement::read(&mut cursor)?),
-        _ => return None,
-    };
-    Some(Block { number, record })
-}
-
 fn messages(cursor: &mut Cursor<'_>, count: i64) -> Option<Vec<Message>> {
-    let mut messages = Vec::new();
+    let count = usize::try_from(count).ok()?;
+    let mut messages = Vec::with_capacity(count.min(cursor.0.len() / MESSAGE_MIN));
     let mut before = 0i64;
     for _ in 0..count {
         let received = before.checked_add(cursor.integer()?)?;
@@ -383,7 +399,7 @@ fn messages(cursor: &mut Cursor<'_>, count: i64) -> Option<Vec<Message>> {
         messages.push(Message {
             received: Time(received),
             topic: String::from_utf8(cursor.bytes()?.to_vec()).ok()?,
-            payload: cursor.bytes()?.to_vec(),
+            payload: cursor.bytes()?.into(),
             retain: flags & 1 != 0,
             dup: flags & 2 != 0,
             oversize: flags & 4 != 0,
@@ -414,7 +430,7 @@ mod tests {
     use super::*;
 
     fn message(received: i64, payload: &str) -> Message {
-        let (topic, payload) = ("a/b".to_owned(), payload.as_bytes().to_vec());
+        let (topic, payload) = ("a/b".to_owned(), payload.as_bytes().into());
         Message { received: Time(received), topic, payload, retain: false, dup: true, oversize: false }
     }
 

@@ -30,6 +30,8 @@ mod salvage;
 mod schema;
 mod space;
 
+pub use codec::{read_activity, read_balance, read_held};
+pub use counters::read_counters;
 pub use cursors::{Cursors, SetAside};
 pub use error::StoreError;
 pub use journal::{Block, Journal, Record};

@@ -71,8 +71,8 @@ impl Activity {
         self.parts().fold(Minute::default(), |sum, m| Minute {
             amount: sum.amount.saturating_add(m.amount),
             interpolated: sum.interpolated.saturating_add(m.interpolated),
-            covered_ms: sum.covered_ms + m.covered_ms,
-            events: sum.events + m.events,
+            covered_ms: sum.covered_ms.saturating_add(m.covered_ms),
+            events: sum.events.saturating_add(m.events),
         })
     }
 

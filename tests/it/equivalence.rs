@@ -157,7 +157,7 @@ fn messages(random: &mut Rng) -> Vec<Message> {
     let message = |(received, topic, time, milli): (i64, &str, i64, i64)| Message {
         received: Time(received),
         topic: topic.to_owned(),
-        payload: format!(r#"{{"t":{time},"v":{}.{:03}}}"#, milli / 1_000, milli % 1_000).into_bytes(),
+        payload: format!(r#"{{"t":{time},"v":{}.{:03}}}"#, milli / 1_000, milli % 1_000).into_bytes().into(),
         retain: false,
         dup: false,
         oversize: false,

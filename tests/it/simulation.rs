@@ -218,7 +218,7 @@ impl<'a> Daemon<'a> {
         let message = |(_, meter, time, milli): &Sent| Message {
             received: Time(now),
             topic: (*meter).to_owned(),
-            payload: format!(r#"{{"t":{time},"v":{}.{:03}}}"#, milli / 1_000, milli % 1_000).into_bytes(),
+            payload: format!(r#"{{"t":{time},"v":{}.{:03}}}"#, milli / 1_000, milli % 1_000).into_bytes().into(),
             retain: false,
             dup: false,
             oversize: false,
