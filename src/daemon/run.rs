@@ -203,7 +203,7 @@ fn start_sink(
         let _ = inbox.send(Inbox::Open(windows, reply));
     });
     let reader = identity.reader(plan)?;
-    let world = influx::World::open(&plan.daemon.state_dir, reader, ask, clock::now)?;
+    let world = influx::World::open(&plan.daemon.state_dir, identity.incarnation.clone(), reader, ask, clock::now)?;
     let health = Arc::clone(&world.health);
     let sink = influx::Sink::new(options.clone(), Arc::clone(&plan.rules), world)?;
     let task = tokio::spawn(sink.run());
@@ -215,6 +215,7 @@ fn start_sink(
             rejected: view.rejected,
             set_aside: view.aside,
             retention_short: view.retention_short,
+            behind_mark: view.behind_mark,
             behind: view.behind,
             trouble: view.trouble,
         }

@@ -91,6 +91,7 @@ fn influx(app: &App) -> Value {
         "rejected": view.rejected,
         "set_aside": view.set_aside,
         "retention_short": view.retention_short,
+        "state_rolled_back": view.behind_mark,
         "behind": view.behind,
         "trouble": view.trouble,
     })

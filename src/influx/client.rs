@@ -37,6 +37,17 @@ pub(crate) enum WriteError {
     Split(String),
 }
 
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum QueryError {
+    /// Ask again later.
+    #[error("{0}")]
+    Away(String),
+    /// The database does not speak Flux, or does not let us read.
+    #[error("{0}")]
+    Refused(String),
+}
+
 /// The way to one bucket.
 pub(crate) struct Bucket {
     client: Client,
@@ -102,15 +113,20 @@ impl Bucket {
         }
     }
 
-    /// Asks in Flux; the answer is annotated CSV. An error: what the database says.
-    pub(crate) async fn query(&self, flux: &str) -> Result<String, String> {
+    /// Asks in Flux; the answer is annotated CSV.
+    pub(crate) async fn query(&self, flux: &str) -> Result<String, QueryError> {
         let dialect = serde_json::json!({ "annotations": ["datatype"], "header": true });
         let body = serde_json::json!({ "query": flux, "type": "flux", "dialect": dialect });
         let request = self.with_token(self.http.post(self.query_url.clone()).json(&body));
-        let response = request.send().await.map_err(without_url)?;
+        let away = |e| QueryError::Away(without_url(e));
+        let response = request.send().await.map_err(away)?;
         let status = response.status();
-        let text = response.text().await.map_err(without_url)?;
-        if status.is_success() { Ok(text) } else { Err(format!("{status}: {}", shown(text.as_bytes()))) }
+        if status.is_success() {
+            return response.text().await.map_err(away);
+        }
+        let trouble = format!("{status}: {}", shown(&beginning(response).await));
+        let busy = status.is_server_error() && status.as_u16() != 501 || status.as_u16() == 429;
+        Err(if busy { QueryError::Away(trouble) } else { QueryError::Refused(trouble) })
     }
 
     fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {

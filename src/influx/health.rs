@@ -12,6 +12,7 @@ pub struct Health {
     aside: AtomicU64,
     behind: AtomicU64,
     retention_short: AtomicBool,
+    behind_mark: AtomicBool,
     trouble: Mutex<Option<String>>,
 }
 
@@ -28,6 +29,8 @@ pub struct HealthView {
     pub aside: u64,
     /// The bucket forgets points that may still be rewritten.
     pub retention_short: bool,
+    /// The state directory is an old copy: the database knows more of this ledger.
+    pub behind_mark: bool,
     /// Stored records the database has not confirmed.
     pub behind: u64,
     /// The last error, until the next success.
@@ -59,6 +62,10 @@ impl Health {
         self.retention_short.store(true, Ordering::Relaxed);
     }
 
+    pub(crate) fn behind_mark(&self, behind: bool) {
+        self.behind_mark.store(behind, Ordering::Relaxed);
+    }
+
     fn set_trouble(&self, text: Option<String>) {
         if let Ok(mut trouble) = self.trouble.lock() {
             *trouble = text;
@@ -73,6 +80,7 @@ impl Health {
             rejected: self.rejected.load(Ordering::Relaxed),
             aside: self.aside.load(Ordering::Relaxed),
             retention_short: self.retention_short.load(Ordering::Relaxed),
+            behind_mark: self.behind_mark.load(Ordering::Relaxed),
             behind: self.behind.load(Ordering::Relaxed),
             trouble: self.trouble.lock().ok().and_then(|t| t.clone()),
         }

@@ -6,7 +6,10 @@
 mod client;
 mod health;
 mod lines;
+mod mark;
 mod options;
+mod place;
+mod points;
 mod reconcile;
 mod sink;
 

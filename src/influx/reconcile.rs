@@ -11,6 +11,7 @@ use crate::cluster::{Entity, Level, MeterIx};
 use crate::influx::Options;
 use crate::influx::client::{Bucket, WriteError};
 use crate::influx::lines::{Line, Lines};
+use crate::influx::points::{self, Row};
 use crate::ledger::Entry;
 use crate::pipeline::{Rules, meter_entries};
 use crate::quantity::{Quarter, Span, Time, Window};
@@ -61,9 +62,6 @@ struct Part {
     from: Time,
     to: Time,
 }
-
-/// A point of the database, by the names of its columns.
-type Row = BTreeMap<String, String>;
 
 impl Reconciler {
     /// An error: the token cannot be read, or the URL is none. Windows that close before `now()` are compared.
@@ -125,7 +123,7 @@ impl Reconciler {
                 repair.push(line);
                 continue;
             };
-            let revision = row.get("revision").and_then(|text| text.parse().ok()).unwrap_or(0);
+            let revision = points::revision(&row);
             if entry.revision < revision {
                 report.newer += 1;
             } else if !is_same(&line.text, &row) {
@@ -134,8 +132,7 @@ impl Reconciler {
             }
         }
         // An open window has no revision yet.
-        report.strays +=
-            theirs.values().filter(|row| row.get("revision").is_some_and(|text| text != "0")).count() as u64;
+        report.strays += theirs.values().filter(|row| points::revision(row) > 0).count() as u64;
         let text: String = repair.iter().map(|line| line.text.as_str()).collect();
         if text.is_empty() { Ok(()) } else { self.write(&text).await }
     }
@@ -173,39 +170,11 @@ impl Reconciler {
         Ok(entries.into_iter().filter(|entry| (part.from..part.to).contains(&entry.key.start)).collect())
     }
 
-    /// By id and start. Of several with one key, which differ in their other tags, all but one are strays.
     async fn theirs(&self, part: Part) -> Result<BTreeMap<(String, i64), Row>, ReconcileError> {
         let Part { level, window, from, to } = part;
-        let question = format!(
-            "from(bucket: \"{}\") |> range(start: {from}, stop: {to}) |> filter(fn: (r) => r._measurement == \"emissions\" \
-             and r.level == \"{}\" and r.window == \"{window}\") |> pivot(rowKey: [\"_time\"], columnKey: [\"_field\"], \
-             valueColumn: \"_value\") |> group()",
-            self.lines.options.bucket.replace(['"', '\\'], ""),
-            level.name()
-        );
-        let text = self.bucket.query(&question).await.map_err(ReconcileError::Database)?;
-        let rows = rows(&text).map_err(|e| ReconcileError::Database(format!("its answer is no CSV: {e}")))?;
-        let key = |row: &Row| Some((row.get(level.name())?.clone(), Time::parse_rfc3339(row.get("_time")?)?.0));
-        Ok(rows.into_iter().filter_map(|row| Some((key(&row)?, row))).collect())
+        let rows = points::of_entries(&self.bucket, &self.lines.options.bucket, (level, window), (from, to)).await;
+        rows.map_err(|e| ReconcileError::Database(e.to_string()))
     }
-}
-
-/// The rows of an annotated CSV answer: tables follow each other, each after an empty line and with its own header.
-fn rows(text: &str) -> Result<Vec<Row>, csv::Error> {
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).comment(Some(b'#')).from_reader(text.as_bytes());
-    let mut header: Vec<String> = Vec::new();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record?;
-        // The name of the third column tells a header from a row, in which it is a number.
-        if record.get(2) == Some("table") {
-            header = record.iter().map(str::to_owned).collect();
-            continue;
-        }
-        rows.push(header.iter().cloned().zip(record.iter().map(str::to_owned)).collect());
-    }
-    Ok(rows)
 }
 
 /// Whether all fields of a line have these values.
@@ -225,13 +194,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_annotated_answer_is_read_table_by_table() {
-        let text = "#datatype,string,long,dateTime:RFC3339,string,double\r\n,result,table,_time,facility,scope1_kg\r\n\
-                    ,_result,0,2026-01-01T00:00:00Z,works,1.5\r\n\r\n,result,table,_time,revision\r\n,_result,1,2026-01-02T00:00:00Z,2\r\n";
-        let rows = rows(text).unwrap();
-        assert_eq!((rows.len(), rows[0]["scope1_kg"].as_str(), rows[1]["revision"].as_str()), (2, "1.5", "2"));
-        assert!(is_same("emissions,level=facility scope1_kg=1.50 1", &rows[0]));
-        assert!(!is_same("emissions,level=facility scope1_kg=1.6 1", &rows[0]));
-        assert!(!is_same("emissions,level=facility scope1_kg=1.5,revision=1i 1", &rows[0]));
+    fn all_fields_of_a_line_must_be_stored() {
+        let row = Row::from([("scope1_kg".to_owned(), "1.5".to_owned())]);
+        assert!(is_same("emissions,level=facility scope1_kg=1.50 1", &row));
+        assert!(!is_same("emissions,level=facility scope1_kg=1.6 1", &row));
+        assert!(!is_same("emissions,level=facility scope1_kg=1.5,revision=1i 1", &row));
     }
 }

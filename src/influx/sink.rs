@@ -17,6 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::cluster::{Entity, MeterIx};
 use crate::influx::client::{Bucket, REQUEST_TIMEOUT, WriteError};
 use crate::influx::lines::{Line, Lines};
+use crate::influx::mark::{self, Mark};
+use crate::influx::place::{Pause, Place};
 use crate::influx::{Health, Options};
 use crate::ledger::Entry;
 use crate::pipeline::Rules;
@@ -35,8 +37,6 @@ const BACK_OFF_FIRST: Duration = Duration::from_millis(500);
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 /// A request without an answer may be carried out this much later.
 const DOUBT: Duration = REQUEST_TIMEOUT.saturating_mul(2);
-/// A batch the server fails at so often in a row is sent in parts.
-const BROKEN_MAX: u32 = 3;
 /// A line that was not taken is tried again after this, then twice this, and so on.
 const ASIDE_FIRST: Span = Span(30_000);
 const ASIDE_MAX: Span = Span(3_600_000);
@@ -59,6 +59,8 @@ const FINISHED: &str = "influxdb.finished";
 
 /// What the writer needs of the process.
 pub struct World {
+    /// The name of the state directory.
+    pub incarnation: String,
     /// What is stored.
     pub reader: Reader,
     /// How far it got.
@@ -73,8 +75,14 @@ pub struct World {
 
 impl World {
     /// Opens what the writer needs of a state directory.
-    pub fn open(state: &Path, reader: Reader, ask: AskOpen, now: fn() -> Time) -> Result<World, StoreError> {
-        Ok(World { reader, cursors: Cursors::open(state)?, ask, health: Arc::default(), now })
+    pub fn open(
+        state: &Path,
+        incarnation: String,
+        reader: Reader,
+        ask: AskOpen,
+        now: fn() -> Time,
+    ) -> Result<World, StoreError> {
+        Ok(World { incarnation, reader, cursors: Cursors::open(state)?, ask, health: Arc::default(), now })
     }
 }
 
@@ -92,25 +100,10 @@ pub struct Sink {
     /// The old may not use more than half of the time.
     old_not_before: Instant,
     checked_retention: bool,
+    mark: Mark,
 }
 
 type MeterWindow = (MeterIx, Window, Time);
-
-/// How far the database has confirmed: all up to `done`, and all of `(head_from, head]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    done: i64,
-    head_from: i64,
-    head: i64,
-}
-
-/// When to try again.
-#[derive(Debug)]
-struct Pause {
-    until: Instant,
-    next: Duration,
-    broken: u32,
-}
 
 /// Sending stopped: try again at a later step.
 struct Stopped;
@@ -149,6 +142,7 @@ impl Sink {
             Ok((Place { done, head_from, head }, get(FINISHED)?.map_or(now, Time).min(now)))
         };
         let (place, finished) = read().map_err(io::Error::other)?;
+        let mark = Mark::read(&world).map_err(io::Error::other)?;
         let now = (world.now)();
         let unfinished =
             lines.meter_windows_closing(finished, now).into_iter().map(|key| (lines.closes(key), key)).collect();
@@ -164,6 +158,7 @@ impl Sink {
             doubt: None,
             old_not_before: started,
             checked_retention: false,
+            mark,
         })
     }
 
@@ -189,6 +184,7 @@ impl Sink {
 
     async fn step(&mut self) -> Result<(), Halt> {
         self.check_retention().await;
+        self.check_mark().await?;
         self.settle_doubt()?;
         self.overtake()?;
         for (at, (windows, every)) in OPEN_EVERY.iter().enumerate() {
@@ -204,7 +200,28 @@ impl Sink {
             self.write_changed(false).await?;
             self.old_not_before = Instant::now() + started.elapsed();
         }
-        self.write_aside().await
+        self.write_aside().await?;
+        let confirmed = self.place.done.max(self.place.head);
+        Ok(self.mark.advance(&self.bucket, confirmed, &mut self.world).await?)
+    }
+
+    async fn check_mark(&mut self) -> Result<(), Halt> {
+        match self.mark.check(&self.bucket, &self.lines.options.bucket, &mut self.world).await? {
+            Ok(()) => Ok(()),
+            Err(trouble) => Err(self.stop(trouble, None).into()),
+        }
+    }
+
+    /// Sends entries, but none that the database has in a higher revision when the state directory is an old copy.
+    async fn deliver_entries(&mut self, entries: Vec<Entry>, cursor: i64) -> Result<(), Halt> {
+        if self.mark.behind.is_none() {
+            return self.deliver(self.lines.encode(&entries), cursor).await;
+        }
+        let name = &self.lines.options.bucket;
+        match mark::leave_newer(&self.bucket, name, &self.lines.rules, entries).await {
+            Ok(entries) => self.deliver(self.lines.encode(&entries), cursor).await,
+            Err(error) => Err(self.stop(error.to_string(), None).into()),
+        }
     }
 
     /// What is live begins here.
@@ -249,7 +266,7 @@ impl Sink {
             let now = (self.world.now)();
             let entries = block_in_place(|| self.lines.changed(&self.world.reader, &changed, now))?;
             self.note_unfinished(&entries);
-            self.deliver(self.lines.encode(&entries), after).await?;
+            self.deliver_entries(entries, after).await?;
         }
         let place = match (live, self.place.is_split()) {
             (true, true) => Place { head: changed.cursor, ..self.place },
@@ -284,7 +301,7 @@ impl Sink {
         for (_, key) in &due {
             entries.extend(block_in_place(|| self.lines.meter_window(&self.world.reader, *key, now))?);
         }
-        self.deliver(self.lines.encode(&entries), self.live_from()).await?;
+        self.deliver_entries(entries, self.live_from()).await?;
         due.iter().for_each(|window| {
             self.unfinished.remove(window);
         });
@@ -300,7 +317,7 @@ impl Sink {
         let Ok(entries) = answer.await else {
             return Ok(());
         };
-        self.deliver(self.lines.encode(&entries), self.live_from()).await
+        self.deliver_entries(entries, self.live_from()).await
     }
 
     /// What the database would not take before; by now the value may be another, or the database may have changed its mind.
@@ -309,10 +326,11 @@ impl Sink {
         let aside = self.world.cursors.aside()?;
         for line in aside.into_iter().take_while(|line| line.next <= now).take(ASIDE_A_STEP) {
             let fresh = self.lines.find(&self.world.reader, &line.key, now)?;
-            match self.lines.encode(&fresh).pop() {
+            if fresh.is_empty() {
+                self.world.cursors.taken(&line.key)?;
+            } else {
                 // It is set aside again if it must be.
-                Some(again) => self.deliver(vec![again], self.live_from()).await?,
-                None => self.world.cursors.taken(&line.key)?,
+                self.deliver_entries(fresh, self.live_from()).await?;
             }
         }
         Ok(())
@@ -420,28 +438,5 @@ impl Sink {
             }
         }
         self.checked_retention = true;
-    }
-}
-
-impl Place {
-    /// The new has overtaken the old.
-    fn is_split(self) -> bool {
-        self.done < self.head_from
-    }
-
-    /// The old has reached where the new began: one cursor will do.
-    fn merged(self) -> Place {
-        if self.is_split() {
-            return self;
-        }
-        let done = self.done.max(self.head);
-        Place { done, head_from: done, head: done }
-    }
-}
-
-impl Pause {
-    /// The server fails at it however often it is sent.
-    fn is_stubborn(&self) -> bool {
-        self.broken >= BROKEN_MAX
     }
 }

@@ -26,8 +26,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "quantity", "clock", "cluster", "decode", "emission", "ledger", "pipeline", "store", "mqtt", "http",
-            "config",
+            "quantity", "clock", "cluster", "decode", "emission", "ledger", "pipeline", "store", "mqtt", "influx",
+            "http", "config",
         ],
     ),
     (

@@ -61,3 +61,55 @@ fn what_the_database_lost_is_found_and_repaired() {
     let (third, ..) = reconcile(&daemon, from);
     assert_eq!(third, report(98 + 2 * 146, 0, 0, 1, 1), "what was repaired is equal, the rest is left alone");
 }
+
+#[test]
+fn a_state_directory_that_was_rolled_back_is_noticed_and_overwrites_nothing_newer() {
+    let (broker, influx) = (Mosquitto::start(), Influx::start());
+    let section = format!("[influxdb]\nurl = \"{}\"\norg = \"o\"\nbucket = \"emissions\"\n{EVENTS}", influx.url);
+    let mut daemon = Daemon::new(&broker, &section, &[]);
+    daemon.start();
+    let hour = emissiond::clock::now().0 / DAY_MS * DAY_MS - DAY_MS;
+    let send = |minute: i64, kg: i64| {
+        let payload = format!(r#"{{"t":{},"kg":{kg}}}"#, hour + minute * 60_000);
+        publish(&broker, 1e6, &[("plant/co2".to_owned(), payload.into_bytes(), false)]);
+    };
+    let held = || {
+        let query = "SELECT scope1_kg, revision FROM emissions WHERE level = 'facility' AND \"window\" = '1h'";
+        influx.rows(query).iter().map(|row| (row[1].as_f64().unwrap(), row[2].as_i64().unwrap())).collect::<Vec<_>>()
+    };
+    let marked = || {
+        let (mark, behind) = (influx.rows("SELECT changed FROM ledger"), daemon_behind(&daemon));
+        (behind == 0).then(|| mark.first().map(|row| row[1].as_i64().unwrap())).flatten()
+    };
+    send(5, 3);
+    wait_for("the closed hour", || (held() == [(3.0, 1)]).then_some(()));
+    let early = wait_for("the mark", marked);
+    assert!(daemon.stop().success());
+    let (state, copy) = (daemon.files.path("state"), daemon.files.path("copy"));
+    assert!(run(std::process::Command::new("cp").arg("-r").arg(&state).arg(&copy)).status.success());
+
+    daemon.start();
+    send(10, 4);
+    wait_for("its restatement", || (held() == [(7.0, 2)]).then_some(()));
+    wait_for("the mark to move", || {
+        influx
+            .rows("SELECT changed FROM ledger")
+            .first()
+            .is_some_and(|row| row[1].as_i64().unwrap() > early)
+            .then_some(())
+    });
+    daemon.kill();
+    std::fs::remove_dir_all(&state).unwrap();
+    std::fs::rename(&copy, &state).unwrap();
+
+    daemon.start();
+    wait_for("the notice", || (daemon.status()["influxdb"]["state_rolled_back"] == true).then_some(()));
+    // Another hour is written, the poorer version of this one is not.
+    send(70, 9);
+    wait_for("the next hour", || (held().last() == Some(&(9.0, 1))).then_some(()));
+    assert_eq!(held(), [(7.0, 2), (9.0, 1)]);
+}
+
+fn daemon_behind(daemon: &Daemon) -> i64 {
+    daemon.status()["influxdb"]["behind"].as_i64().unwrap()
+}

@@ -351,10 +351,15 @@ async fn translate(State(target): State<Arc<(reqwest::Client, String)>>, body: S
     let question: Value = serde_json::from_str(&body).unwrap();
     let flux = question["query"].as_str().unwrap();
     let after = |mark: &str| flux.split(mark).nth(1).unwrap().split(['"', ',', ')']).next().unwrap();
+    let tag = |part: &str| {
+        let (name, value) = part.split_once(" == ").unwrap();
+        format!("\"{name}\" = '{}'", value.split('"').nth(1).unwrap())
+    };
+    let tags: Vec<String> = flux.split(" and r.").skip(1).map(tag).collect();
     let text = format!(
-        "SELECT * FROM emissions WHERE level = '{}' AND \"window\" = '{}' AND time >= '{}' AND time < '{}'",
-        after("r.level == \""),
-        after("r.window == \""),
+        "SELECT * FROM {} WHERE {} AND time >= '{}' AND time < '{}'",
+        after("r._measurement == \""),
+        tags.join(" AND "),
         after("start: "),
         after("stop: "),
     );

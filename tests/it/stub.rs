@@ -57,7 +57,8 @@ impl Stub {
     /// The key is everything but the fields.
     fn take<'a>(&self, lines: impl Iterator<Item = &'a str>) {
         let mut stored = self.stored.lock().unwrap();
-        for line in lines {
+        // The mark is no entry.
+        for line in lines.filter(|line| line.starts_with("emissions,")) {
             let parts: Vec<&str> = line.split(' ').collect();
             stored.insert(format!("{} {}", parts[0], parts[2]), parts[1].to_owned());
         }
