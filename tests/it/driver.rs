@@ -13,7 +13,7 @@ use emissiond::store::StoreError;
 use fastrand::Rng;
 
 use crate::equivalence::{self, Books4};
-use crate::harness::Files;
+use crate::harness::{Files, number};
 
 /// Messages in a block.
 pub const BLOCK: usize = 50;
@@ -142,6 +142,15 @@ impl Figures {
 }
 
 impl Verdict {
+    /// From the line that [`judge`] prints.
+    pub fn parse(line: &str) -> Option<Verdict> {
+        let numbers: Option<Vec<u64>> = line.strip_prefix(VERDICT)?.split(' ').map(|n| n.parse().ok()).collect();
+        let [lost, double, mismatched, micros] = numbers?[..] else {
+            return None;
+        };
+        Some(Verdict { lost, double, mismatched: mismatched as usize, recovery: Duration::from_micros(micros) })
+    }
+
     fn is_sound(&self) -> bool {
         (self.lost, self.double, self.mismatched) == (0, 0, 0)
     }
@@ -158,7 +167,8 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (work(), started.elapsed())
 }
 
-const ACKNOWLEDGED: &str = "acknowledged ";
+pub const ACKNOWLEDGED: &str = "acknowledged ";
+const VERDICT: &str = "verdict ";
 /// What the process says when the store ended it, and not a fault of the test.
 pub const STORE_ERROR: &str = "the store: ";
 
@@ -196,4 +206,14 @@ fn child() {
         println!("{STORE_ERROR}{error}");
     }
     assert!(driven.is_ok());
+}
+
+/// A copy of a state directory, checked in the virtual machine that made it.
+#[test]
+#[ignore = "runs in the guest of the power cuts"]
+fn judge() {
+    let state = PathBuf::from(std::env::var_os("EMISSIOND_JUDGE").unwrap());
+    let acknowledged = number("EMISSIOND_ACKNOWLEDGED", MESSAGES);
+    let Verdict { lost, double, mismatched, recovery } = Stream::new().verify(&state, acknowledged);
+    println!("\n{VERDICT}{lost} {double} {mismatched} {}", recovery.as_micros());
 }
