@@ -4,6 +4,7 @@
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use fastrand::Rng;
 
@@ -11,8 +12,13 @@ const SECTOR: usize = 512;
 /// The file system's superblock lies here. It is read before the journal could mend it, so it is never torn.
 const WHOLE: Range<usize> = 0..4096;
 
+/// A flush takes this long, as with a disk that turns: a cut mostly strikes during one.
+const FLUSH: Duration = Duration::from_millis(20);
+
 /// What is safe, and what is not yet.
 pub struct Disk {
+    /// Without power, nothing becomes safe any more.
+    is_on: bool,
     safe: Vec<u8>,
     /// As it is read: with all that was written.
     seen: Vec<u8>,
@@ -31,7 +37,7 @@ enum Loss {
 
 impl Disk {
     pub fn new(contents: Vec<u8>) -> Disk {
-        Disk { safe: contents.clone(), seen: contents, unflushed: Vec::new(), data: Vec::new() }
+        Disk { is_on: true, safe: contents.clone(), seen: contents, unflushed: Vec::new(), data: Vec::new() }
     }
 
     fn write(&mut self, at: usize, data: Vec<u8>) {
@@ -41,14 +47,24 @@ impl Disk {
         self.data.push(data);
     }
 
-    fn flush(&mut self) {
+    /// True: all is safe.
+    fn flush(&mut self) -> bool {
+        if !self.is_on {
+            return false;
+        }
         for (range, data) in self.unflushed.drain(..).zip(self.data.drain(..)) {
             self.safe[range].copy_from_slice(&data);
         }
+        true
     }
 
-    /// The power is cut; returns how many bytes were lost.
-    pub fn cut(&mut self, random: &mut Rng) -> usize {
+    /// From here on nothing becomes safe, and no flush is confirmed.
+    pub fn power_off(&mut self) {
+        self.is_on = false;
+    }
+
+    /// The power is back; returns how many bytes were lost.
+    pub fn power_on(&mut self, random: &mut Rng) -> usize {
         let loss = [Loss::All, Loss::Writes, Loss::Sectors][random.usize(0..3)];
         let mut lost = 0;
         for (range, data) in self.unflushed.drain(..).zip(self.data.drain(..)) {
@@ -63,6 +79,7 @@ impl Disk {
             }
         }
         self.seen.clone_from(&self.safe);
+        self.is_on = true;
         lost
     }
 }
@@ -96,12 +113,19 @@ pub fn serve(mut stream: UnixStream, with_disk: impl Fn(&mut dyn FnMut(&mut Disk
                 with_disk(&mut |disk| disk.write(at, std::mem::take(&mut data)));
             }
             2 => return Ok(()),
-            3 => with_disk(&mut Disk::flush),
+            3 => flush(&with_disk)?,
             _ => return Err(io::Error::other(format!("request {kind}"))),
         }
         let reply = [&0x6744_6698_u32.to_be_bytes()[..], &[0; 4], &request[8..16], &data].concat();
         stream.write_all(&reply)?;
     }
+}
+
+fn flush(with_disk: &impl Fn(&mut dyn FnMut(&mut Disk))) -> io::Result<()> {
+    std::thread::sleep(FLUSH);
+    let mut is_safe = false;
+    with_disk(&mut |disk| is_safe = disk.flush());
+    if is_safe { Ok(()) } else { Err(io::Error::other("the power is off")) }
 }
 
 fn greet(stream: &mut UnixStream, size: u64) -> io::Result<()> {

@@ -79,11 +79,12 @@ impl Machine {
             }
         }
         std::thread::sleep(moment.pause);
+        self.disk.lock().unwrap().power_off();
         machine.kill();
         server.join().unwrap();
         // Said before the cut.
         lines.iter().for_each(|line| self.hear(&line, figures));
-        Some(self.disk.lock().unwrap().cut(random))
+        Some(self.disk.lock().unwrap().power_on(random))
     }
 
     fn start(&self, socket: &Path) -> (Process, Receiver<String>) {
