@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-const SECTOR: usize = 512;
-/// The file system's superblock lies here. It is read before the journal could mend it, so it is never torn.
-const WHOLE: Range<usize> = 0..4096;
-
+/// What a disk of today writes whole or not at all. ext4 relies on it: with torn blocks it refuses to mount.
+const SECTOR: usize = 4096;
 /// A flush takes this long, as with a disk that turns: a cut mostly strikes during one.
 const FLUSH: Duration = Duration::from_millis(20);
 
@@ -68,9 +66,9 @@ impl Disk {
         let loss = [Loss::All, Loss::Writes, Loss::Sectors][random.usize(0..3)];
         let mut lost = 0;
         for (range, data) in self.unflushed.drain(..).zip(self.data.drain(..)) {
-            let piece = if matches!(loss, Loss::Sectors) && range.start >= WHOLE.end { SECTOR } else { data.len() };
-            for (n, piece) in data.chunks(piece).enumerate() {
-                let at = range.start + n * piece.len();
+            let size = if matches!(loss, Loss::Sectors) { SECTOR } else { data.len() };
+            for (n, piece) in data.chunks(size).enumerate() {
+                let at = range.start + n * size;
                 if matches!(loss, Loss::All) || random.bool() {
                     lost += piece.len();
                 } else {
