@@ -1,15 +1,14 @@
 //! A disk with a volatile cache, as a network block device: what was written since the last flush may vanish, whole writes
-//! or single sectors, in any combination.
+//! or single blocks, in any combination.
 
 use std::io::{self, Read, Write};
-use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use fastrand::Rng;
 
 /// What a disk of today writes whole or not at all. ext4 relies on it: with torn blocks it refuses to mount.
-const SECTOR: usize = 4096;
+const BLOCK: usize = 4096;
 /// A flush takes this long, as with a disk that turns: a cut mostly strikes during one.
 const FLUSH: Duration = Duration::from_millis(20);
 
@@ -20,9 +19,8 @@ pub struct Disk {
     safe: Vec<u8>,
     /// As it is read: with all that was written.
     seen: Vec<u8>,
-    unflushed: Vec<Range<usize>>,
-    /// The data of `unflushed`, which may overlap.
-    data: Vec<Vec<u8>>,
+    /// Where, and what; the later one counts.
+    unflushed: Vec<(usize, Vec<u8>)>,
 }
 
 /// What a power cut does to the writes that were not flushed.
@@ -30,19 +28,17 @@ pub struct Disk {
 enum Loss {
     All,
     Writes,
-    Sectors,
+    Blocks,
 }
 
 impl Disk {
     pub fn new(contents: Vec<u8>) -> Disk {
-        Disk { is_on: true, safe: contents.clone(), seen: contents, unflushed: Vec::new(), data: Vec::new() }
+        Disk { is_on: true, safe: contents.clone(), seen: contents, unflushed: Vec::new() }
     }
 
     fn write(&mut self, at: usize, data: Vec<u8>) {
-        let range = at..at + data.len();
-        self.seen[range.clone()].copy_from_slice(&data);
-        self.unflushed.push(range);
-        self.data.push(data);
+        self.seen[at..at + data.len()].copy_from_slice(&data);
+        self.unflushed.push((at, data));
     }
 
     /// True: all is safe.
@@ -50,8 +46,8 @@ impl Disk {
         if !self.is_on {
             return false;
         }
-        for (range, data) in self.unflushed.drain(..).zip(self.data.drain(..)) {
-            self.safe[range].copy_from_slice(&data);
+        for (at, data) in self.unflushed.drain(..) {
+            self.safe[at..at + data.len()].copy_from_slice(&data);
         }
         true
     }
@@ -63,12 +59,12 @@ impl Disk {
 
     /// The power is back; returns how many bytes were lost.
     pub fn power_on(&mut self, random: &mut Rng) -> usize {
-        let loss = [Loss::All, Loss::Writes, Loss::Sectors][random.usize(0..3)];
+        let loss = [Loss::All, Loss::Writes, Loss::Blocks][random.usize(0..3)];
         let mut lost = 0;
-        for (range, data) in self.unflushed.drain(..).zip(self.data.drain(..)) {
-            let size = if matches!(loss, Loss::Sectors) { SECTOR } else { data.len() };
+        for (start, data) in self.unflushed.drain(..) {
+            let size = if matches!(loss, Loss::Blocks) { BLOCK } else { data.len() };
             for (n, piece) in data.chunks(size).enumerate() {
-                let at = range.start + n * size;
+                let at = start + n * size;
                 if matches!(loss, Loss::All) || random.bool() {
                     lost += piece.len();
                 } else {
