@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::quantity::Time;
-use crate::store::StoreError;
 use crate::store::codec::checksum;
+use crate::store::{StoreError, schema};
 
 /// The open file.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct SetAside {
 }
 
 const TABLES: &str = "
-    PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -100;
+    PRAGMA synchronous = NORMAL; PRAGMA cache_size = -100;
     CREATE TABLE IF NOT EXISTS place(sink TEXT PRIMARY KEY, position INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS aside(
         key TEXT PRIMARY KEY, trouble TEXT NOT NULL, tries INTEGER NOT NULL, next INTEGER NOT NULL) WITHOUT ROWID;";
@@ -42,6 +42,7 @@ impl Cursors {
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open(&path)?;
             connection.busy_timeout(std::time::Duration::from_secs(5))?;
+            schema::write_ahead(&connection)?;
             connection.execute_batch(TABLES)?;
             let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             match check.as_str() {

@@ -10,7 +10,7 @@ use crate::quantity::{Span, Time, Window, Zone};
 use crate::store::bytes::{Cursor, Writer};
 use crate::store::codec::checksum;
 use crate::store::rescue::is_damage;
-use crate::store::{Judgement, StoreError, judgement, records, salvage};
+use crate::store::{Judgement, StoreError, judgement, records, salvage, schema};
 
 const COMPRESSION: i32 = 1;
 /// A block never unpacks to more: the desk commits long before.
@@ -411,9 +411,9 @@ fn messages(cursor: &mut Cursor<'_>, count: i64) -> Option<Vec<Message>> {
 fn open_file(path: &Path) -> Result<Connection, StoreError> {
     let open = || {
         let connection = Connection::open(path)?;
+        schema::write_ahead(&connection)?;
         connection.execute_batch(
-            "PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL;
+            "PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 4000;
              PRAGMA cache_size = -500;
              CREATE TABLE IF NOT EXISTS block(

@@ -59,10 +59,9 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::NewerFormat { path: path.to_owned(), found, known: FORMAT });
     }
     let mut prepare = || -> rusqlite::Result<()> {
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
-             PRAGMA cache_size = -1000;",
-        )?;
+        connection
+            .execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -1000;")?;
+        write_ahead(&connection)?;
         match found {
             FORMAT => Ok(()),
             1 | 2 => migrate(&mut connection, found),
@@ -71,6 +70,15 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     };
     prepare().map_err(StoreError::database(path))?;
     Ok(connection)
+}
+
+/// Switches to the write-ahead log. A new file is switched when the statement ends, after its row: whoever reads the row
+/// only does not learn that it failed, and goes on without the log.
+pub(crate) fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {

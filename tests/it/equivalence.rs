@@ -16,7 +16,8 @@ use fastrand::Rng;
 
 use crate::harness::Files;
 
-const CONFIG: &str = r#"
+/// Five meters of all kinds in two zones.
+pub const CONFIG: &str = r#"
 [networks.n]
 gwp = "ar6"
 [clusters.paris]
@@ -103,7 +104,7 @@ const HOUR: i64 = 3_600_000;
 const MINUTE: i64 = 60_000;
 
 /// A scenario: messages in order of receipt, over two days around a change to winter time.
-fn messages(random: &mut Rng) -> Vec<Message> {
+pub fn messages(random: &mut Rng) -> Vec<Message> {
     let start = Time::parse_rfc3339("2026-10-24T20:00:00Z").unwrap().0;
     let mut sent: Vec<(i64, &str, i64, i64)> = Vec::new();
     let mut register = random.i64(90_000..99_000) * 1_000;
@@ -171,7 +172,8 @@ fn key(plan: &Plan, entry: &Entry) -> (String, String, String, String) {
     (entity.level().name().to_owned(), id, entry.key.window.name().to_owned(), entry.key.start.to_string())
 }
 
-type Books4 = BTreeMap<(String, String, String, String), String>;
+/// Entries as printed, by level, id, window and start.
+pub type Books4 = BTreeMap<(String, String, String, String), String>;
 
 fn show(plan: &Plan, entries: impl IntoIterator<Item = Entry>) -> Books4 {
     let entries = entries.into_iter().filter(|entry| !entry.tally.is_empty());
@@ -180,7 +182,8 @@ fn show(plan: &Plan, entries: impl IntoIterator<Item = Entry>) -> Books4 {
     entries.map(|entry| (key(plan, &entry), text(&entry))).collect()
 }
 
-fn offline(plan: &Plan, messages: &[Message]) -> (Books4, Counters) {
+/// What a plain replay of the messages gives, without a store.
+pub fn offline(plan: &Plan, messages: &[Message]) -> (Books4, Counters) {
     let mut pipeline = Pipeline::offline(Arc::clone(&plan.rules));
     let mut effects = Vec::new();
     for message in messages {
@@ -262,12 +265,16 @@ fn online(plan: &Plan, messages: &[Message], random: &mut Rng) -> (Books4, Count
         }
     }
     revisions.compare(plan, state.path(), &books);
-    let end = Time(clock).plus(Span::days(800));
-    books.tick(end).unwrap();
+    close(plan, state.path(), books, Time(clock))
+}
+
+/// Closes everything that is open at `now`, and reads it all back.
+pub fn close(plan: &Plan, state: &std::path::Path, mut books: Books, now: Time) -> (Books4, Counters) {
+    books.tick(now.plus(Span::days(800))).unwrap();
     books.seal().unwrap();
     let counters = books.pipeline.counters().clone();
     let topology = Arc::clone(&plan.rules.topology);
-    let reader = Reader::open(state.path(), Arc::clone(books.ledger.names()), topology).unwrap();
+    let reader = Reader::open(state, Arc::clone(books.ledger.names()), topology).unwrap();
     let mut entries = Vec::new();
     for entity in plan.rules.topology.entities() {
         for window in Window::ALL {
