@@ -91,7 +91,7 @@ impl Books {
         let known = books.ledger.damage()?;
         books.damage.retain(|record| !known.iter().any(|(_, before)| before == record));
         books.ledger.note_damage(now, &books.damage)?;
-        books.note_progress(0)?;
+        books.note_progress(0);
         Ok(books)
     }
 
@@ -162,12 +162,16 @@ impl Books {
         if let Record::Messages(back) = record {
             *messages = back;
         }
-        self.note_progress(appended?)
+        self.note_progress(appended?);
+        Ok(())
     }
 
-    fn note_progress(&mut self, committed: i64) -> Result<(), StoreError> {
+    /// An aid of the next start, no part of a commit: were that to fail here, its block would be committed twice.
+    fn note_progress(&mut self, committed: i64) {
         let committed = committed.max(self.journal.last());
-        self.progress.note(ProgressPosition { committed, ..ProgressPosition::default() })
+        if let Err(error) = self.progress.note(ProgressPosition { committed, ..ProgressPosition::default() }) {
+            tracing::warn!(%error, "how far the journal goes cannot be noted");
+        }
     }
 
     fn hand(&mut self) -> Hand<'_> {
@@ -196,7 +200,7 @@ impl Books {
         let decided = judgement.decided;
         let record = Record::Judgement(Judgement { base, ..judgement });
         let number = self.journal.append(&record, decided.max(self.pipeline.now()))?;
-        self.note_progress(number)?;
+        self.note_progress(number);
         if let Record::Judgement(judgement) = record {
             self.hand().judge(number, &judgement)?;
         }
@@ -209,7 +213,7 @@ impl Books {
             return Ok(false);
         }
         let number = self.journal.append(&Record::Tick(now), now)?;
-        self.note_progress(number)?;
+        self.note_progress(number);
         let mut effects = Vec::new();
         self.pipeline.apply(Event::Tick(now), &mut effects);
         Ok(effects.contains(&Effect::QuarterClosed))

@@ -37,6 +37,7 @@ fn ledger(daemon: &Daemon, level: &str, window: &str) -> BTreeMap<String, i64> {
     daemon.entries(level, window).iter().map(entry).collect()
 }
 
+/// `EMISSIOND_RATE=30` makes the outage last over a minute.
 #[test]
 fn the_database_equals_the_ledger_after_it_was_killed_under_load() {
     let Some(expected) = steel_expected() else {
@@ -48,6 +49,7 @@ fn the_database_equals_the_ledger_after_it_was_killed_under_load() {
     let mut player = player(&daemon).stderr(Stdio::null()).spawn().unwrap();
     wait_for("a third of the readings", || (daemon.received() > 1_000).then_some(()));
     influx.kill();
+    let killed = emissiond::clock::now();
     // Ingest goes on without the database, and through a kill of the daemon.
     wait_for("two thirds of the readings", || (daemon.received() > 2_000).then_some(()));
     daemon.kill();
@@ -55,6 +57,7 @@ fn the_database_equals_the_ledger_after_it_was_killed_under_load() {
     assert!(player.wait().unwrap().success());
     wait_for("all readings", || (daemon.received() >= 2_976).then_some(()));
     assert!(daemon.status()["influxdb"]["failed"].as_u64().unwrap() > 0, "the outage shows");
+    println!("an outage of {} ms", emissiond::clock::now().since(killed).0);
     influx.restart();
     settled(&daemon);
     for level in ["facility", "cluster", "network"] {

@@ -12,7 +12,7 @@ use emissiond::http::{Asked, collect};
 use emissiond::store::Reader;
 use fastrand::Rng;
 
-use crate::harness::Files;
+use crate::harness::{Files, number};
 use crate::upgrade::golden;
 
 /// Everything closed, or why not; and whether damage was reported.
@@ -78,7 +78,6 @@ fn plan(files: &Files) -> Plan {
 /// `EMISSIOND_FLIPS` says how many, `EMISSIOND_SEED` which.
 #[test]
 fn a_flipped_bit_is_harmless_or_reported() {
-    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (flips, seed) = (number("EMISSIOND_FLIPS", 300), number("EMISSIOND_SEED", 7));
     let (files, _) = golden("state-v1");
     let plan = plan(&files);

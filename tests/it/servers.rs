@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use serde_json::Value;
 
-use crate::harness::{Files, emissiond, run, shared_data};
+use crate::harness::{Files, emissiond, number, run, shared_data};
 
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -255,7 +255,8 @@ pub fn player(daemon: &Daemon) -> Command {
     let mut command = daemon.command("simulate");
     command.arg("--csv").arg(shared_data().unwrap().join("steel_meter_sample.csv"));
     command.args(["--time-column", "date", "--time-format", "%d/%m/%Y %H:%M", "--zone", "Asia/Seoul"]);
-    command.args(["--midnight-closes-day", "--column", "Usage_kWh=kr/steel/el:/kwh", "--rate", "400"]);
+    command.args(["--midnight-closes-day", "--column", "Usage_kWh=kr/steel/el:/kwh", "--rate"]);
+    command.arg(number("EMISSIOND_RATE", 400).to_string());
     command
 }
 
@@ -347,7 +348,7 @@ fn config(directory: &Path, port: u16, rpc: u16) -> String {
 }
 
 /// The one question that is asked in Flux, in the language of the older database, and its answer as annotated CSV.
-async fn translate(State(target): State<Arc<(reqwest::Client, String)>>, body: String) -> String {
+async fn translate(State(target): State<Arc<(reqwest::Client, String)>>, body: String) -> (StatusCode, String) {
     let question: Value = serde_json::from_str(&body).unwrap();
     let flux = question["query"].as_str().unwrap();
     let after = |mark: &str| flux.split(mark).nth(1).unwrap().split(['"', ',', ')']).next().unwrap();
@@ -365,11 +366,14 @@ async fn translate(State(target): State<Arc<(reqwest::Client, String)>>, body: S
     );
     let url = target.1.replace("/write", "/query");
     let query = [("q", text.as_str()), ("db", after("bucket: \""))];
-    let answer = target.0.post(url).query(&query).send().await.unwrap().text().await.unwrap();
+    let answer = match target.0.post(url).query(&query).send().await {
+        Ok(answer) => answer.text().await.unwrap(),
+        Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    };
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let series = &answer["results"][0]["series"][0];
     let Some(columns) = series["columns"].as_array() else {
-        return String::new();
+        return (StatusCode::OK, String::new());
     };
     let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string().replace("null", ""), str::to_owned);
     let line = |head: &str, cells: &[Value]| {
@@ -378,7 +382,7 @@ async fn translate(State(target): State<Arc<(reqwest::Client, String)>>, body: S
     };
     let head = line(",result,table", columns).replace(",time,", ",_time,");
     let rows = series["values"].as_array().unwrap().iter().map(|row| line(",_result,0", row.as_array().unwrap()));
-    format!("#datatype\r\n{head}{}\r\n", rows.collect::<String>())
+    (StatusCode::OK, format!("#datatype\r\n{head}{}\r\n", rows.collect::<String>()))
 }
 
 type Parameters = std::collections::HashMap<String, String>;

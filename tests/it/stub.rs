@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::Value;
 
-use crate::harness::shared_data;
+use crate::harness::{number, shared_data};
 use crate::real_data::{OWN_FACTOR, STEEL};
 use crate::servers::{Daemon, Mosquitto, block_on, run_player, wait_for_long};
 
@@ -113,15 +113,21 @@ fn exported(daemon: &Daemon, level: &str, window: &str) -> BTreeMap<String, Stri
     text.lines().map(line).collect()
 }
 
-/// Until then the stub answers at random.
-const CHAOS_MS: i64 = 15_000;
+/// The stub comes to its senses.
+fn wait_for_chaos(began: emissiond::quantity::Time, lasts: emissiond::quantity::Span) {
+    while emissiond::clock::now().since(began) < lasts {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
 
+/// For `EMISSIOND_CHAOS` seconds.
 #[test]
 fn answers_at_random_end_in_the_ledger_as_it_is() {
     let mut random = fastrand::Rng::with_seed(3);
     let began = emissiond::clock::now();
+    let lasts = emissiond::quantity::Span::seconds(number("EMISSIOND_CHAOS", 15));
     let decide = move |_: &str| {
-        let chaos = emissiond::clock::now().since(began).0 < CHAOS_MS;
+        let chaos = emissiond::clock::now().since(began) < lasts;
         match if chaos { random.u8(0..10) } else { 9 } {
             0 => Answer::Refuse(400),
             1 => Answer::Refuse(401),
@@ -139,6 +145,7 @@ fn answers_at_random_end_in_the_ledger_as_it_is() {
     let Some(daemon) = play(&url, windows) else {
         return;
     };
+    wait_for_chaos(began, lasts);
     for (level, window) in [("facility", "15m"), ("facility", "1h"), ("facility", "1d"), ("cluster", "1d")] {
         wait_for_long(&format!("{level} {window} in the database"), || {
             let expected = exported(&daemon, level, window);
