@@ -25,6 +25,11 @@ unit = "kg"
 category = "cems-co2"
 "#;
 
+/// The same meter as a register.
+pub fn register(every: &str) -> String {
+    EVENTS.replace("kind = \"event\"", &format!("kind = \"register\"\nexpected_every = \"{every}\""))
+}
+
 /// A topic, a payload, and whether it is retained.
 pub type Publication = (String, Vec<u8>, bool);
 

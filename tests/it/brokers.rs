@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fastrand::Rng;
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 
-use crate::broker::{EVENTS, Publication, events, total};
+use crate::broker::{EVENTS, Publication, events, register, total};
 use crate::harness::number;
 use crate::servers::{Daemon, Mosquitto, block_on, wait_for, wait_for_long};
 
 /// A register that rises by one kilogram with every reading, a second apart, ending shortly before now.
-fn register(count: usize) -> Vec<Publication> {
+fn rising(count: usize) -> Vec<Publication> {
     let now = emissiond::clock::now().0;
     let message = |n: usize| {
         let time = now - 1_000 * (count - n) as i64;
@@ -86,9 +86,9 @@ fn restarts_of_the_broker_as_shipped_lose_nothing() {
 fn kills_of_a_broker_that_forgets_are_shown_and_registers_heal() {
     let (strikes, count) = (number("EMISSIOND_BROKERS", 4), number("EMISSIOND_READINGS", 4_000));
     let mut broker = Mosquitto::start();
-    let mut daemon = Daemon::new(&broker, REGISTER, &[]);
+    let mut daemon = Daemon::new(&broker, &register("1s"), &[]);
     daemon.start();
-    let messages = register(count + 1);
+    let messages = rising(count + 1);
     publish_stubbornly(broker.port, &messages[..1], &AtomicUsize::new(0));
     wait_for("the first reading", || (daemon.received() == 1).then_some(()));
     under_fire(&mut broker, &messages[1..count], strikes, |broker| {
@@ -112,10 +112,10 @@ fn kills_of_a_broker_that_forgets_are_shown_and_registers_heal() {
 #[test]
 fn what_the_broker_dropped_is_shown() {
     let broker = Mosquitto::start();
-    let mut daemon = Daemon::new(&broker, REGISTER, &[]);
+    let mut daemon = Daemon::new(&broker, &register("1s"), &[]);
     daemon.start();
     let drops = |daemon: &Daemon| daemon.get("/metrics").unwrap().1.contains("emissiond_mqtt_broker_drops 1.0");
-    let messages = register(3_001);
+    let messages = rising(3_001);
     publish_stubbornly(broker.port, &messages[..1], &AtomicUsize::new(0));
     wait_for("the first reading", || (daemon.received() == 1).then_some(()));
     wait_for("the broker's counts", || daemon.status()["mqtt"]["broker_dropped"].is_u64().then_some(()));
@@ -133,21 +133,3 @@ fn last_time(messages: &[Publication]) -> i64 {
     let last: serde_json::Value = serde_json::from_slice(&messages.last().unwrap().1).unwrap();
     last["t"].as_i64().unwrap()
 }
-
-const REGISTER: &str = r#"
-[clusters.c]
-timezone = "UTC"
-[facilities.f]
-cluster = "c"
-[meters.m]
-facility = "f"
-topic = "plant/co2"
-format = "json"
-value = "/kg"
-time = "/t"
-time_format = "ms"
-kind = "register"
-unit = "kg"
-expected_every = "1s"
-category = "cems-co2"
-"#;

@@ -1,33 +1,16 @@
 //! Readings that are set aside: listed, released, rejected, and what follows from that.
 
+use emissiond::quantity::Time;
 use serde_json::Value;
 
-use crate::broker::{publish, total};
+use crate::broker::{publish, register, total};
 use crate::harness::run;
 use crate::servers::{Daemon, Mosquitto, wait_for};
 
-const REGISTER: &str = r#"
-[clusters.c]
-timezone = "UTC"
-[facilities.f]
-cluster = "c"
-[meters.m]
-facility = "f"
-topic = "plant/co2"
-format = "json"
-value = "/kg"
-time = "/t"
-time_format = "rfc3339"
-kind = "register"
-unit = "kg"
-expected_every = "15m"
-category = "cems-co2"
-"#;
-
 /// Yesterday at so many minutes after ten.
-fn time(minute: i64) -> String {
+fn time(minute: i64) -> Time {
     let today = emissiond::clock::now().0 / 86_400_000 * 86_400_000;
-    emissiond::quantity::Time(today - 14 * 3_600_000 + minute * 60_000).to_string()
+    Time(today - 14 * 3_600_000 + minute * 60_000)
 }
 
 fn list(daemon: &Daemon) -> Vec<(String, String)> {
@@ -41,9 +24,10 @@ fn list(daemon: &Daemon) -> Vec<(String, String)> {
     text.lines().map(line).collect()
 }
 
-fn decide(daemon: &Daemon, verdict: &str, time: &str) -> (bool, String) {
+fn decide(daemon: &Daemon, verdict: &str, time: Time) -> (bool, String) {
     let mut command = daemon.command(&format!("quarantine {verdict}"));
-    let output = run(command.args(["--meter", "m", "--by", "A. Lee", "--time", time, "--reason", "seen on site"]));
+    let output =
+        run(command.args(["--meter", "m", "--by", "A. Lee", "--reason", "seen on site", "--time", &time.to_string()]));
     (output.status.success(), String::from_utf8(output.stderr).unwrap())
 }
 
@@ -55,12 +39,12 @@ fn hour(daemon: &Daemon) -> (i64, i64) {
 #[test]
 fn what_is_set_aside_is_listed_released_and_rejected() {
     let broker = Mosquitto::start();
-    let mut daemon = Daemon::new(&broker, REGISTER, &[]);
+    let mut daemon = Daemon::new(&broker, &register("15m"), &[]);
     daemon.start();
     // The register was exchanged at minute 30, and no rule can know.
     let readings = [(0, 1_000), (15, 1_010), (30, 400), (45, 420)];
     let message = |(minute, kg): (i64, i64)| {
-        ("plant/co2".to_owned(), format!(r#"{{"t":"{}","kg":{kg}}}"#, time(minute)).into_bytes(), false)
+        ("plant/co2".to_owned(), format!(r#"{{"t":{},"kg":{kg}}}"#, time(minute).0).into_bytes(), false)
     };
     publish(&broker, 1e6, &readings.map(message));
     wait_for("the closed hour", || (hour(&daemon) == (10_000_000, 1)).then_some(()));
@@ -69,16 +53,16 @@ fn what_is_set_aside_is_listed_released_and_rejected() {
     assert_eq!(list(&daemon), both);
     assert_eq!(daemon.status()["quarantined"], 2);
 
-    let (well, said) = decide(&daemon, "release", &time(31));
+    let (well, said) = decide(&daemon, "release", time(31));
     assert!(!well && said.contains("no reading at exactly this time"), "{said}");
-    assert!(decide(&daemon, "release", &time(30)).0);
+    assert!(decide(&daemon, "release", time(30)).0);
     assert_eq!(hour(&daemon), (30_000_000, 2), "nothing for the fall, and what was used after it");
     let released = vec![(waiting(30, 400), "released".to_owned())];
     assert_eq!(list(&daemon), released);
 
     daemon.kill();
     assert_eq!(list(&daemon), released, "without the daemon");
-    assert!(decide(&daemon, "reject", &time(45)).0, "without the daemon");
+    assert!(decide(&daemon, "reject", time(45)).0, "without the daemon");
     daemon.start();
     assert_eq!(hour(&daemon), (10_000_000, 3));
     assert_eq!(total(&daemon, "1y"), 10_000_000);
@@ -88,7 +72,7 @@ fn what_is_set_aside_is_listed_released_and_rejected() {
 #[test]
 fn a_change_over_http_shows_the_token() {
     let broker = Mosquitto::start();
-    let config = REGISTER.replace("[clusters.c]", "[daemon]\ntoken_file = \"../token\"\n[clusters.c]");
+    let config = register("15m").replace("[clusters.c]", "[daemon]\ntoken_file = \"../token\"\n[clusters.c]");
     let mut daemon = Daemon::new(&broker, "", &[("token", "open-sesame\n"), ("conf.d/more.toml", &config)]);
     daemon.start();
     let body = format!(r#"{{"meter":"m","time":"{}","verdict":"release","by":"A. Lee","reason":"seen"}}"#, time(0));
@@ -96,6 +80,6 @@ fn a_change_over_http_shows_the_token() {
     assert_eq!(daemon.post("/api/v1/quarantine", &body, Some("open-sesame!")).0, 401);
     let (code, text) = daemon.post("/api/v1/quarantine", &body, Some("open-sesame"));
     assert!(code == 400 && text.contains("no reading"), "{code} {text}");
-    let (well, said) = decide(&daemon, "release", &time(0));
+    let (well, said) = decide(&daemon, "release", time(0));
     assert!(!well && said.contains("no reading"), "the command shows it by itself: {said}");
 }
