@@ -193,6 +193,10 @@ impl Books {
         let Some(ix) = self.hand().meter(&judgement) else {
             return Ok(Err(Undecided::UnknownMeter));
         };
+        // An older one may stand beside quarters that are packed, and cannot be worked out again.
+        if judgement.decided.since(judgement.time) > self.pipeline.rules().late_horizon {
+            return Ok(Err(Undecided::NoReading));
+        }
         self.hand().load_reading(ix, judgement.time)?;
         let Some(base) = self.pipeline.reading_at(ix, judgement.time) else {
             return Ok(Err(Undecided::NoReading));

@@ -278,6 +278,10 @@ impl Desk {
 
     /// The broker drops what does not fit into its queues, ours or another's: what it says of that is all there is.
     fn dropped(&mut self, count: u64) -> Result<(), StoreError> {
+        if self.held.is_some() {
+            // Nothing can be written; the broker tells again.
+            return Ok(());
+        }
         let from = self.drops_seen.unwrap_or(self.books.pipeline.now());
         let to = self.now.max(from);
         self.drops_seen = Some(to);
@@ -411,6 +415,7 @@ impl Desk {
             }
             Question::Decide(decision, reply) => {
                 let decided = match decision.judgement(self.now) {
+                    Ok(_) if self.held.is_some() => Err("nothing is taken in for now; see `held` in status".to_owned()),
                     Ok(judgement) => self.books.judge(judgement)?.map_err(|undecided| undecided.text().to_owned()),
                     Err(message) => Err(message),
                 };

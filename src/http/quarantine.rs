@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,6 +18,9 @@ use crate::meter::Verdict;
 use crate::pipeline::Rules;
 use crate::quantity::{Quarter, Time};
 use crate::store::Judgement;
+
+/// What is kept for ever is kept short.
+const TEXT_MAX: usize = 1_000;
 
 /// A request to decide about a reading.
 #[derive(Debug, Deserialize, Serialize)]
@@ -48,6 +51,9 @@ impl Decision {
             if text.trim().is_empty() {
                 return Err(format!("`{name}` is empty; an auditor will ask"));
             }
+            if text.len() > TEXT_MAX {
+                return Err(format!("`{name}` is longer than {TEXT_MAX} bytes"));
+            }
         }
         let Decision { meter, by, reason, .. } = self;
         Ok(Judgement { meter, time, base: 0, verdict, by, reason, decided })
@@ -59,7 +65,7 @@ impl Decision {
 pub enum Undecided {
     /// No such meter is declared.
     UnknownMeter,
-    /// No reading of that time is kept.
+    /// There is no reading of that time, or it is older than a late reading may be.
     NoReading,
 }
 
@@ -69,7 +75,7 @@ impl Undecided {
         match self {
             Undecided::UnknownMeter => "no meter has this id; `emissiond quarantine list` shows what waits",
             Undecided::NoReading => {
-                "the meter has no reading at exactly this time; readings are kept for ledger.late_horizon"
+                "the meter has no reading at exactly this time that is younger than ledger.late_horizon"
             }
         }
     }
@@ -144,8 +150,8 @@ pub(crate) async fn decide(
     headers: HeaderMap,
     Json(decision): Json<Decision>,
 ) -> Response {
-    if let Err(message) = app.guard.allows(headers.get(header::AUTHORIZATION)) {
-        return (StatusCode::UNAUTHORIZED, message).into_response();
+    if let Err(refused) = app.guard.allows(&headers) {
+        return refused.into_response();
     }
     let (reply, answer) = oneshot::channel();
     (app.ask)(Question::Decide(decision, reply));

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::metrics::histogram::Histogram;
@@ -96,19 +97,31 @@ pub enum Guard {
 
 impl Guard {
     /// `Err`: what is missing.
-    pub(crate) fn allows(&self, authorization: Option<&HeaderValue>) -> Result<(), &'static str> {
-        match self {
+    pub(crate) fn allows(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let (allowed, code, help) = match self {
             Guard::Token(token) => {
-                let shown = authorization.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+                let shown = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
                 let same = shown.is_some_and(|shown| is_same(shown.as_bytes(), token.as_bytes()));
-                same.then_some(()).ok_or("send the token of daemon.token_file: Authorization: Bearer ...\n")
+                (same, StatusCode::UNAUTHORIZED, "send the token of daemon.token_file: Authorization: Bearer ...\n")
             }
-            Guard::Loopback => Ok(()),
+            // A page of elsewhere whose name leads here is not of this machine.
+            Guard::Loopback => {
+                let here = text(header::HOST).is_some_and(is_this_machine);
+                (here, StatusCode::FORBIDDEN, "ask for it by a loopback address, or set daemon.token_file\n")
+            }
             Guard::Closed => {
-                Err("changes need a token where the server listens beyond this machine: set daemon.token_file\n")
+                let help = "changes need a token where the server listens beyond this machine: set daemon.token_file\n";
+                (false, StatusCode::FORBIDDEN, help)
             }
-        }
+        };
+        allowed.then_some(()).ok_or((code, help))
     }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let address = host.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| host.parse::<IpAddr>());
+    address.is_ok_and(|ip| ip.is_loopback()) || host.split(':').next() == Some("localhost")
 }
 
 /// In a time that does not tell how much is right.

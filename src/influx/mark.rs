@@ -5,17 +5,21 @@ use crate::influx::client::{Bucket, QueryError};
 use crate::influx::{World, points};
 use crate::ledger::Entry;
 use crate::pipeline::Rules;
-use crate::quantity::Span;
+use crate::quantity::{Span, Time};
 use crate::store::StoreError;
 
 /// The ledger was at this change already, before it was restored from an old copy.
 const BEHIND: &str = "influxdb.behind";
+/// Windows of one length asked for with one question, of all entities.
+const WINDOWS_A_QUESTION: i64 = 100;
 /// How old a copy may be and still be noticed.
 const REACH: Span = Span::days(400);
 
 /// The mark of one ledger.
 #[derive(Debug)]
 pub(crate) struct Mark {
+    /// The latest change when the process began, and when that was sealed.
+    opened: (i64, Time),
     checked: bool,
     written: i64,
     /// The ledger was at this change already, and is not any more.
@@ -26,7 +30,7 @@ impl Mark {
     pub(crate) fn read(world: &World) -> Result<Mark, StoreError> {
         let behind = world.cursors.get(BEHIND)?.filter(|known| *known > 0);
         world.health.behind_mark(behind.is_some());
-        Ok(Mark { checked: false, written: 0, behind })
+        Ok(Mark { opened: world.reader.latest()?, checked: false, written: 0, behind })
     }
 
     /// Asks once for the mark, before anything is written. An error: it is not known yet.
@@ -55,13 +59,16 @@ impl Mark {
         };
         self.checked = true;
         let known = rows.iter().filter_map(|row| row.get("changed")?.parse().ok()).max();
-        let (latest, sealed) = world.reader.latest()?;
-        if known > Some(latest) {
+        let (latest, sealed) = self.opened;
+        self.written = known.unwrap_or(0);
+        if known <= Some(latest) {
+            self.show(None, world)?;
+        } else {
             tracing::error!(
                 %sealed, "the database knows a later state of this ledger: the state directory is an old copy, and what was \
                 received since is lost here; windows of a higher revision in the database are left alone"
             );
-            self.show(self.behind.max(known), world)?;
+            self.show(known, world)?;
         }
         Ok(Ok(()))
     }
@@ -82,7 +89,7 @@ impl Mark {
         confirmed: i64,
         world: &mut World,
     ) -> Result<(), StoreError> {
-        if confirmed == self.written || self.behind.is_some_and(|known| confirmed <= known) {
+        if confirmed <= self.written || self.behind.is_some_and(|known| confirmed <= known) {
             return Ok(());
         }
         let day = (world.now)().0.div_euclid(86_400_000) * 86_400;
@@ -105,9 +112,11 @@ pub(crate) async fn leave_newer(
 ) -> Result<Vec<Entry>, QueryError> {
     let mut kept = Vec::with_capacity(entries.len());
     let kind = |entry: &Entry| (entry.key.entity.level(), entry.key.window);
+    // A late reading and a live one are far apart; all between them would be asked for.
+    let stretch = |entry: &Entry| entry.key.start.0.div_euclid(WINDOWS_A_QUESTION * entry.key.window.shortest().0);
     let mut entries = entries;
-    entries.sort_by_key(kind);
-    for alike in entries.chunk_by(|a, b| kind(a) == kind(b)) {
+    entries.sort_by_key(|entry| (kind(entry), entry.key.start));
+    for alike in entries.chunk_by(|a, b| kind(a) == kind(b) && stretch(a) == stretch(b)) {
         let starts = || alike.iter().map(|entry| entry.key.start);
         let (Some(from), Some(to)) = (starts().min(), starts().max()) else {
             continue;

@@ -25,7 +25,7 @@ pub(crate) async fn ask(
          |> pivot(rowKey: [\"_time\"], columnKey: [\"_field\"], valueColumn: \"_value\") |> group()"
     );
     let text = bucket.query(&question).await?;
-    rows(&text).map_err(|e| QueryError::Refused(format!("the answer is no CSV: {e}")))
+    rows(&text).map_err(QueryError::Away)
 }
 
 /// Entries by id and start. Of several with one key, which differ in their other tags, one is given.
@@ -47,13 +47,17 @@ pub(crate) fn revision(row: &Row) -> u32 {
 }
 
 /// The rows of an annotated CSV answer: tables follow each other, each after an empty line and with its own header.
-fn rows(text: &str) -> Result<Vec<Row>, csv::Error> {
+fn rows(text: &str) -> Result<Vec<Row>, String> {
     let mut reader =
         csv::ReaderBuilder::new().has_headers(false).flexible(true).comment(Some(b'#')).from_reader(text.as_bytes());
     let mut header: Vec<String> = Vec::new();
     let mut rows = Vec::new();
     for record in reader.records() {
-        let record = record?;
+        let record = record.map_err(|e| format!("the answer is no CSV: {e}"))?;
+        // What goes wrong after the first row is a table of its own.
+        if record.get(1) == Some("error") {
+            return Err("the database broke off its answer".to_owned());
+        }
         // The name of the third column tells a header from a row, in which it is a number.
         if record.get(2) == Some("table") {
             header = record.iter().map(str::to_owned).collect();

@@ -6,8 +6,8 @@ use crate::meter::verdict::{Verdict, Verdicts};
 use crate::meter::{Point, QuarterSet, SetOutcome, Usage};
 use crate::quantity::{QUARTER_MS, Quarter, Span, Time};
 
-/// A reading may overturn the judgement of the four before it, good or set aside; their usage begins at the good one
-/// before those, which is kept apart.
+/// A reading may overturn the judgement of the four before it; their usage begins at the good one before those. Five good
+/// ones reach that far, whatever else is among them.
 const REGISTER_CONTEXT: usize = 5;
 
 /// One resident quarter.
@@ -43,14 +43,14 @@ impl Held {
         self.good().next_back()
     }
 
-    /// How many readings there are, set aside or not.
-    pub fn count(&self) -> usize {
-        self.set.points().len()
+    /// How many readings are not set aside.
+    pub fn count_good(&self) -> usize {
+        self.good().count()
     }
 }
 
-/// What the store must bring back: all quarters from `from` on, and further back until `readings` readings
-/// are among them, good or set aside, and the good one before those.
+/// What the store must bring back: all quarters from `from` on, and further back until `readings` good readings are among
+/// them, and the good one before those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Need {
     /// The first quarter that the reading may change.
@@ -130,9 +130,9 @@ impl Track {
                 break;
             }
             if held.quarter.end() <= time {
-                counted += held.count();
+                counted += held.count_good();
             } else if held.quarter.start() <= time {
-                counted += held.set.points().iter().take_while(|p| p.time(held.quarter) < time).count();
+                counted += held.good().take_while(|(at, _)| *at < time).count();
             }
         }
         counted >= wanted
@@ -226,7 +226,7 @@ impl Track {
             if counted >= wanted {
                 break;
             }
-            counted += held.count();
+            counted += held.count_good();
             keep = keep.min(held.quarter);
         }
         let cut = self.quarters.partition_point(|h| h.quarter < keep);
@@ -237,9 +237,9 @@ impl Track {
         self.resident_from = self.resident_from.map(|from| from.max(keep));
     }
 
-    /// How many resident readings are set aside.
+    /// How many resident readings are set aside and wait for a decision.
     pub fn aside(&self) -> usize {
-        self.quarters.iter().map(|h| h.aside.len()).sum()
+        self.set_aside().filter(|(time, _)| !self.verdicts.rejects(*time)).count()
     }
 }
 

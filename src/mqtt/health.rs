@@ -68,9 +68,9 @@ impl Health {
         }
     }
 
-    pub(crate) fn dropped(&self, count: u64) {
+    pub(crate) fn dropped(&self, count: Option<u64>) {
         if let Ok(mut dropped) = self.dropped.lock() {
-            *dropped = Some(count);
+            *dropped = count;
         }
     }
 

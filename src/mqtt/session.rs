@@ -27,9 +27,9 @@ const UNCOMMITTED_BYTES_MAX: usize = 64 << 20;
 /// A connection shorter than this, so often in a row, is no accident.
 const SHORT_CONNECTION: Duration = Duration::from_secs(5);
 const SHORT_CONNECTIONS_MAX: u32 = 4;
-/// Filters in one SUBSCRIBE.
 /// Where mosquitto, and who follows it, counts what it dropped for full queues; other brokers never send it.
 const DROPPED: &str = "$SYS/broker/publish/messages/dropped";
+/// Filters in one SUBSCRIBE.
 const FILTERS_A_PACKET: usize = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
@@ -106,6 +106,10 @@ impl Subscribing {
     fn lacks_counts_only(&self) -> bool {
         let mut waiting = self.asked.iter().chain(self.sent.values()).flatten();
         waiting.next().is_some_and(|filter| filter == DROPPED) && waiting.next().is_none()
+    }
+
+    fn lacks_counts(&self) -> bool {
+        self.asked.iter().chain(self.sent.values()).flatten().any(|filter| filter == DROPPED)
     }
 
     fn is_done(&self) -> bool {
@@ -247,9 +251,9 @@ impl Session {
 
     fn handle(&mut self, event: Event, back_off: &mut Duration) -> Result<Option<News>, String> {
         match event {
-            Event::Incoming(Packet::Publish(publish)) if publish.topic == DROPPED => {
+            Event::Incoming(Packet::Publish(publish)) if publish.topic == DROPPED && publish.qos == QoS::AtMostOnce => {
                 let count = std::str::from_utf8(&publish.payload).ok().and_then(|text| text.trim().parse().ok());
-                count.inspect(|count| self.health.dropped(*count));
+                self.health.dropped(count);
                 Ok(count.map(News::Dropped))
             }
             Event::Incoming(Packet::Publish(publish)) => Ok(Some(News::Delivery(self.delivery(publish)))),
@@ -324,10 +328,12 @@ impl Session {
     /// Packets that were read but not handed out belong to the old connection; the broker sends them again.
     fn lost(&mut self, trouble: &str) {
         let before = self.health.view();
-        if self.subscribing.lacks_counts_only() {
-            self.curious = false;
-        }
         let contested = self.flapping.ended();
+        let suspected = self.subscribing.lacks_counts() && self.flapping.short >= SHORT_CONNECTIONS_MAX / 2;
+        if suspected || self.subscribing.lacks_counts_only() {
+            self.curious = false;
+            self.health.dropped(None);
+        }
         self.health.contested(self.flapping.short >= SHORT_CONNECTIONS_MAX);
         if contested {
             tracing::error!(

@@ -121,7 +121,7 @@ impl Ledger {
                     context = row.held.last_good();
                     break;
                 }
-                counted += row.held.count();
+                counted += row.held.count_good();
                 from = row.held.quarter;
                 earlier.push(row);
             }

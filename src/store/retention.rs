@@ -86,7 +86,7 @@ impl Ledger {
     }
 }
 
-/// Where the last readings begin that a new one is judged by: a few of them, and the last good one.
+/// Where the last readings begin that a new one is judged by: a few good ones, and the one before.
 fn last_needed(transaction: &Transaction<'_>, names: &Names, number: i64) -> rusqlite::Result<Option<i32>> {
     const READINGS: usize = 8;
     let sql = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter WHERE meter = ?1 ORDER BY start DESC";
@@ -98,7 +98,7 @@ fn last_needed(transaction: &Transaction<'_>, names: &Names, number: i64) -> rus
             continue;
         };
         last = Some(row.held.quarter.0);
-        counted += row.held.count();
+        counted += row.held.count_good();
         // One good reading may be among the last; the one before it is the context.
         good += usize::from(row.held.last_good().is_some());
         if counted >= READINGS && good >= 2 {
