@@ -27,8 +27,8 @@
 //! The world:
 //! * [`store`]: the journal and the ledger on disk, in SQLite, each record with a checksum.
 //! * [`mqtt`]: the session with the broker; acknowledges what is on disk.
-//! * [`influx`]: the database writer; a cursor over what changed.
-//! * [`http`]: status, entries, meters, metrics, health.
+//! * [`influx`]: the database writer, a cursor over what changed; and its comparison with the ledger.
+//! * [`http`]: status, entries, meters, metrics, health; decisions about readings that are set aside.
 //!
 //! Around them:
 //! * [`config`]: files to a checked [`config::Plan`]; all problems at once.
