@@ -38,6 +38,7 @@ pub(crate) fn check_meters(
         (0u32..).zip(&topology.facilities).map(|(i, f)| (f.id.to_string(), FacilityIx(i))).collect();
     let (mut mappings, mut methods) = (Vec::new(), Vec::new());
     let (mut distinct, mut conversions) = (Vec::new(), Vec::new());
+    let mut by_topic: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (id, section) in &declarations.file.meters {
         let conversions = &mut conversions;
         let mut check = MeterCheck { checker, declarations, topology, id, section, conversions };
@@ -45,11 +46,27 @@ pub(crate) fn check_meters(
         if let Some((meter, mapping, method)) = check.meter(ix, &facilities) {
             topology.facilities[meter.facility.0 as usize].meters.push(ix);
             topology.meters.push(meter);
+            by_topic.entry(mapping.topic.clone()).or_default().push(mappings.len());
             mappings.push(mapping);
             methods.push(shared(&mut distinct, method));
         }
     }
+    by_topic.values().for_each(|alike| warn_of_doubles(checker, topology, &mappings, alike));
     (mappings, methods)
+}
+
+/// One number for two meters at a time counts it twice.
+fn warn_of_doubles(checker: &mut Checker, topology: &Topology, mappings: &[Mapping], alike: &[usize]) {
+    for (place, second) in alike.iter().enumerate() {
+        let Some(first) = alike[..place].iter().find(|first| mappings[**first].overlaps(&mappings[*second])) else {
+            continue;
+        };
+        let id = |at: usize| topology.meter(mappings[at].meter).id.as_str();
+        let message =
+            format!("`{}` reads the same number of the same topic as `{}`: it counts twice", id(*second), id(*first));
+        let help = "an exchanged meter: give the old one `valid_to` and the new one the same time as `valid_from`";
+        checker.push("C011", Severity::Warning, &["meters", id(*second), "topic"], message, Some(help.to_owned()));
+    }
 }
 
 /// Most meters of a cluster share a conversion and a method; ten thousand copies would fill the memory.

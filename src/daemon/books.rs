@@ -193,6 +193,10 @@ impl Books {
         let Some(ix) = self.hand().meter(&judgement) else {
             return Ok(Err(Undecided::UnknownMeter));
         };
+        let meter = self.pipeline.rules().topology.meter(ix);
+        if judgement.time < meter.valid_from || judgement.time >= meter.valid_to {
+            return Ok(Err(Undecided::NotValid));
+        }
         // An older one may stand beside quarters that are packed, and cannot be worked out again.
         if judgement.decided.since(judgement.time) > self.pipeline.rules().late_horizon {
             return Ok(Err(Undecided::NoReading));

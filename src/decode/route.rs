@@ -56,6 +56,16 @@ impl Mapping {
             valid: (meter.valid_from, meter.valid_to),
         }
     }
+
+    /// Whether some message holds one reading for both, the same number of it.
+    pub fn overlaps(&self, other: &Mapping) -> bool {
+        let same_number = match (&self.format, &other.format) {
+            (Format::Json { value, .. }, Format::Json { value: others, .. }) => value == others,
+            (Format::Number, Format::Number) => true,
+            _ => false,
+        };
+        same_number && self.topic == other.topic && self.valid.0 < other.valid.1 && other.valid.0 < self.valid.1
+    }
 }
 
 /// All mappings, by topic.

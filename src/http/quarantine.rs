@@ -67,6 +67,8 @@ pub enum Undecided {
     UnknownMeter,
     /// There is no reading of that time, or it is older than a late reading may be.
     NoReading,
+    /// The meter is not declared valid at that time.
+    NotValid,
 }
 
 impl Undecided {
@@ -74,6 +76,7 @@ impl Undecided {
     pub fn text(self) -> &'static str {
         match self {
             Undecided::UnknownMeter => "no meter has this id; `emissiond quarantine list` shows what waits",
+            Undecided::NotValid => "the meter is declared for another time: see its valid_from and valid_to",
             Undecided::NoReading => {
                 "the meter has no reading at exactly this time that is younger than ledger.late_horizon"
             }
@@ -86,6 +89,10 @@ pub fn quarantine_json(rules: &Rules, set_aside: &[(MeterIx, Time, i64)], judgem
     let mut lines = BTreeMap::new();
     for (ix, time, base) in set_aside {
         let meter = rules.topology.meter(*ix);
+        // What came before the exchange of a meter was declared is its successor's by now.
+        if *time < meter.valid_from || *time >= meter.valid_to {
+            continue;
+        }
         lines.insert((meter.id.as_str(), *time), line(meter.id.as_str(), Some(meter), (*time, *base), "quarantined"));
     }
     for judgement in judgements {

@@ -122,3 +122,13 @@ fn every_shipped_configuration_passes() {
     }
     assert_eq!(checked, 3);
 }
+
+#[test]
+fn two_meters_on_one_number_are_a_warning_unless_one_follows_the_other() {
+    let second = &GOOD[GOOD.find("[meters.m]").unwrap()..].replace("[meters.m]", "[meters.n]");
+    let (old, new) = ("valid_to = \"2026-03-01T00:00:00Z\"\n", "valid_from = \"2026-03-01T00:00:00Z\"\n");
+    let (exit, found) = problems(&format!("{GOOD}{second}"));
+    assert_eq!((exit, found.len(), found[0].0.as_str()), (0, 1, "C011"));
+    let (exit, found) = problems(&format!("{GOOD}{old}{second}{new}"));
+    assert_eq!((exit, found), (0, Vec::new()));
+}
