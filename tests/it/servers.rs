@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -21,8 +22,16 @@ use crate::harness::{Files, emissiond, number, run, shared_data};
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A free port, given once, and below those that the system gives to connections, which come and go while the tests run.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let from = 11_000 + (std::process::id() % 150) as u16 * 100;
+    loop {
+        let port = from + GIVEN.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "giving up after a while, not booking")]
