@@ -204,9 +204,8 @@ impl Route {
     fn leave_to_the_valid(&self, readings: &mut Readings) {
         let not_valid = |at: usize| readings.get(at).is_some_and(|(_, r)| *r == Err(Refusal::NotValid));
         let taken_by_another = |at: usize, listener: &Listener| {
-            let others = self.listeners.iter().enumerate();
-            not_valid(at)
-                && others.into_iter().any(|(o, other)| !not_valid(o) && other.source.is_same(&listener.source))
+            let mut others = self.listeners.iter().enumerate();
+            not_valid(at) && others.any(|(o, other)| !not_valid(o) && other.source.is_same(&listener.source))
         };
         let leave: Vec<bool> = self.listeners.iter().enumerate().map(|(at, l)| taken_by_another(at, l)).collect();
         let mut leave = leave.into_iter();

@@ -108,9 +108,7 @@ impl Reader {
     pub fn judgements(&self) -> Result<Vec<Judgement>, StoreError> {
         list(self.connection()).map_err(StoreError::database(self.path()))
     }
-}
 
-impl Reader {
     /// The stored readings that are set aside, of quarters that begin in `[from, to)`.
     pub fn set_aside(&self, (from, to): (Quarter, Quarter)) -> Result<Vec<(MeterIx, Time, i64)>, StoreError> {
         let sql = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter
