@@ -1,11 +1,13 @@
 //! `emissiond check`: validate a configuration without starting anything.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use crate::cli::{CONFIGURATION, Failure};
-use crate::config::load;
+use crate::config::{Plan, Problem, Severity, load};
+use crate::store::{Reader, StoreError};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -24,7 +26,11 @@ enum Format {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (plan, report) = load(Some(&arguments.config));
+    let (mut plan, mut report) = load(Some(&arguments.config));
+    if let Some(problem) = plan.as_ref().and_then(redeclared) {
+        report.problems.push(problem);
+        plan = None;
+    }
     if arguments.format == Format::Json {
         println!("{}", report.to_json());
         return match plan {
@@ -47,4 +53,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         &plan.hash[..12]
     );
     Ok(())
+}
+
+/// What would keep the daemon from starting on the books it has. Other trouble with these is not the configuration's.
+fn redeclared(plan: &Plan) -> Option<Problem> {
+    match Reader::beside(&plan.daemon.state_dir, Arc::clone(&plan.rules.topology)) {
+        Err(error @ StoreError::Redeclared { .. }) => Some(Problem {
+            code: "C012",
+            severity: Severity::Error,
+            path: String::new(),
+            place: None,
+            message: error.to_string(),
+            help: None,
+        }),
+        _ => None,
+    }
 }

@@ -1,19 +1,19 @@
 //! `emissiond export`: entries to standard output. Beside a running daemon it asks it; else it opens the store.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use crate::cli::run::failure;
-use crate::cli::{FAILED, Failure, USAGE, get, plan, runtime};
+use crate::cli::{FAILED, Failure, USAGE, get, lock, plan, runtime};
 use crate::clock;
 use crate::config::Plan;
 use crate::daemon::{Books, open_view};
 use crate::http::{Asked, collect};
-use crate::store::{Lock, Reader, StoreError};
+use crate::store::{Reader, StoreError};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -51,18 +51,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = plan(Some(&arguments.config))?;
     let query = query(arguments);
     let asked = Asked::parse(&query, &plan.rules).map_err(|e| Failure::new(USAGE, e))?;
-    let ledger = plan.daemon.state_dir.join("ledger.db");
-    if let Err(error) = std::fs::metadata(&ledger) {
-        let message = match error.kind() {
-            ErrorKind::NotFound => format!("there is no ledger at {}; see `daemon.state_dir`", ledger.display()),
-            _ => format!("{}: {error}", ledger.display()),
-        };
-        return Err(Failure::new(FAILED, message));
-    }
-    let (text, damage) = match Lock::take(&plan.daemon.state_dir) {
-        Ok(_lock) => from_store(&plan, &asked).map_err(|e| failure(e.into()))?,
-        Err(StoreError::Locked(_)) => (runtime()?.block_on(from_daemon(&plan, &query))?, Vec::new()),
-        Err(error) => return Err(failure(error.into())),
+    let (text, damage) = match lock(&plan)? {
+        Some(_lock) => from_store(&plan, &asked).map_err(|e| failure(e.into()))?,
+        None => (runtime()?.block_on(from_daemon(&plan, &query))?, Vec::new()),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     if damage.is_empty() {

@@ -16,12 +16,14 @@ mod status;
 pub use replay::read_message;
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{Plan, load};
+use crate::store::{Lock, StoreError};
 
 /// Failed while running.
 pub(crate) const FAILED: u8 = 1;
@@ -130,6 +132,23 @@ pub(crate) fn plan(file: Option<&PathBuf>) -> Result<Plan, Failure> {
             Ok(plan)
         }
         None => Err(Failure::new(CONFIGURATION, report.to_text())),
+    }
+}
+
+/// The lock of a state directory that has a ledger. `None`: a daemon runs, and is asked instead.
+pub(crate) fn lock(plan: &Plan) -> Result<Option<Lock>, Failure> {
+    let ledger = plan.daemon.state_dir.join("ledger.db");
+    if let Err(error) = std::fs::metadata(&ledger) {
+        let message = match error.kind() {
+            ErrorKind::NotFound => format!("there is no ledger at {}; see `daemon.state_dir`", ledger.display()),
+            _ => format!("{}: {error}", ledger.display()),
+        };
+        return Err(Failure::new(FAILED, message));
+    }
+    match Lock::take(&plan.daemon.state_dir) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(StoreError::Locked(_)) => Ok(None),
+        Err(error) => Err(run::failure(error.into())),
     }
 }
 

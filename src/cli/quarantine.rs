@@ -8,13 +8,13 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use crate::cli::run::failure;
-use crate::cli::{FAILED, Failure, get, plan, post, runtime};
+use crate::cli::{FAILED, Failure, get, lock, plan, post, runtime};
 use crate::clock;
 use crate::config::Plan;
 use crate::daemon::Books;
 use crate::http::{Decision, quarantine_json};
 use crate::quantity::Quarter;
-use crate::store::{Lock, Reader, StoreError};
+use crate::store::{Reader, StoreError};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -73,15 +73,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         Action::Release(decide) => decide_about(decide, "release"),
         Action::Reject(decide) => decide_about(decide, "reject"),
-    }
-}
-
-/// `None`: a daemon runs, and is asked.
-fn lock(plan: &Plan) -> Result<Option<Lock>, Failure> {
-    match Lock::take(&plan.daemon.state_dir) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(StoreError::Locked(_)) => Ok(None),
-        Err(error) => Err(failure(error.into())),
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::run::failure;
-use crate::cli::{FAILED, Failure, get, plan, runtime};
+use crate::cli::{FAILED, Failure, get, lock, plan, runtime};
 use crate::config::Plan;
 use crate::http::refused_json;
-use crate::store::{Ledger, Lock, Reader, StoreError};
+use crate::store::{Ledger, Reader, StoreError};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -28,10 +28,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = plan(Some(&arguments.config))?;
-    let text = match Lock::take(&plan.daemon.state_dir) {
-        Ok(_lock) => from_store(&plan, arguments).map_err(|e| failure(e.into()))?,
-        Err(StoreError::Locked(_)) => runtime()?.block_on(from_daemon(&plan, arguments))?,
-        Err(error) => return Err(failure(error.into())),
+    let text = match lock(&plan)? {
+        Some(_lock) => from_store(&plan, arguments).map_err(|e| failure(e.into()))?,
+        None => runtime()?.block_on(from_daemon(&plan, arguments))?,
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{FAILED, Failure, UNAVAILABLE, logs, plan, runtime};
+use crate::cli::{CONFIGURATION, FAILED, Failure, UNAVAILABLE, logs, plan, runtime};
 use crate::daemon::{self, StartError};
 use crate::store::StoreError;
 
@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 pub(crate) fn failure(error: StartError) -> Failure {
     let code = match &error {
         StartError::Port { .. } | StartError::Store(StoreError::Locked(_)) => UNAVAILABLE,
+        StartError::Store(StoreError::Redeclared { .. }) => CONFIGURATION,
         StartError::Store(_) | StartError::Io(_) => FAILED,
     };
     Failure::new(code, format!("emissiond: {error}"))

@@ -42,6 +42,16 @@ impl Level {
         }
     }
 
+    /// The section of the configuration that declares entities of this level.
+    pub fn section(self) -> &'static str {
+        match self {
+            Level::Meter => "meters",
+            Level::Facility => "facilities",
+            Level::Cluster => "clusters",
+            Level::Network => "networks",
+        }
+    }
+
     /// Reads [`Level::name`].
     pub fn parse(text: &str) -> Option<Level> {
         Level::ALL.into_iter().find(|l| l.name() == text)
@@ -183,6 +193,19 @@ impl Topology {
             Entity::Facility(ix) => &self.facility(ix).id,
             Entity::Cluster(ix) => &self.cluster(ix).id,
             Entity::Network(ix) => &self.network(ix).id,
+        }
+    }
+
+    /// What the figures of an entity's id mean: as long as this stays the same, old and new ones may stand together.
+    pub fn identity(&self, entity: Entity) -> String {
+        match entity {
+            Entity::Meter(ix) => {
+                let meter = self.meter(ix);
+                format!("{} of facility {}", meter.identity(), self.facility(meter.facility).id)
+            }
+            Entity::Facility(ix) => format!("of cluster {}", self.cluster(self.facility(ix).cluster).id),
+            Entity::Cluster(ix) => format!("in time zone {}", self.cluster(ix).zone.name()),
+            Entity::Network(_) => "of clusters".to_owned(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cluster::FacilityIx;
-use crate::quantity::{Conversion, Dimension, Id, Span, Time};
+use crate::quantity::{Conversion, Dimension, Id, Ratio, Span, Time};
 
 /// The position of a meter in its [`Topology`](crate::cluster::Topology).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,6 +129,21 @@ impl Meter {
     /// Whether time can be covered by this meter: an event has no duration.
     pub fn covers_time(&self) -> bool {
         self.kind != Kind::Event
+    }
+
+    /// What its numbers are: `a register in kWh`.
+    pub(crate) fn identity(&self) -> String {
+        let kind = match self.kind {
+            Kind::Register { .. } => "a register".to_owned(),
+            Kind::Interval { length, stamp: Stamp::Start } => format!("an interval of {length} from its time on"),
+            Kind::Interval { length, stamp: Stamp::End } => format!("an interval of {length} up to its time"),
+            Kind::Rate { .. } => "a rate".to_owned(),
+            Kind::Event => "an event".to_owned(),
+        };
+        let Conversion { scale, offset, .. } = *self.conversion;
+        let scale = if scale == Ratio::ONE { String::new() } else { format!(" x {scale}") };
+        let offset = if offset == Ratio::whole(0) { String::new() } else { format!(" + {offset}") };
+        format!("{kind} in {}{scale}{offset}", self.unit)
     }
 
     /// The milliseconds of `[from, to)` in which the meter is declared valid.

@@ -7,20 +7,20 @@ use std::sync::Arc;
 
 use crate::cluster::MeterIx;
 use crate::config::Plan;
-use crate::decode::{Decoded, Message, Refusal};
+use crate::daemon::hand::{Hand, Reach};
+use crate::decode::Message;
 use crate::http::Undecided;
-use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline, Want};
-use crate::quantity::{Quarter, Span, Time};
+use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline};
+use crate::quantity::{Span, Time};
 use crate::store::{
-    Block, Journal, Judgement, Ledger, Poison, Position, Progress, ProgressPosition, Record, Refused, StoreError,
+    Block, Journal, Judgement, Ledger, NONE, Poison, Position, Progress, ProgressPosition, Record, Refused, StoreError,
 };
 
-/// Refused messages that wait for the next seal; of a flood, the first are kept.
-const REFUSED_MAX: usize = 2_000;
 /// A rebuild seals after this many messages, so that the past of all meters is never in memory at once.
 const REBUILD_SEAL_MESSAGES: u64 = 200_000;
-/// After this many starts that ended before the journal was replayed, each message is applied on its own.
-const CAREFUL_AFTER: i64 = 2;
+/// After this many starts that ended before the journal was replayed, each message is applied on its own. One that ends
+/// two such starts is refused: a kill hardly falls on the same message twice.
+const CAREFUL_AFTER: i64 = 1;
 
 /// Everything that is booked or about to be. The caller holds the lock of the state directory.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ impl Books {
         progress.note(ProgressPosition {
             committed: before.committed,
             starts: before.starts + 1,
-            block: 0,
-            index: 0,
+            applying: NONE,
+            suspect: before.applying,
         })?;
         let mut journal = Journal::open(state)?;
         let ledger = Ledger::open(state, Arc::clone(&plan.rules.topology))?;
@@ -98,20 +98,21 @@ impl Books {
     /// Applies the journal from `from` on; what the counters hold already is not counted again.
     fn replay(&mut self, from: Time, counted_to: i64, careful: bool) -> Result<(), StoreError> {
         let Books { journal, ledger, pipeline, replayed, damage, progress, poison, refused } = self;
+        let open_from = pipeline.open_from();
         let mut hand = Hand { ledger, pipeline, refused };
         journal.replay(from, |block| {
             let Some(Block { number, record }) = readable(block, damage)? else {
                 return Ok(());
             };
-            let counted = number > counted_to;
+            let reach = if number > counted_to { Reach::New } else { Reach::Open(open_from) };
             match record {
                 Record::Messages(messages) if careful || poison.touches(number) => {
                     *replayed += messages.len() as u64;
-                    hand.apply_singly(number, &messages, counted, (progress, poison))
+                    hand.apply_singly(number, &messages, reach, (progress, poison))
                 }
                 Record::Messages(messages) => {
                     *replayed += messages.len() as u64;
-                    hand.apply(&messages, counted).map(drop)
+                    hand.apply(&messages, reach).map(drop)
                 }
                 Record::Judgement(judgement) => hand.judge(number, &judgement),
                 Record::Tick(time) => {
@@ -128,13 +129,14 @@ impl Books {
     fn rebuild(&mut self, counted_to: i64) -> Result<(), StoreError> {
         tracing::warn!("rebuilding what was damaged from the journal");
         let mut earliest = self.pipeline.open_from();
-        let Books { journal, ledger, pipeline, damage, refused, .. } = self;
+        let Books { journal, ledger, pipeline, damage, refused, poison, .. } = self;
         let mut hand = Hand { ledger, pipeline, refused };
         let mut since_seal = 0;
         journal.replay(Time::MIN, |block| {
             match readable(block, damage)? {
-                Some(Block { record: Record::Messages(messages), .. }) => {
-                    hand.apply(&messages, false)?;
+                Some(Block { number, record: Record::Messages(messages) }) => {
+                    let messages = without(messages, number, poison);
+                    hand.apply(&messages, Reach::Rebuild)?;
                     earliest = earliest.min(hand.earliest(&messages));
                     since_seal += messages.len() as u64;
                 }
@@ -180,7 +182,7 @@ impl Books {
 
     /// Applies committed messages; returns their outcomes, in order.
     pub fn apply(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, StoreError> {
-        self.hand().apply(messages, true)
+        self.hand().apply(messages, Reach::New)
     }
 
     /// Something was refused and waits to be stored.
@@ -239,12 +241,13 @@ impl Books {
     }
 }
 
-/// The message a start in careful mode ended on is refused from now on.
+/// The message on which two starts in a row ended is refused from now on.
 fn poison(state: &Path, before: ProgressPosition) -> Result<Poison, StoreError> {
     let mut poison = Poison::open(state)?;
-    if before.block > 0 {
-        tracing::error!(block = before.block, index = before.index, "a message ended several starts; it is refused");
-        poison.add(before.block, before.index)?;
+    if before.applying != NONE && before.applying == before.suspect {
+        let (block, index) = before.applying;
+        tracing::error!(block, index, "a message ended two starts; it is refused");
+        poison.add(before.applying)?;
     }
     Ok(poison)
 }
@@ -264,143 +267,18 @@ fn readable(block: Result<Block, StoreError>, damage: &mut Vec<String>) -> Resul
     }
 }
 
-/// What messages are applied to.
-struct Hand<'a> {
-    ledger: &'a mut Ledger,
-    pipeline: &'a mut Pipeline,
-    refused: &'a mut Vec<Refused>,
-}
-
-impl Hand<'_> {
-    fn apply(&mut self, messages: &[Message], counted: bool) -> Result<Vec<Outcome>, StoreError> {
-        let mut wants = Vec::new();
-        let decoded: Vec<_> = messages.iter().map(|message| self.pipeline.decode(message)).collect();
-        decoded.iter().for_each(|d| self.pipeline.wants(d, &mut wants));
-        wants.sort_unstable();
-        wants.dedup();
-        self.load(&wants)?;
-        let mut outcomes = Vec::with_capacity(messages.len());
-        let mut effects = Vec::new();
-        for (message, decoded) in messages.iter().zip(decoded) {
-            #[cfg(test)]
-            assert_ne!(&*message.payload, tests::POISON, "a fault of ours");
-            self.pipeline.apply(Event::Message { received: message.received, decoded, counted }, &mut effects);
-            for effect in effects.drain(..) {
-                match effect {
-                    Effect::Settled(outcome) => outcomes.push(outcome),
-                    Effect::NotBooked(meter, outcome) if counted => self.keep(message, meter, outcome),
-                    Effect::NotBooked(..) | Effect::QuarterClosed => {}
-                }
-            }
-        }
-        Ok(outcomes)
-    }
-
-    fn meter(&self, judgement: &Judgement) -> Option<MeterIx> {
-        let meters = &self.pipeline.rules().topology.meters;
-        (0u32..).zip(meters).find(|(_, meter)| meter.id.as_str() == judgement.meter).map(|(ix, _)| MeterIx(ix))
-    }
-
-    fn load_reading(&mut self, ix: MeterIx, time: Time) -> Result<(), StoreError> {
-        let mut wants = Vec::new();
-        self.pipeline.wants_reading(ix, time, &mut wants);
-        self.load(&wants)
-    }
-
-    /// Applies what block `number` of the journal says was decided. Nobody's meter: it stays on record.
-    fn judge(&mut self, number: i64, judgement: &Judgement) -> Result<(), StoreError> {
-        self.ledger.judge(number, judgement)?;
-        if let Some(ix) = self.meter(judgement) {
-            self.load_reading(ix, judgement.time)?;
-            self.pipeline.apply(Event::Verdict(ix, judgement.time, judgement.verdict), &mut Vec::new());
-        }
-        Ok(())
-    }
-
-    /// The first quarter that the messages have a reading for.
-    fn earliest(&self, messages: &[Message]) -> Quarter {
-        let first = |message: &Message| match self.pipeline.decode(message) {
-            Decoded::Readings(readings) => readings.iter().flat_map(|(_, r)| r).map(|r| r.time.quarter()).min(),
-            _ => None,
-        };
-        messages.iter().filter_map(first).min().unwrap_or(Quarter(i32::MAX))
-    }
-
-    fn keep(&mut self, message: &Message, meter: Option<MeterIx>, outcome: Outcome) {
-        if self.refused.len() >= REFUSED_MAX {
-            return;
-        }
-        let reason = match outcome {
-            Outcome::Refused(reason) => reason.name(),
-            other => other.name(),
-        };
-        self.refused.push(Refused {
-            received: message.received,
-            reason: reason.to_owned(),
-            meter: meter.map(|ix| self.pipeline.rules().topology.meter(ix).id.to_string()),
-            topic: message.topic.clone(),
-            payload: message.payload.to_vec(),
-        });
-    }
-
-    /// One message at a time, each noted before it is applied: what ends the process here is known at the next start.
-    fn apply_singly(
-        &mut self,
-        block: i64,
-        messages: &[Message],
-        counted: bool,
-        (progress, poison): (&mut Progress, &Poison),
-    ) -> Result<(), StoreError> {
-        for (index, message) in messages.iter().enumerate() {
-            if poison.holds(block, index) {
-                let outcome = Outcome::Refused(Refusal::Poison);
-                if counted {
-                    self.pipeline.count_refused(message.received, Refusal::Poison);
-                    self.keep(message, None, outcome);
-                }
-                continue;
-            }
-            progress.note(ProgressPosition { block, index: index as i64, ..progress.position() })?;
-            self.apply(std::slice::from_ref(message), counted)?;
-            self.refresh()?;
-        }
-        progress.note(ProgressPosition { block: 0, index: 0, ..progress.position() })
-    }
-
-    fn refresh(&mut self) -> Result<(), StoreError> {
-        loop {
-            let wants = self.pipeline.refresh();
-            if wants.is_empty() {
-                return Ok(());
-            }
-            self.load(&wants)?;
-        }
-    }
-
-    fn seal(&mut self, counted_to: i64) -> Result<(), StoreError> {
-        self.refresh()?;
-        self.ledger.seal(&self.pipeline.seal(), self.refused, counted_to)?;
-        self.refused.clear();
-        self.pipeline.sealed();
-        Ok(())
-    }
-
-    fn load(&mut self, wants: &[Want]) -> Result<(), StoreError> {
-        for want in wants {
-            let supply = self.ledger.load(want)?;
-            self.pipeline.supply(supply);
-        }
-        Ok(())
-    }
+/// The messages of a block that are not refused as poison.
+fn without(messages: Vec<Message>, block: i64, poison: &Poison) -> Vec<Message> {
+    let kept = messages.into_iter().enumerate().filter(|(index, _)| !poison.holds(block, *index));
+    kept.map(|(_, message)| message).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::check;
-
-    /// Ends the process when it is applied, as a fault of ours would.
-    pub(super) const POISON: &[u8] = b"poison";
+    use crate::daemon::hand::POISON;
+    use crate::decode::Refusal;
 
     const CONFIG: &str = r#"
 [clusters.c]
@@ -442,7 +320,7 @@ category = "cems-co2"
             }
             assert!(ended < 10, "it never ends");
         };
-        assert_eq!(ended, CAREFUL_AFTER + 1);
+        assert_eq!(ended, CAREFUL_AFTER + 2);
         books.seal().unwrap();
         let counters = &books.pipeline.counters().messages;
         assert_eq!((counters.accepted, counters.refused_for(Refusal::Poison), counters.received), (2, 1, 3));

@@ -3,6 +3,7 @@
 mod books;
 mod complaints;
 mod desk;
+mod hand;
 mod run;
 mod systemd;
 mod timekeeper;

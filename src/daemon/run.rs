@@ -135,6 +135,14 @@ fn open_books(plan: &Plan) -> Result<Books, StoreError> {
         );
     }
     books.ledger.set_plan(&plan.hash)?;
+    let undeclared = books.ledger.undeclared()?;
+    if !undeclared.is_empty() {
+        tracing::warn!(
+            meters = undeclared.join(" "),
+            "these have readings within the late horizon and are not declared any more: what a late reading restates of their \
+             facility is restated without them; declare them with `valid_to` until then"
+        );
+    }
     tracing::info!(messages = books.replayed, plan = &plan.hash[..12], "the journal is replayed");
     Ok(books)
 }

@@ -1,5 +1,7 @@
 //! Exact fractions, and the one rounding rule: half to even.
 
+use std::fmt;
+
 use ethnum::I256;
 
 use crate::quantity::Decimal;
@@ -9,6 +11,16 @@ use crate::quantity::Decimal;
 pub struct Ratio {
     numerator: i128,
     denominator: i128,
+}
+
+/// `5`, or `1/3`.
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.denominator {
+            1 => write!(f, "{}", self.numerator),
+            denominator => write!(f, "{}/{denominator}", self.numerator),
+        }
+    }
 }
 
 impl Ratio {

@@ -20,6 +20,18 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// The configuration gives ids that are in use another meaning: do not start.
+    #[error(
+        "the configuration gives another meaning to what is in the books of {path}:\n  {}\nDeclare it under a new id, and \
+         give the old meter `valid_to`; or set it back. Topics, limits and factors may change at any time",
+        changes.join("\n  ")
+    )]
+    Redeclared {
+        /// The file.
+        path: PathBuf,
+        /// Each with what it was and what it is now.
+        changes: Vec<String>,
+    },
     /// A file or directory cannot be used: do not start.
     #[error("{path}: {source}")]
     Io {

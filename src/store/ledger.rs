@@ -16,7 +16,7 @@ use crate::store::codec::{
 use crate::store::counters::{read_counters, write_counters};
 use crate::store::digest::{self, Changes, Kind};
 use crate::store::retention::read_day;
-use crate::store::{Names, Refused, StoreError, refused, rescue, schema};
+use crate::store::{Names, Refused, StoreError, identity, refused, rescue, schema};
 use crate::window::Activity;
 
 /// How far the ledger accounts for the journal.
@@ -45,11 +45,12 @@ pub struct Ledger {
 
 impl Ledger {
     /// Opens or creates the ledger of a state directory for the entities of a plan. What is damaged is set aside and
-    /// named in [`Ledger::found_damage`].
+    /// named in [`Ledger::found_damage`]. An id that stands for something else than what is stored under it is refused.
     pub fn open(state: &Path, topology: Arc<Topology>) -> Result<Ledger, StoreError> {
         let path = state.join("ledger.db");
-        let (connection, found) = rescue::open(&path)?;
-        let names = Arc::new(Names::read(&connection, &topology).map_err(StoreError::database(&path))?);
+        let (mut connection, found) = rescue::open(&path)?;
+        identity::check(&connection, &topology, &path)?;
+        let names = Arc::new(name_all(&mut connection, &topology).map_err(StoreError::database(&path))?);
         let highest = "SELECT max(coalesce((SELECT max(changed) FROM entry), 0), coalesce((SELECT max(changed) FROM quarter), 0))";
         let changed = connection.query_row(highest, [], |row| row.get(0)).map_err(StoreError::database(&path))?;
         let mut ledger = Ledger { path, connection, topology, names, changed, found };
@@ -66,6 +67,20 @@ impl Ledger {
     /// The numbers of the plan's entities, for readers.
     pub fn names(&self) -> &Arc<Names> {
         &self.names
+    }
+
+    /// Meters that are not in the plan any more and whose readings are still of use.
+    pub fn undeclared(&self) -> Result<Vec<String>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let sql = "SELECT id FROM name WHERE level = 'meter'
+                       AND EXISTS (SELECT 1 FROM quarter WHERE meter = number) ORDER BY id";
+            let mut statement = self.connection.prepare(sql)?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            rows.collect()
+        };
+        let mut ids = read().map_err(StoreError::database(&self.path))?;
+        ids.retain(|id| self.topology.find_meter(id).is_none());
+        Ok(ids)
     }
 
     /// A name for this state directory that no other one has.
@@ -287,6 +302,15 @@ impl Ledger {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// In one transaction: ten thousand new names are not synced one by one.
+fn name_all(connection: &mut Connection, topology: &Topology) -> rusqlite::Result<Names> {
+    let transaction = connection.transaction()?;
+    let names = Names::read(&transaction, topology)?;
+    identity::note(&transaction, topology)?;
+    transaction.commit()?;
+    Ok(names)
 }
 
 fn write_rows(

@@ -77,7 +77,8 @@ impl Names {
     }
 }
 
-fn all(topology: &Topology) -> impl Iterator<Item = Entity> {
+/// All entities of a plan.
+pub(crate) fn all(topology: &Topology) -> impl Iterator<Item = Entity> {
     let meters = (0u32..).zip(&topology.meters).map(|(i, _)| Entity::Meter(MeterIx(i)));
     meters.chain(topology.entities())
 }

@@ -5,8 +5,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::store::StoreError;
 use crate::store::codec::checksum;
+use crate::store::{Place, StoreError};
 
 /// The list, one line a message: block, place in it, checksum.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Poison {
     }
 
     /// Adds a message, durably.
-    pub fn add(&mut self, block: i64, index: i64) -> Result<(), StoreError> {
+    pub fn add(&mut self, (block, index): Place) -> Result<(), StoreError> {
         let fail = |error| StoreError::io(&self.path)(error);
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path).map_err(fail)?;
         writeln!(file, "{block} {index} {}", checksum(&[block, index], &[])).map_err(fail)?;

@@ -15,11 +15,17 @@ pub struct Position {
     pub committed: i64,
     /// How many starts in a row ended before the journal was replayed.
     pub starts: i64,
-    /// The message that is being applied on its own: its block and its place in it. 0: none is.
-    pub block: i64,
-    /// See `block`.
-    pub index: i64,
+    /// The message that is being applied on its own. [`NONE`]: none is.
+    pub applying: Place,
+    /// The message on which the start before ended.
+    pub suspect: Place,
 }
+
+/// A message of the journal: its block and its place in it.
+pub type Place = (i64, i64);
+
+/// No message.
+pub const NONE: Place = (0, 0);
 
 /// The open file.
 #[derive(Debug)]
@@ -29,7 +35,7 @@ pub struct Progress {
     position: Position,
 }
 
-const FIELDS: usize = 5;
+const FIELDS: usize = 7;
 
 impl Progress {
     /// Opens or creates the file of a state directory. A damaged one is as good as none.
@@ -53,8 +59,8 @@ impl Progress {
     /// Notes where this one is.
     pub fn note(&mut self, position: Position) -> Result<(), StoreError> {
         self.position = position;
-        let Position { committed, starts, block, index } = position;
-        let fields = [committed, starts, block, index];
+        let Position { committed, starts, applying, suspect } = position;
+        let fields = [committed, starts, applying.0, applying.1, suspect.0, suspect.1];
         let crc = checksum(&fields, &[]);
         let bytes: Vec<u8> = fields.into_iter().chain([crc]).flat_map(i64::to_le_bytes).collect();
         self.file.write_all_at(&bytes, 0).map_err(StoreError::io(&self.path))
@@ -66,8 +72,9 @@ fn parse(bytes: &[u8]) -> Option<Position> {
     for (field, part) in fields.iter_mut().zip(bytes.chunks_exact(8)) {
         *field = i64::from_le_bytes(part.try_into().ok()?);
     }
-    let [committed, starts, block, index, crc] = fields;
-    (checksum(&[committed, starts, block, index], &[]) == crc).then_some(Position { committed, starts, block, index })
+    let [committed, starts, block, index, suspect_block, suspect_index, crc] = fields;
+    let position = Position { committed, starts, applying: (block, index), suspect: (suspect_block, suspect_index) };
+    (checksum(&fields[..FIELDS - 1], &[]) == crc).then_some(position)
 }
 
 #[cfg(test)]
@@ -77,7 +84,7 @@ mod tests {
     #[test]
     fn a_position_comes_back_and_a_damaged_one_does_not() {
         let state = tempfile::tempdir().unwrap();
-        let position = Position { committed: 7, starts: 1, block: 3, index: 2 };
+        let position = Position { committed: 7, starts: 1, applying: (3, 2), suspect: NONE };
         Progress::open(state.path()).unwrap().note(position).unwrap();
         assert_eq!(Progress::open(state.path()).unwrap().position(), position);
         let path = state.path().join("progress");

@@ -11,7 +11,7 @@ use crate::ledger::Closed;
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::ledger::{read_entry, read_row};
 use crate::store::retention::read_day;
-use crate::store::{Names, StoreError, schema};
+use crate::store::{Names, StoreError, identity, schema};
 use crate::window::Activity;
 
 /// A connection that only reads the ledger.
@@ -46,9 +46,11 @@ impl Reader {
         Ok(Reader { path, connection, names, topology })
     }
 
-    /// Opens the ledger of a state directory beside whoever owns it.
+    /// Opens the ledger of a state directory beside whoever owns it. An id that stands for something else than what is
+    /// stored under it is refused.
     pub fn beside(state: &Path, topology: Arc<Topology>) -> Result<Reader, StoreError> {
         let mut reader = Reader::open(state, Arc::default(), topology)?;
+        identity::check(&reader.connection, &reader.topology, &reader.path)?;
         let names = Names::known(&reader.connection, &reader.topology);
         reader.names = Arc::new(names.map_err(StoreError::database(&reader.path))?);
         Ok(reader)

@@ -17,6 +17,7 @@ mod proxy;
 mod quarantine;
 mod real_data;
 mod reconcile;
+mod redeclared;
 mod servers;
 mod simulation;
 mod stub;

@@ -1,0 +1,179 @@
+//! What messages are applied to: the pipeline, and the ledger it is fed from.
+
+use crate::cluster::MeterIx;
+use crate::decode::{Decoded, Message, Reading, Refusal};
+use crate::pipeline::{Effect, Event, Outcome, Pipeline, Want};
+use crate::quantity::{Quarter, Time};
+use crate::store::{Judgement, Ledger, NONE, Poison, Progress, ProgressPosition, Refused, StoreError};
+
+/// Refused messages that wait for the next seal; of a flood, the first are kept.
+const REFUSED_MAX: usize = 2_000;
+
+/// Ends the process when it is applied, as a fault of ours would.
+#[cfg(test)]
+pub(crate) const POISON: &[u8] = b"poison";
+
+/// How far messages are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// For the first time.
+    New,
+    /// What they are in the counts and in the closed past, they are already; only what is open from this quarter on is made
+    /// of them again. So a changed mapping cannot reach into what is closed.
+    Open(Quarter),
+    /// Counted before, and booked anew wherever they belong.
+    Rebuild,
+}
+
+impl Reach {
+    fn takes(self, reading: &Reading) -> bool {
+        match self {
+            Reach::New | Reach::Rebuild => true,
+            Reach::Open(from) => reading.time.quarter() >= from,
+        }
+    }
+}
+
+/// What messages are applied to.
+pub(crate) struct Hand<'a> {
+    pub ledger: &'a mut Ledger,
+    pub pipeline: &'a mut Pipeline,
+    pub refused: &'a mut Vec<Refused>,
+}
+
+impl Hand<'_> {
+    pub(crate) fn apply(&mut self, messages: &[Message], reach: Reach) -> Result<Vec<Outcome>, StoreError> {
+        let counted = reach == Reach::New;
+        let mut wants = Vec::new();
+        let decoded: Vec<_> = messages.iter().map(|message| self.pipeline.decode(message)).collect();
+        // All of them: what is closed may reach into what is open.
+        decoded.iter().for_each(|d| self.pipeline.wants(d, &mut wants));
+        wants.sort_unstable();
+        wants.dedup();
+        self.load(&wants)?;
+        let mut outcomes = Vec::with_capacity(messages.len());
+        let mut effects = Vec::new();
+        for (message, decoded) in messages.iter().zip(decoded) {
+            #[cfg(test)]
+            assert_ne!(&*message.payload, POISON, "a fault of ours");
+            let decoded = within(decoded, reach);
+            self.pipeline.apply(Event::Message { received: message.received, decoded, counted }, &mut effects);
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Settled(outcome) => outcomes.push(outcome),
+                    Effect::NotBooked(meter, outcome) if counted => self.keep(message, meter, outcome),
+                    Effect::NotBooked(..) | Effect::QuarterClosed => {}
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+
+    pub(crate) fn meter(&self, judgement: &Judgement) -> Option<MeterIx> {
+        let meters = &self.pipeline.rules().topology.meters;
+        (0u32..).zip(meters).find(|(_, meter)| meter.id.as_str() == judgement.meter).map(|(ix, _)| MeterIx(ix))
+    }
+
+    pub(crate) fn load_reading(&mut self, ix: MeterIx, time: Time) -> Result<(), StoreError> {
+        let mut wants = Vec::new();
+        self.pipeline.wants_reading(ix, time, &mut wants);
+        self.load(&wants)
+    }
+
+    /// Applies what block `number` of the journal says was decided. Nobody's meter: it stays on record.
+    pub(crate) fn judge(&mut self, number: i64, judgement: &Judgement) -> Result<(), StoreError> {
+        self.ledger.judge(number, judgement)?;
+        if let Some(ix) = self.meter(judgement) {
+            self.load_reading(ix, judgement.time)?;
+            self.pipeline.apply(Event::Verdict(ix, judgement.time, judgement.verdict), &mut Vec::new());
+        }
+        Ok(())
+    }
+
+    /// The first quarter that the messages have a reading for.
+    pub(crate) fn earliest(&self, messages: &[Message]) -> Quarter {
+        let first = |message: &Message| match self.pipeline.decode(message) {
+            Decoded::Readings(readings) => readings.iter().flat_map(|(_, r)| r).map(|r| r.time.quarter()).min(),
+            _ => None,
+        };
+        messages.iter().filter_map(first).min().unwrap_or(Quarter(i32::MAX))
+    }
+
+    fn keep(&mut self, message: &Message, meter: Option<MeterIx>, outcome: Outcome) {
+        if self.refused.len() >= REFUSED_MAX {
+            return;
+        }
+        let reason = match outcome {
+            Outcome::Refused(reason) => reason.name(),
+            other => other.name(),
+        };
+        self.refused.push(Refused {
+            received: message.received,
+            reason: reason.to_owned(),
+            meter: meter.map(|ix| self.pipeline.rules().topology.meter(ix).id.to_string()),
+            topic: message.topic.clone(),
+            payload: message.payload.to_vec(),
+        });
+    }
+
+    /// One message at a time, each noted before it is applied: what ends the process here is known at the next start.
+    pub(crate) fn apply_singly(
+        &mut self,
+        block: i64,
+        messages: &[Message],
+        reach: Reach,
+        (progress, poison): (&mut Progress, &Poison),
+    ) -> Result<(), StoreError> {
+        for (index, message) in messages.iter().enumerate() {
+            if poison.holds(block, index) {
+                let outcome = Outcome::Refused(Refusal::Poison);
+                if reach == Reach::New {
+                    self.pipeline.count_refused(message.received, Refusal::Poison);
+                    self.keep(message, None, outcome);
+                }
+                continue;
+            }
+            progress.note(ProgressPosition { applying: (block, index as i64), ..progress.position() })?;
+            self.apply(std::slice::from_ref(message), reach)?;
+            self.refresh()?;
+        }
+        progress.note(ProgressPosition { applying: NONE, ..progress.position() })
+    }
+
+    pub(crate) fn refresh(&mut self) -> Result<(), StoreError> {
+        loop {
+            let wants = self.pipeline.refresh();
+            if wants.is_empty() {
+                return Ok(());
+            }
+            self.load(&wants)?;
+        }
+    }
+
+    pub(crate) fn seal(&mut self, counted_to: i64) -> Result<(), StoreError> {
+        self.refresh()?;
+        self.ledger.seal(&self.pipeline.seal(), self.refused, counted_to)?;
+        self.refused.clear();
+        self.pipeline.sealed();
+        Ok(())
+    }
+
+    pub(crate) fn load(&mut self, wants: &[Want]) -> Result<(), StoreError> {
+        for want in wants {
+            let supply = self.ledger.load(want)?;
+            self.pipeline.supply(supply);
+        }
+        Ok(())
+    }
+}
+
+/// Without the readings that lie beyond.
+fn within(decoded: Decoded, reach: Reach) -> Decoded {
+    match decoded {
+        Decoded::Readings(mut readings) if reach != Reach::New => {
+            readings.retain(|(_, reading)| reading.as_ref().is_ok_and(|reading| reach.takes(reading)));
+            Decoded::Readings(readings)
+        }
+        whole => whole,
+    }
+}
