@@ -9,9 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::run::failure;
 use crate::cli::{CONFIGURATION, FAILED, Failure, USAGE, plan, runtime};
 use crate::clock;
-use crate::influx::Reconciler;
+use crate::influx::{Lost, Reconciler, Stand};
 use crate::quantity::Time;
-use crate::store::Reader;
+use crate::store::{Cursors, Reader};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     /// Windows that begin before this RFC 3339 time
     #[arg(long)]
     to: String,
+    /// Write the ledger's figures over what the database knows better, such as what an old copy of the state directory lost
+    #[arg(long)]
+    overwrite: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -34,7 +37,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let reader = Reader::beside(&plan.daemon.state_dir, Arc::clone(&plan.rules.topology));
     let reader = reader.map_err(|e| failure(e.into()))?;
-    let reconciler = Reconciler::new(options, Arc::clone(&plan.rules), reader, clock::now)?;
+    let cursors = Cursors::open(&plan.daemon.state_dir).map_err(|e| failure(e.into()))?;
+    let stand = match arguments.overwrite {
+        true => Stand::Nothing,
+        false => Stand::Better(Lost::read(&cursors).map_err(|e| failure(e.into()))?),
+    };
+    let reconciler = Reconciler::new(options, Arc::clone(&plan.rules), reader, stand, clock::now)?;
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len}").unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
@@ -50,8 +58,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     println!("{line}");
     if report.newer > 0 {
-        let message = "the database has revisions that the ledger does not know: the state directory is older than what it \
-                       has written; nothing of these is changed";
+        let message = "the database knows some windows better than the ledger: the state directory is older than what it has \
+                       written, or was damaged; nothing of these is changed, unless you say --overwrite";
         return Err(Failure::new(FAILED, message));
     }
     Ok(())

@@ -223,7 +223,7 @@ fn start_sink(
             rejected: view.rejected,
             set_aside: view.aside,
             retention_short: view.retention_short,
-            behind_mark: view.behind_mark,
+            lost: view.lost.map(|lost| (lost.from, lost.to)),
             behind: view.behind,
             trouble: view.trouble,
         }

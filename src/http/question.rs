@@ -147,8 +147,8 @@ pub struct DatabaseView {
     pub set_aside: u64,
     /// The bucket forgets points that may still be rewritten.
     pub retention_short: bool,
-    /// The state directory is an old copy: the database knows more of this ledger.
-    pub behind_mark: bool,
+    /// The state directory is an old copy: of the time from here to there the database knows more.
+    pub lost: Option<(Time, Time)>,
     /// Stored records the database has not confirmed.
     pub behind: u64,
     /// The last error, until the next success.

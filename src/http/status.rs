@@ -91,7 +91,8 @@ fn influx(app: &App) -> Value {
         "rejected": view.rejected,
         "set_aside": view.set_aside,
         "retention_short": view.retention_short,
-        "state_rolled_back": view.behind_mark,
+        "state_rolled_back": view.lost.is_some(),
+        "lost": view.lost.map(|(from, to)| json!({ "from": from.to_string(), "to": to.to_string() })),
         "behind": view.behind,
         "trouble": view.trouble,
     })

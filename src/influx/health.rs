@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::influx::Lost;
+
 /// Shared between the writer and the views.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -12,7 +14,7 @@ pub struct Health {
     aside: AtomicU64,
     behind: AtomicU64,
     retention_short: AtomicBool,
-    behind_mark: AtomicBool,
+    lost: Mutex<Option<Lost>>,
     trouble: Mutex<Option<String>>,
 }
 
@@ -29,8 +31,8 @@ pub struct HealthView {
     pub aside: u64,
     /// The bucket forgets points that may still be rewritten.
     pub retention_short: bool,
-    /// The state directory is an old copy: the database knows more of this ledger.
-    pub behind_mark: bool,
+    /// The state directory is an old copy: of this time the database knows more.
+    pub lost: Option<Lost>,
     /// Stored records the database has not confirmed.
     pub behind: u64,
     /// The last error, until the next success.
@@ -62,8 +64,10 @@ impl Health {
         self.retention_short.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn behind_mark(&self, behind: bool) {
-        self.behind_mark.store(behind, Ordering::Relaxed);
+    pub(crate) fn lost(&self, lost: Option<Lost>) {
+        if let Ok(mut shown) = self.lost.lock() {
+            *shown = lost;
+        }
     }
 
     fn set_trouble(&self, text: Option<String>) {
@@ -80,7 +84,7 @@ impl Health {
             rejected: self.rejected.load(Ordering::Relaxed),
             aside: self.aside.load(Ordering::Relaxed),
             retention_short: self.retention_short.load(Ordering::Relaxed),
-            behind_mark: self.behind_mark.load(Ordering::Relaxed),
+            lost: self.lost.lock().ok().and_then(|lost| *lost),
             behind: self.behind.load(Ordering::Relaxed),
             trouble: self.trouble.lock().ok().and_then(|t| t.clone()),
         }

@@ -18,6 +18,14 @@ pub(crate) struct Line {
     pub text: String,
 }
 
+impl Line {
+    /// Its tags: `cluster=c,level=cluster,window=1h`.
+    pub(crate) fn series(&self) -> &str {
+        let head = self.text.split(' ').next().unwrap_or_default();
+        head.split_once(',').map_or("", |(_, tags)| tags)
+    }
+}
+
 /// Turns entries into lines, as far as the configuration wants them.
 pub(crate) struct Lines {
     pub rules: Arc<Rules>,

@@ -3,6 +3,7 @@
 //! There is no queue of copies: a cursor over the ledger's `changed` says how far the database has confirmed, and values
 //! are read when they are sent. One request is in flight at a time, so an old value can never land after a newer one.
 
+mod better;
 mod client;
 mod health;
 mod lines;
@@ -15,6 +16,7 @@ mod sink;
 
 pub use client::{retry_after, shown};
 pub use health::{Health, HealthView};
+pub use mark::Lost;
 pub use options::Options;
-pub use reconcile::{ReconcileError, Reconciler, Report};
+pub use reconcile::{ReconcileError, Reconciler, Report, Stand};
 pub use sink::{AskOpen, Sink, World};

@@ -17,7 +17,7 @@ pub(crate) async fn ask(
     (from, to): (Time, Time),
 ) -> Result<Vec<Row>, QueryError> {
     // What is put into the question is ids and names of ours; the bucket's is the operator's.
-    let name = name.replace(['"', '\\'], "");
+    let name = quoted(name);
     let tags: String = tags.iter().map(|(tag, value)| format!(" and r.{tag} == \"{value}\"")).collect();
     let question = format!(
         "from(bucket: \"{name}\") |> range(start: {from}, stop: {to}) \
@@ -28,17 +28,30 @@ pub(crate) async fn ask(
     rows(&text).map_err(QueryError::Away)
 }
 
-/// Entries by id and start. Of several with one key, which differ in their other tags, one is given.
+/// As it may stand between the quotes of a Flux string, where `${` begins an expression.
+fn quoted(text: &str) -> String {
+    text.replace('\\', r"\\").replace('"', r#"\""#).replace("${", r"\${")
+}
+
+/// The tags of an entry, as in a line: the same entry under other tags would be a second one.
+const TAGS: [&str; 6] = ["cluster", "facility", "level", "meter", "network", "window"];
+
+/// Entries by series and start.
 pub(crate) async fn of_entries(
     bucket: &Bucket,
     name: &str,
     (level, window): (Level, Window),
     range: (Time, Time),
-) -> Result<BTreeMap<(String, i64), Row>, QueryError> {
+) -> Result<BTreeMap<(String, Time), Row>, QueryError> {
     let tags = [("level", level.name()), ("window", window.name())];
     let rows = ask(bucket, name, ("emissions", &tags), range).await?;
-    let key = |row: &Row| Some((row.get(level.name())?.clone(), Time::parse_rfc3339(row.get("_time")?)?.0));
-    Ok(rows.into_iter().filter_map(|row| Some((key(&row)?, row))).collect())
+    let start = |row: &Row| Time::parse_rfc3339(row.get("_time")?);
+    Ok(rows.into_iter().filter_map(|row| Some(((series(&row), start(&row)?), row))).collect())
+}
+
+fn series(row: &Row) -> String {
+    let tags = TAGS.iter().filter_map(|tag| Some((tag, row.get(*tag).filter(|value| !value.is_empty())?)));
+    tags.map(|(tag, value)| format!("{tag}={value}")).collect::<Vec<_>>().join(",")
 }
 
 /// The revision of an entry; 0 while its window is open.
@@ -71,6 +84,11 @@ fn rows(text: &str) -> Result<Vec<Row>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bucket_stays_within_its_quotes() {
+        assert_eq!(quoted(r#"a"b\c${d}$e"#), r#"a\"b\\c\${d}$e"#);
+    }
 
     #[test]
     fn an_annotated_answer_is_read_table_by_table() {

@@ -11,8 +11,9 @@ use crate::cluster::{Entity, Level, MeterIx};
 use crate::influx::Options;
 use crate::influx::client::{Bucket, WriteError};
 use crate::influx::lines::{Line, Lines};
+use crate::influx::mark::Lost;
 use crate::influx::points::{self, Row};
-use crate::ledger::Entry;
+use crate::ledger::{Entry, Key};
 use crate::pipeline::{Rules, meter_entries};
 use crate::quantity::{Quarter, Span, Time, Window};
 use crate::store::{Reader, StoreError};
@@ -29,9 +30,9 @@ pub struct Report {
     pub missing: u64,
     /// With other values in the database; written over.
     pub different: u64,
-    /// Of a higher revision in the database than in the ledger; left alone. The state directory is an old one.
+    /// Better known to the database than to the ledger, whose state directory is an old copy or was damaged; left alone.
     pub newer: u64,
-    /// In the database only; left alone.
+    /// In the database only, or under other tags; left alone.
     pub strays: u64,
 }
 
@@ -52,6 +53,26 @@ pub struct Reconciler {
     lines: Lines,
     reader: Reader,
     now: Time,
+    stand: Stand,
+}
+
+/// What of the database stands against the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stand {
+    /// Nothing: all is written over.
+    Nothing,
+    /// Higher revisions, and what of a lost time is better known there.
+    Better(Option<Lost>),
+}
+
+impl Stand {
+    fn holds(self, end: Time, ours: u32, theirs: u32) -> bool {
+        match self {
+            Stand::Nothing => false,
+            Stand::Better(None) => theirs > ours,
+            Stand::Better(Some(lost)) => lost.stands(end, ours, theirs),
+        }
+    }
 }
 
 /// What is compared with one question.
@@ -65,9 +86,15 @@ struct Part {
 
 impl Reconciler {
     /// An error: the token cannot be read, or the URL is none. Windows that close before `now()` are compared.
-    pub fn new(options: Options, rules: Arc<Rules>, reader: Reader, now: fn() -> Time) -> io::Result<Reconciler> {
+    pub fn new(
+        options: Options,
+        rules: Arc<Rules>,
+        reader: Reader,
+        stand: Stand,
+        now: fn() -> Time,
+    ) -> io::Result<Reconciler> {
         let bucket = Bucket::new(&options, now)?;
-        Ok(Reconciler { bucket, lines: Lines { rules, options }, reader, now: now() })
+        Ok(Reconciler { bucket, lines: Lines { rules, options }, reader, now: now(), stand })
     }
 
     /// Compares windows that begin in `[from, to)` and repairs what differs. `progress` is told parts done and all.
@@ -114,27 +141,45 @@ impl Reconciler {
 
     async fn compare(&self, part: Part, report: &mut Report) -> Result<(), ReconcileError> {
         let mut theirs = self.theirs(part).await?;
-        let mut repair = Vec::new();
+        let mut repair = BTreeMap::new();
+        let topology = &self.lines.rules.topology;
         for (entry, line) in self.ours(part)? {
             report.points += 1;
-            let key = (self.lines.rules.topology.id(entry.key.entity).to_string(), entry.key.start.0);
-            let Some(row) = theirs.remove(&key) else {
-                report.missing += 1;
-                repair.push(line);
-                continue;
-            };
-            let revision = points::revision(&row);
-            if entry.revision < revision {
-                report.newer += 1;
-            } else if !is_same(&line.text, &row) {
-                report.different += 1;
-                repair.push(line);
+            let key = entry.key;
+            match theirs.remove(&(line.series().to_owned(), key.start)) {
+                None => report.missing += 1,
+                Some(row) if is_same(&line.text, &row) => continue,
+                Some(row) => {
+                    let end = topology.window_end(key.entity, key.window, key.start);
+                    if self.stand.holds(end, entry.revision, points::revision(&row)) {
+                        report.newer += 1;
+                        continue;
+                    }
+                    report.different += 1;
+                }
             }
+            repair.insert(key, line.text);
         }
         // An open window has no revision yet.
         report.strays += theirs.values().filter(|row| points::revision(row) > 0).count() as u64;
-        let text: String = repair.iter().map(|line| line.text.as_str()).collect();
-        if text.is_empty() { Ok(()) } else { self.write(&text).await }
+        self.repair(part, repair).await
+    }
+
+    /// Writes lines, and writes again what a running daemon has restated meanwhile: it may have written that before us.
+    async fn repair(&self, part: Part, mut lines: BTreeMap<Key, String>) -> Result<(), ReconcileError> {
+        while !lines.is_empty() {
+            let text: String = lines.values().map(String::as_str).collect();
+            self.write(&text).await?;
+            let now: BTreeMap<Key, String> = self.ours(part)?.into_iter().map(|(e, line)| (e.key, line.text)).collect();
+            lines.retain(|key, text| match now.get(key) {
+                Some(fresh) if fresh != text => {
+                    text.clone_from(fresh);
+                    true
+                }
+                _ => false,
+            });
+        }
+        Ok(())
     }
 
     async fn write(&self, text: &str) -> Result<(), ReconcileError> {
@@ -170,7 +215,7 @@ impl Reconciler {
         Ok(entries.into_iter().filter(|entry| (part.from..part.to).contains(&entry.key.start)).collect())
     }
 
-    async fn theirs(&self, part: Part) -> Result<BTreeMap<(String, i64), Row>, ReconcileError> {
+    async fn theirs(&self, part: Part) -> Result<BTreeMap<(String, Time), Row>, ReconcileError> {
         let Part { level, window, from, to } = part;
         let rows = points::of_entries(&self.bucket, &self.lines.options.bucket, (level, window), (from, to)).await;
         rows.map_err(|e| ReconcileError::Database(e.to_string()))

@@ -15,9 +15,10 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cluster::{Entity, MeterIx};
+use crate::influx::better::leave_better;
 use crate::influx::client::{Bucket, REQUEST_TIMEOUT, WriteError};
 use crate::influx::lines::{Line, Lines};
-use crate::influx::mark::{self, Mark};
+use crate::influx::mark::Mark;
 use crate::influx::place::{Pause, Place};
 use crate::influx::{Health, Options};
 use crate::ledger::Entry;
@@ -103,6 +104,15 @@ pub struct Sink {
     mark: Mark,
 }
 
+/// What of the changes is written.
+#[derive(Clone, Copy)]
+enum Part {
+    /// What is new, up to this change.
+    Live(i64),
+    /// What an outage left behind.
+    Old,
+}
+
 type MeterWindow = (MeterIx, Window, Time);
 
 /// Sending stopped: try again at a later step.
@@ -183,8 +193,9 @@ impl Sink {
     }
 
     async fn step(&mut self) -> Result<(), Halt> {
-        self.check_retention().await;
         self.check_mark().await?;
+        self.check_retention().await;
+        let marked = self.advance_mark().await?;
         self.settle_doubt()?;
         self.overtake()?;
         for (at, (windows, every)) in OPEN_EVERY.iter().enumerate() {
@@ -193,16 +204,22 @@ impl Sink {
                 self.open_due[at] = Instant::now() + *every;
             }
         }
-        while self.write_changed(true).await? {}
+        while self.write_changed(Part::Live(marked)).await? {}
         self.write_finished().await?;
         if self.place.done < self.place.head_from && Instant::now() >= self.old_not_before {
             let started = Instant::now();
-            self.write_changed(false).await?;
+            self.write_changed(Part::Old).await?;
             self.old_not_before = Instant::now() + started.elapsed();
         }
-        self.write_aside().await?;
-        let confirmed = self.place.done.max(self.place.head);
-        Ok(self.mark.advance(&self.bucket, confirmed, &mut self.world).await?)
+        self.write_aside().await
+    }
+
+    async fn advance_mark(&mut self) -> Result<i64, Halt> {
+        match self.mark.advance(&self.bucket, self.lines.rules.late_horizon, &mut self.world).await? {
+            Ok(marked) => Ok(marked),
+            Err(WriteError::Later { trouble, after, .. }) => Err(self.stop(trouble, after).into()),
+            Err(WriteError::Broken(trouble) | WriteError::Split(trouble)) => Err(self.stop(trouble, None).into()),
+        }
     }
 
     async fn check_mark(&mut self) -> Result<(), Halt> {
@@ -212,14 +229,13 @@ impl Sink {
         }
     }
 
-    /// Sends entries, but none that the database has in a higher revision when the state directory is an old copy.
+    /// Sends entries, but none of which the database knows better when the state directory is an old copy.
     async fn deliver_entries(&mut self, entries: Vec<Entry>, cursor: i64) -> Result<(), Halt> {
-        if self.mark.behind.is_none() {
+        let Some(lost) = self.mark.lost else {
             return self.deliver(self.lines.encode(&entries), cursor).await;
-        }
-        let name = &self.lines.options.bucket;
-        match mark::leave_newer(&self.bucket, name, &self.lines.rules, entries).await {
-            Ok(entries) => self.deliver(self.lines.encode(&entries), cursor).await,
+        };
+        match leave_better(&self.bucket, &self.lines, lost, entries).await {
+            Ok(lines) => self.deliver(lines, cursor).await,
             Err(error) => Err(self.stop(error.to_string(), None).into()),
         }
     }
@@ -259,8 +275,11 @@ impl Sink {
     }
 
     /// One batch of closed entries, new or old; the cursor moves when the database has confirmed. True: there may be more.
-    async fn write_changed(&mut self, live: bool) -> Result<bool, Halt> {
-        let (after, to) = if live { (self.live_from(), i64::MAX) } else { (self.place.done, self.place.head_from) };
+    async fn write_changed(&mut self, part: Part) -> Result<bool, Halt> {
+        let (after, to) = match part {
+            Part::Live(marked) => (self.live_from(), marked),
+            Part::Old => (self.place.done, self.place.head_from),
+        };
         let changed = self.world.reader.changed(after, to, RECORDS_A_STEP)?;
         if changed.cursor > after {
             let now = (self.world.now)();
@@ -268,11 +287,11 @@ impl Sink {
             self.note_unfinished(&entries);
             self.deliver_entries(entries, after).await?;
         }
-        let place = match (live, self.place.is_split()) {
-            (true, true) => Place { head: changed.cursor, ..self.place },
-            (true, false) => Place { done: changed.cursor, head_from: changed.cursor, head: changed.cursor },
-            (false, _) if changed.cursor == after => Place { done: to, ..self.place },
-            (false, _) => Place { done: changed.cursor, ..self.place },
+        let place = match (part, self.place.is_split()) {
+            (Part::Live(_), true) => Place { head: changed.cursor, ..self.place },
+            (Part::Live(_), false) => Place { done: changed.cursor, head_from: changed.cursor, head: changed.cursor },
+            (Part::Old, _) if changed.cursor == after => Place { done: to, ..self.place },
+            (Part::Old, _) => Place { done: changed.cursor, ..self.place },
         };
         if place != self.place {
             self.confirm(place)?;

@@ -8,10 +8,10 @@ use crate::servers::{Daemon, Influx, Mosquitto, wait_for};
 
 const DAY_MS: i64 = 86_400_000;
 
-fn reconcile(daemon: &Daemon, from: i64) -> (Value, bool, String) {
+fn reconcile(daemon: &Daemon, from: i64, more: &[&str]) -> (Value, bool, String) {
     let time = |ms: i64| emissiond::quantity::Time(ms).to_string();
     let mut command = daemon.command("reconcile");
-    let output = run(command.args(["--from", &time(from), "--to", &time(from + 5 * DAY_MS)]));
+    let output = run(command.args(["--from", &time(from), "--to", &time(from + 5 * DAY_MS)]).args(more));
     let text = String::from_utf8(output.stdout).unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     (serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{said}")), output.status.success(), said)
@@ -42,7 +42,7 @@ fn what_the_database_lost_is_found_and_repaired() {
     wait_for("the closed hours in the database", || (held("1h") == 48).then_some(()));
     wait_for("nothing to be behind", || (daemon.status()["influxdb"]["behind"] == 0).then_some(()));
 
-    let (first, well, said) = reconcile(&daemon, from);
+    let (first, well, said) = reconcile(&daemon, from, &[]);
     // Meter: 48 quarters and hours, 2 days; facility and cluster: minutes as well.
     assert_eq!((&first, well), (&report(98 + 2 * 146, 0, 0, 0, 0), true), "{said}");
 
@@ -55,11 +55,14 @@ fn what_the_database_lost_is_found_and_repaired() {
     point(7, "scope1_kg=7.5");
     point(9, "revision=99i");
     point(60, "revision=1i");
-    let (second, well, said) = reconcile(&daemon, from);
-    assert_eq!((&second, well), (&report(98 + 2 * 146, 2, 1, 1, 1), false), "the hour's, and its quarter's: {said}");
+    let elsewhere =
+        format!("emissions,cluster=former,level=cluster,window=1h revision=1i {}\n", hour(8) / 1_000_000_000);
+    assert_eq!(influx.write(&elsewhere), 204);
+    let (second, well, said) = reconcile(&daemon, from, &[]);
+    assert_eq!((&second, well), (&report(98 + 2 * 146, 2, 1, 1, 2), false), "the hour's, and its quarter's: {said}");
     assert!(said.contains("the state directory is older"), "{said}");
-    let (third, ..) = reconcile(&daemon, from);
-    assert_eq!(third, report(98 + 2 * 146, 0, 0, 1, 1), "what was repaired is equal, the rest is left alone");
+    let (third, ..) = reconcile(&daemon, from, &[]);
+    assert_eq!(third, report(98 + 2 * 146, 0, 0, 1, 2), "what was repaired is equal, the rest is left alone");
 }
 
 #[test]
@@ -90,7 +93,8 @@ fn a_state_directory_that_was_rolled_back_is_noticed_and_overwrites_nothing_newe
 
     daemon.start();
     send(10, 4);
-    wait_for("its restatement", || (held() == [(7.0, 2)]).then_some(()));
+    send(70, 20);
+    wait_for("its restatement, and the next hour", || (held() == [(7.0, 2), (20.0, 1)]).then_some(()));
     wait_for("the mark to move", || {
         influx
             .rows("SELECT changed FROM ledger")
@@ -104,10 +108,25 @@ fn a_state_directory_that_was_rolled_back_is_noticed_and_overwrites_nothing_newe
 
     daemon.start();
     wait_for("the notice", || (daemon.status()["influxdb"]["state_rolled_back"] == true).then_some(()));
-    // Another hour is written, the poorer version of this one is not.
-    send(70, 9);
-    wait_for("the next hour", || (held().last() == Some(&(9.0, 1))).then_some(()));
-    assert_eq!(held(), [(7.0, 2), (9.0, 1)]);
+    let lost = daemon.status()["influxdb"]["lost"].clone();
+    assert!(lost["from"].as_str().unwrap() < lost["to"].as_str().unwrap(), "{lost}");
+    // Another hour is written; the poorer versions of these are not.
+    send(75, 9);
+    send(130, 5);
+    wait_for("the third hour", || (held().last() == Some(&(5.0, 1))).then_some(()));
+    assert_eq!(held(), [(7.0, 2), (20.0, 1), (5.0, 1)]);
+    daemon.kill();
+    daemon.start();
+    wait_for("nothing to be behind", || (daemon_behind(&daemon) == 0).then_some(()));
+    assert_eq!(daemon.status()["influxdb"]["state_rolled_back"], true, "as long as a late reading may come");
+    assert_eq!(held(), [(7.0, 2), (20.0, 1), (5.0, 1)]);
+
+    let (found, well, said) = reconcile(&daemon, hour, &[]);
+    assert!(!well && found["newer"].as_u64().unwrap() > 0 && found["different"] == 0, "{found} {said}");
+    assert_eq!(held(), [(7.0, 2), (20.0, 1), (5.0, 1)]);
+    let (found, well, said) = reconcile(&daemon, hour, &["--overwrite"]);
+    assert!(well && found["different"].as_u64().unwrap() > 0, "{found} {said}");
+    assert_eq!(held(), [(3.0, 1), (9.0, 1), (5.0, 1)], "what the ledger has");
 }
 
 fn daemon_behind(daemon: &Daemon) -> i64 {
