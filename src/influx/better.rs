@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::influx::client::{Bucket, QueryError};
 use crate::influx::lines::{Line, Lines};
 use crate::influx::mark::Lost;
 use crate::influx::points::{self, Row};
+use crate::influx::{Database, QueryError};
 use crate::ledger::Entry;
 use crate::quantity::{Span, Time};
 
@@ -14,7 +14,7 @@ const WINDOWS_A_QUESTION: i64 = 100;
 
 /// The lines of the entries of which the database knows no better. Where it does not let us read, it may.
 pub(crate) async fn leave_better(
-    bucket: &Bucket,
+    bucket: &impl Database,
     lines: &Lines,
     lost: Lost,
     entries: Vec<Entry>,
@@ -48,7 +48,11 @@ pub(crate) async fn leave_better(
 }
 
 /// What the database has of entries of one kind.
-async fn theirs(bucket: &Bucket, lines: &Lines, alike: &[Entry]) -> Result<BTreeMap<(String, Time), Row>, QueryError> {
+async fn theirs(
+    bucket: &impl Database,
+    lines: &Lines,
+    alike: &[Entry],
+) -> Result<BTreeMap<(String, Time), Row>, QueryError> {
     let starts = || alike.iter().map(|entry| entry.key.start);
     let (Some(first), Some(from), Some(to)) = (alike.first(), starts().min(), starts().max()) else {
         return Ok(BTreeMap::new());

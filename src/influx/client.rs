@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use influxdb2::{Client, ClientBuilder};
 use reqwest::header::{CONTENT_ENCODING, RETRY_AFTER};
 
-use crate::influx::Options;
+use crate::influx::{Database, Options, QueryError, WriteError};
 use crate::quantity::Time;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,37 +19,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// What is read of an answer that is not good news: enough for a log line.
 const BODY_MAX: usize = 4_096;
 
-/// Why a batch is not known to be stored.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum WriteError {
-    /// Send it later: the database is away, busy, or does not let us in.
-    Later {
-        /// What it said.
-        trouble: String,
-        /// How long it asks us to wait.
-        after: Option<Duration>,
-        /// No answer came: the lines may be stored, now or still to come.
-        in_doubt: bool,
-    },
-    /// The server failed at it; a batch that does so again and again is halved.
-    Broken(String),
-    /// Send it in smaller parts: too large, or one of its lines will not be taken.
-    Split(String),
-}
-
-/// Why a question has no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum QueryError {
-    /// Ask again later.
-    #[error("{0}")]
-    Away(String),
-    /// The database does not speak Flux, or does not let us read.
-    #[error("{0}")]
-    Refused(String),
-}
-
 /// The way to one bucket.
-pub(crate) struct Bucket {
+pub struct Bucket {
     client: Client,
     /// The client's errors do not hold the answer's headers, so what must heed `Retry-After` goes by this one.
     http: reqwest::Client,
@@ -87,8 +58,16 @@ impl Bucket {
         Ok(Bucket { client: client.map_err(|e| invalid(e.to_string()))?, http, write_url, query_url, token, now })
     }
 
-    /// Sends lines; a repetition overwrites.
-    pub(crate) async fn write(&self, lines: &str) -> Result<(), WriteError> {
+    fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        if self.token.is_empty() {
+            return request;
+        }
+        request.header("Authorization", format!("Token {}", self.token))
+    }
+}
+
+impl Database for Bucket {
+    async fn write(&self, lines: &str) -> Result<(), WriteError> {
         let later = |trouble: String, in_doubt| WriteError::Later { trouble, after: None, in_doubt };
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         let body = encoder.write_all(lines.as_bytes()).and_then(|()| encoder.finish());
@@ -113,8 +92,7 @@ impl Bucket {
         }
     }
 
-    /// Asks in Flux; the answer is annotated CSV.
-    pub(crate) async fn query(&self, flux: &str) -> Result<String, QueryError> {
+    async fn query(&self, flux: &str) -> Result<String, QueryError> {
         let dialect = serde_json::json!({ "annotations": ["datatype"], "header": true });
         let body = serde_json::json!({ "query": flux, "type": "flux", "dialect": dialect });
         let request = self.with_token(self.http.post(self.query_url.clone()).json(&body));
@@ -129,16 +107,7 @@ impl Bucket {
         Err(if busy { QueryError::Away(trouble) } else { QueryError::Refused(trouble) })
     }
 
-    fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        if self.token.is_empty() {
-            return request;
-        }
-        request.header("Authorization", format!("Token {}", self.token))
-    }
-
-    /// How long the bucket keeps points: the seconds of its shortest rule, 0 for ever. `None`: it does not say, as
-    /// InfluxDB 1 and others do not.
-    pub(crate) async fn retention_seconds(&self, bucket: &str) -> Option<i64> {
+    async fn retention_seconds(&self, bucket: &str) -> Option<i64> {
         let buckets = self.client.list_buckets(None).await.ok()?.buckets;
         let found = buckets.into_iter().find(|b| b.name == bucket)?;
         found.retention_rules.iter().map(|rule| i64::from(rule.every_seconds)).min()

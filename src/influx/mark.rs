@@ -1,9 +1,7 @@
 //! A mark in the database says how far this ledger was when it last wrote there. A state directory that was restored from
 //! an old copy knows less than its mark: what it would write may be poorer than what stands.
 
-use crate::influx::World;
-use crate::influx::client::{Bucket, QueryError, WriteError};
-use crate::influx::points;
+use crate::influx::{Database, QueryError, World, WriteError, points};
 use crate::quantity::{Span, Time};
 use crate::store::{Cursors, StoreError};
 
@@ -67,7 +65,7 @@ impl Mark {
     /// Asks once for the mark, before anything is written. The inner error: it is not known yet.
     pub(crate) async fn check(
         &mut self,
-        bucket: &Bucket,
+        bucket: &impl Database,
         name: &str,
         world: &mut World,
     ) -> Result<Result<(), String>, StoreError> {
@@ -118,7 +116,7 @@ impl Mark {
     /// There is one point a day. Returns up to which change may be written.
     pub(crate) async fn advance(
         &mut self,
-        bucket: &Bucket,
+        bucket: &impl Database,
         late_horizon: Span,
         world: &mut World,
     ) -> Result<Result<i64, WriteError>, StoreError> {

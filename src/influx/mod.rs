@@ -5,6 +5,7 @@
 
 mod better;
 mod client;
+mod database;
 mod health;
 mod lines;
 mod mark;
@@ -12,11 +13,15 @@ mod options;
 mod place;
 mod points;
 mod reconcile;
+mod retention;
 mod sink;
+mod world;
 
-pub use client::{retry_after, shown};
+pub use client::{Bucket, retry_after, shown};
+pub use database::{Database, QueryError, WriteError};
 pub use health::{Health, HealthView};
 pub use mark::Lost;
 pub use options::Options;
 pub use reconcile::{ReconcileError, Reconciler, Report, Stand};
-pub use sink::{AskOpen, Sink, World};
+pub use sink::Sink;
+pub use world::{AskOpen, World};

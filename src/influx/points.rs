@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cluster::Level;
-use crate::influx::client::{Bucket, QueryError};
+use crate::influx::{Database, QueryError};
 use crate::quantity::{Time, Window};
 
 /// A point: its tags, its fields, and `_time`.
@@ -11,7 +11,7 @@ pub(crate) type Row = BTreeMap<String, String>;
 
 /// The points of a measurement with these tags in `[from, to)`.
 pub(crate) async fn ask(
-    bucket: &Bucket,
+    bucket: &impl Database,
     name: &str,
     (measurement, tags): (&str, &[(&str, &str)]),
     (from, to): (Time, Time),
@@ -38,7 +38,7 @@ const TAGS: [&str; 6] = ["cluster", "facility", "level", "meter", "network", "wi
 
 /// Entries by series and start.
 pub(crate) async fn of_entries(
-    bucket: &Bucket,
+    bucket: &impl Database,
     name: &str,
     (level, window): (Level, Window),
     range: (Time, Time),

@@ -8,11 +8,11 @@ use std::io;
 use std::sync::Arc;
 
 use crate::cluster::{Entity, Level, MeterIx};
-use crate::influx::Options;
-use crate::influx::client::{Bucket, WriteError};
+use crate::influx::client::Bucket;
 use crate::influx::lines::{Line, Lines};
 use crate::influx::mark::Lost;
 use crate::influx::points::{self, Row};
+use crate::influx::{Database, Options, WriteError};
 use crate::ledger::{Entry, Key};
 use crate::pipeline::{Rules, meter_entries};
 use crate::quantity::{Quarter, Span, Time, Window};

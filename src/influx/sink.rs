@@ -6,28 +6,25 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cluster::{Entity, MeterIx};
 use crate::influx::better::leave_better;
-use crate::influx::client::{Bucket, REQUEST_TIMEOUT, WriteError};
+use crate::influx::client::{Bucket, REQUEST_TIMEOUT};
 use crate::influx::lines::{Line, Lines};
 use crate::influx::mark::Mark;
 use crate::influx::place::{Pause, Place};
-use crate::influx::{Health, Options};
+use crate::influx::{Database, Options, World, WriteError, retention};
 use crate::ledger::Entry;
 use crate::pipeline::Rules;
 use crate::quantity::{Span, Time, Window};
-use crate::store::{Cursors, Reader, SetAside, StoreError};
-
-/// Asks the desk for the open entries of these windows.
-pub type AskOpen = Arc<dyn Fn(Vec<Window>, oneshot::Sender<Vec<Entry>>) + Send + Sync>;
+use crate::store::{SetAside, StoreError};
 
 const LINES_A_REQUEST: usize = 5_000;
 const RECORDS_A_STEP: usize = 2_000;
@@ -55,41 +52,14 @@ const DONE: &str = "influxdb";
 const HEAD_FROM: &str = "influxdb.head-from";
 /// up to here.
 const HEAD: &str = "influxdb.head";
+/// One more than the cursor from which on a request in flight, or without an answer, makes it necessary to repeat; 0: none.
+const SENDING: &str = "influxdb.sending";
 /// Windows of meters that closed before this are written as closed.
 const FINISHED: &str = "influxdb.finished";
 
-/// What the writer needs of the process.
-pub struct World {
-    /// The name of the state directory.
-    pub incarnation: String,
-    /// What is stored.
-    pub reader: Reader,
-    /// How far it got.
-    pub cursors: Cursors,
-    /// The way to the desk.
-    pub ask: AskOpen,
-    /// Where it shows how it is.
-    pub health: Arc<Health>,
-    /// The clock, which tells open windows of meters from closed ones.
-    pub now: fn() -> Time,
-}
-
-impl World {
-    /// Opens what the writer needs of a state directory.
-    pub fn open(
-        state: &Path,
-        incarnation: String,
-        reader: Reader,
-        ask: AskOpen,
-        now: fn() -> Time,
-    ) -> Result<World, StoreError> {
-        Ok(World { incarnation, reader, cursors: Cursors::open(state)?, ask, health: Arc::default(), now })
-    }
-}
-
 /// The writer.
-pub struct Sink {
-    bucket: Bucket,
+pub struct Sink<D = Bucket> {
+    bucket: D,
     lines: Lines,
     world: World,
     place: Place,
@@ -136,10 +106,24 @@ impl From<StoreError> for Halt {
     }
 }
 
+/// Reads the store without holding up others, where there are threads for them.
+fn make_way<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => block_in_place(work),
+    }
+}
+
 impl Sink {
     /// Prepares the writer. An error: the token or the cursors cannot be read.
     pub fn new(options: Options, rules: Arc<Rules>, world: World) -> io::Result<Sink> {
-        let bucket = Bucket::new(&options, world.now)?;
+        Sink::over(Bucket::new(&options, world.now)?, options, rules, world)
+    }
+}
+
+impl<D: Database> Sink<D> {
+    /// The writer over a database of any kind.
+    pub fn over(bucket: D, options: Options, rules: Arc<Rules>, world: World) -> io::Result<Sink<D>> {
         let lines = Lines { rules, options };
         let read = || -> Result<(Place, Time), StoreError> {
             let get = |name| world.cursors.get(name);
@@ -157,6 +141,9 @@ impl Sink {
         let unfinished =
             lines.meter_windows_closing(finished, now).into_iter().map(|key| (lines.closes(key), key)).collect();
         let started = Instant::now();
+        // What the process before had sent when it ended may still be carried out.
+        let sending = world.cursors.get(SENDING).map_err(io::Error::other)?.unwrap_or(0);
+        let doubt = (sending > 0).then(|| (started + DOUBT, sending - 1));
         Ok(Sink {
             bucket,
             lines,
@@ -165,7 +152,7 @@ impl Sink {
             unfinished,
             pause: Pause { until: started, next: BACK_OFF_FIRST, broken: 0 },
             open_due: [started; OPEN_EVERY.len()],
-            doubt: None,
+            doubt,
             old_not_before: started,
             checked_retention: false,
             mark,
@@ -271,7 +258,8 @@ impl Sink {
             true if cursor >= head_from => Place { head: head.min(cursor), ..self.place },
             true => Place { done: done.min(cursor), ..self.place },
             false => Place { done: done.min(cursor), head_from: done.min(cursor), head: done.min(cursor) },
-        })
+        })?;
+        self.world.cursors.set(&[(SENDING, 0)])
     }
 
     /// One batch of closed entries, new or old; the cursor moves when the database has confirmed. True: there may be more.
@@ -283,7 +271,7 @@ impl Sink {
         let changed = self.world.reader.changed(after, to, RECORDS_A_STEP)?;
         if changed.cursor > after {
             let now = (self.world.now)();
-            let entries = block_in_place(|| self.lines.changed(&self.world.reader, &changed, now))?;
+            let entries = make_way(|| self.lines.changed(&self.world.reader, &changed, now))?;
             self.note_unfinished(&entries);
             self.deliver_entries(entries, after).await?;
         }
@@ -318,7 +306,7 @@ impl Sink {
         }
         let mut entries = Vec::new();
         for (_, key) in &due {
-            entries.extend(block_in_place(|| self.lines.meter_window(&self.world.reader, *key, now))?);
+            entries.extend(make_way(|| self.lines.meter_window(&self.world.reader, *key, now))?);
         }
         self.deliver_entries(entries, self.live_from()).await?;
         due.iter().for_each(|window| {
@@ -333,9 +321,12 @@ impl Sink {
     async fn write_open(&mut self, windows: &[Window]) -> Result<(), Halt> {
         let (reply, answer) = oneshot::channel();
         (self.world.ask)(windows.to_vec(), reply);
-        let Ok(entries) = answer.await else {
+        let Ok(mut entries) = answer.await else {
             return Ok(());
         };
+        // A closed window is written as it is stored: were it to change before the next seal and to change back, nothing
+        // would tell.
+        entries.retain(|entry| entry.revision == 0);
         self.deliver_entries(entries, self.live_from()).await
     }
 
@@ -360,6 +351,19 @@ impl Sink {
     /// Sends lines. What the database rejects is halved until the bad line stands alone, which is set aside. `cursor`:
     /// from where to repeat, should no answer come.
     async fn deliver(&mut self, lines: Vec<Line>, cursor: i64) -> Result<(), Halt> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let repeat_from = self.doubt.map_or(cursor, |(_, earlier)| earlier.min(cursor));
+        self.world.cursors.set(&[(SENDING, repeat_from + 1)])?;
+        let sent = self.send(lines, repeat_from).await;
+        if self.doubt.is_none() {
+            self.world.cursors.set(&[(SENDING, 0)])?;
+        }
+        sent
+    }
+
+    async fn send(&mut self, lines: Vec<Line>, repeat_from: i64) -> Result<(), Halt> {
         let mut parts: Vec<&[Line]> = lines.chunks(LINES_A_REQUEST).rev().collect();
         let mut taken = false;
         while let Some(part) = parts.pop() {
@@ -379,8 +383,7 @@ impl Sink {
                 }
                 Err(WriteError::Later { trouble, after, in_doubt }) => {
                     if in_doubt {
-                        let from = self.doubt.map_or(cursor, |(_, earlier)| earlier.min(cursor));
-                        self.doubt = Some((Instant::now() + DOUBT, from));
+                        self.doubt = Some((Instant::now() + DOUBT, repeat_from));
                     }
                     return Err(self.stop(trouble, after).into());
                 }
@@ -438,23 +441,9 @@ impl Sink {
         Ok(())
     }
 
-    /// A bucket that forgets sooner than the longest window and the horizon would drop what is rewritten.
     async fn check_retention(&mut self) {
-        if self.checked_retention {
-            return;
-        }
-        if let Some(kept @ 1..) = self.bucket.retention_seconds(&self.lines.options.bucket).await {
-            let needed = self.lines.longest_seconds() + self.lines.rules.late_horizon.0 / 1_000;
-            if kept < needed {
-                let days = |seconds: i64| seconds / 86_400;
-                tracing::error!(
-                    bucket = self.lines.options.bucket,
-                    kept_days = days(kept),
-                    needed_days = days(needed),
-                    "the bucket forgets points that may still be rewritten: raise its retention, or write fewer windows"
-                );
-                self.world.health.retention_short();
-            }
+        if !self.checked_retention && retention::is_short(&self.bucket, &self.lines).await {
+            self.world.health.retention_short();
         }
         self.checked_retention = true;
     }

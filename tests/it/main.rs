@@ -12,6 +12,7 @@ mod equivalence;
 mod flips;
 mod harness;
 mod oracle;
+mod outage;
 mod powercuts;
 mod proxy;
 mod quarantine;
