@@ -2,7 +2,7 @@
 //! Restart is replay: the ledger as of the last seal, and the journal from there. What was damaged is rebuilt from the
 //! journal as far as that reaches.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cluster::MeterIx;
@@ -54,6 +54,11 @@ impl Books {
         })?;
         let mut journal = Journal::open(state)?;
         let ledger = Ledger::open(state, Arc::clone(&plan.rules.topology))?;
+        match ledger.journal_from()? {
+            Some(number) => journal.expect_from(number),
+            None if journal.last() == 0 => ledger.set_journal_from(1)?,
+            None => {}
+        }
         let position = ledger.position()?;
         journal.skip_to(before.committed.max(position.as_ref().map_or(0, |p| p.counted_to)));
         let rules = Arc::clone(&plan.rules);
@@ -166,6 +171,12 @@ impl Books {
         }
         self.note_progress(appended?);
         Ok(())
+    }
+
+    /// Removes days of the journal; first it is noted where what is left begins.
+    pub fn forget(&mut self, days: &[PathBuf]) -> Result<(), StoreError> {
+        self.ledger.set_journal_from(self.journal.first_beside(days)?)?;
+        self.journal.remove(days)
     }
 
     /// An aid of the next start, no part of a commit: were that to fail here, its block would be committed twice.

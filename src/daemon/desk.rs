@@ -98,6 +98,16 @@ impl Held {
             Held::ClockUnsure => "clock-unsure",
         }
     }
+
+    fn cure(self) -> &'static str {
+        match self {
+            Held::DiskFull => "make room",
+            Held::ClockUnsure => {
+                "a jump ahead that lasts is believed, unless it is longer than the late horizon: then set the clock right, or \
+                 restart emissiond if it is right"
+            }
+        }
+    }
 }
 
 /// When things were last done.
@@ -125,7 +135,8 @@ pub(crate) struct Lines {
 impl Desk {
     pub(crate) fn new(books: Books, plan: &Plan, lines: Lines) -> Desk {
         let now = instant();
-        let keeper = Timekeeper::new(books.pipeline.now(), clock::now(), Duration::ZERO);
+        let keeper =
+            Timekeeper::new(books.pipeline.now(), clock::now(), Duration::ZERO, books.pipeline.rules().late_horizon);
         Desk {
             now: books.pipeline.now(),
             keeper,
@@ -215,8 +226,8 @@ impl Desk {
         }
         match held {
             Some(why) => tracing::error!(
-                reason = why.name(), state = %self.state_dir.display(),
-                "nothing is taken in until this is over; the broker keeps what its queue can hold"
+                reason = why.name(), state = %self.state_dir.display(), books = %self.now, clock = %clock::now(),
+                "nothing is taken in until this is over; the broker keeps what its queue can hold; {}", why.cure()
             ),
             None => tracing::info!("messages are taken in again"),
         }
@@ -385,9 +396,10 @@ impl Desk {
         let pipeline = &self.books.pipeline;
         let replay_from = pipeline.open_from().start().minus(pipeline.rules().lookback());
         let (keep, max_bytes) = (self.retention.journal_keep, self.retention.journal_max_bytes);
-        let removed = self.books.journal.prune(now, replay_from, keep, max_bytes)?;
-        if removed > 0 {
-            tracing::info!(days = removed, "old days of the journal are removed");
+        let days = self.books.journal.old_days(now, replay_from, keep, max_bytes)?;
+        if !days.is_empty() {
+            self.books.forget(&days)?;
+            tracing::info!(days = days.len(), "old days of the journal are removed");
         }
         Ok(())
     }

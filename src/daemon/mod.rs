@@ -12,4 +12,5 @@ mod views;
 pub use books::Books;
 pub use desk::{Desk, Inbox};
 pub use run::{Running, StartError, run, start};
+pub use timekeeper::{Timekeeper, Told};
 pub use views::open as open_view;

@@ -1,7 +1,9 @@
 //! What time it is for the books: the system's clock, but never back, and not ahead at one bad moment.
 //!
 //! A step ahead is believed once it has lasted; until then the desk holds, so that nothing is stamped with a time that turns
-//! out wrong, and no window closes for good. After a step back time goes on at half pace until the clock has caught up.
+//! out wrong, and no window closes for good. A step of more than the late horizon is not believed at all, since every reading
+//! would be too late for it, and there would be no way back: who knows the clock to be right starts the daemon anew. After a
+//! step back time goes on at half pace until the clock has caught up.
 
 use std::time::Duration;
 
@@ -16,27 +18,32 @@ const NEVER_SET: Time = Time(1_735_689_600_000);
 
 /// The time, and whether to wait until it is sure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub struct Told {
+    /// The time for the books.
     pub time: Time,
+    /// It may be wrong: nothing is to be stamped with it.
     pub unsure: bool,
 }
 
 /// Keeps time. `monotonic` is the time since any fixed moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Timekeeper {
+pub struct Timekeeper {
     time: Time,
     monotonic: Duration,
     ahead_since: Option<Duration>,
+    /// The longest step ahead that is believed.
+    believable: Span,
 }
 
 impl Timekeeper {
-    /// `latest` is the latest time in the books. The clock may have gone on meanwhile.
-    pub(crate) fn new(latest: Time, wall: Time, monotonic: Duration) -> Timekeeper {
+    /// `latest` is the latest time in the books. The clock may have gone on meanwhile, for however long.
+    pub fn new(latest: Time, wall: Time, monotonic: Duration, late_horizon: Span) -> Timekeeper {
         let time = if wall < NEVER_SET { latest } else { latest.max(wall) };
-        Timekeeper { time, monotonic, ahead_since: None }
+        Timekeeper { time, monotonic, ahead_since: None, believable: late_horizon }
     }
 
-    pub(crate) fn tell(&mut self, wall: Time, monotonic: Duration) -> Told {
+    /// The time, given what the system's clock shows.
+    pub fn tell(&mut self, wall: Time, monotonic: Duration) -> Told {
         let elapsed_ms = monotonic.saturating_sub(self.monotonic).as_millis() as i64;
         let expected = self.time.plus(Span(elapsed_ms));
         if wall < NEVER_SET {
@@ -44,7 +51,8 @@ impl Timekeeper {
         }
         if wall > expected.plus(STEP) {
             let since = *self.ahead_since.get_or_insert(monotonic);
-            if monotonic.saturating_sub(since) < LASTING {
+            let lasts = monotonic.saturating_sub(since) >= LASTING;
+            if !lasts || wall > expected.plus(self.believable) {
                 return Told { time: expected, unsure: true };
             }
         }
@@ -68,7 +76,7 @@ mod tests {
 
     /// Seconds of the monotonic clock, seconds the system's clock shows, and what must be told.
     fn check(timetable: &[(u64, i64, Option<i64>)]) {
-        let mut keeper = Timekeeper::new(START, START, Duration::ZERO);
+        let mut keeper = Timekeeper::new(START, START, Duration::ZERO, Span::days(7));
         for (monotonic, wall, expected) in timetable {
             let told = keeper.tell(Time(START.0 + wall * 1_000), Duration::from_secs(*monotonic));
             let sure = (!told.unsure).then(|| told.time.since(START).0 / 1_000);
@@ -99,13 +107,28 @@ mod tests {
     }
 
     #[test]
+    fn a_step_beyond_the_horizon_is_not_believed_until_the_clock_is_back() {
+        let month = 30 * 86_400;
+        check(&[
+            (1, 1, Some(1)),
+            (2, month, None),
+            (100, month, None),
+            (9_000, month, None),
+            (9_001, 9_001, Some(9_001)),
+        ]);
+        // What a fresh start is told, it believes.
+        let wall = Time(START.0 + month * 1_000);
+        assert!(!Timekeeper::new(START, wall, Duration::ZERO, Span::days(7)).tell(wall, Duration::ZERO).unsure);
+    }
+
+    #[test]
     fn after_a_step_back_time_goes_on_at_half_pace_until_the_clock_is_there() {
         check(&[(10, 10, Some(10)), (20, -580, Some(15)), (220, -380, Some(115)), (1_220, 620, Some(620))]);
     }
 
     #[test]
     fn a_clock_that_was_never_set_is_waited_for() {
-        let mut keeper = Timekeeper::new(START, Time(0), Duration::ZERO);
+        let mut keeper = Timekeeper::new(START, Time(0), Duration::ZERO, Span::days(7));
         assert!(keeper.tell(Time(5_000), Duration::from_secs(5)).unsure);
         let told = keeper.tell(Time(START.0 + 60_000), Duration::from_secs(6));
         assert_eq!(told, Told { time: Time(START.0 + 60_000), unsure: false });

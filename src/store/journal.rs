@@ -72,6 +72,8 @@ pub struct Journal {
     directory: PathBuf,
     current: Option<(Time, Connection)>,
     next: i64,
+    /// The first block that was never removed for its age, where that is known.
+    kept_from: Option<i64>,
     scratch: Writer,
     found: Vec<String>,
 }
@@ -81,7 +83,14 @@ impl Journal {
     pub fn open(state: &Path) -> Result<Journal, StoreError> {
         let directory = state.join("journal");
         std::fs::create_dir_all(&directory).map_err(StoreError::io(&directory))?;
-        let mut journal = Journal { directory, current: None, next: 1, scratch: Writer::default(), found: Vec::new() };
+        let mut journal = Journal {
+            directory,
+            current: None,
+            next: 1,
+            kept_from: None,
+            scratch: Writer::default(),
+            found: Vec::new(),
+        };
         for (_, path) in journal.files()? {
             let last = match last_number(&path) {
                 Err(StoreError::Database { source, .. }) if is_damage(&source) => {
@@ -98,6 +107,11 @@ impl Journal {
     /// Numbers up to `number` were given out, whatever can still be read of them; they are never given again.
     pub fn skip_to(&mut self, number: i64) {
         self.next = self.next.max(number + 1);
+    }
+
+    /// All blocks from this number on must be there.
+    pub fn expect_from(&mut self, number: i64) {
+        self.kept_from = Some(number);
     }
 
     /// What was found damaged, and could not be taken over.
@@ -183,14 +197,15 @@ impl Journal {
         from: Time,
         mut each: impl FnMut(Result<Block, StoreError>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let files: Vec<PathBuf> = self
-            .files()?
-            .into_iter()
-            .filter(|(day, _)| day.plus(Span::days(2)) >= from)
-            .map(|(_, path)| path)
-            .collect();
+        let (files, earlier): (Vec<_>, Vec<_>) =
+            self.files()?.into_iter().partition(|(day, _)| day.plus(Span::days(2)) >= from);
+        // Where that cannot be read, the first one that can is taken for the first.
+        let mut before = match earlier.last() {
+            Some((_, path)) => last_number(path).ok(),
+            None => self.kept_from.map(|number| number - 1),
+        };
         let mut known = BTreeSet::new();
-        for path in &files {
+        for (_, path) in &files {
             let mut after = 0;
             // Twice: what stops the first reading is rescued.
             for is_last in [false, true] {
@@ -201,7 +216,6 @@ impl Journal {
                 }
             }
         }
-        let mut before = None;
         for number in known.into_iter().chain([self.next]) {
             let expected = before.map_or(number, |b: i64| b + 1);
             if number > expected {
@@ -213,29 +227,51 @@ impl Journal {
         Ok(())
     }
 
-    /// Unlinks whole days that are older than `keep`, and the oldest ones beyond `max_bytes`; never a day that a
-    /// restart needs, which begins at `replay_from`.
-    pub fn prune(&mut self, now: Time, replay_from: Time, keep: Span, max_bytes: u64) -> Result<usize, StoreError> {
+    /// Whole days that are older than `keep`, and the oldest ones beyond `max_bytes`; never a day that a restart needs,
+    /// which begins at `replay_from`.
+    pub fn old_days(
+        &self,
+        now: Time,
+        replay_from: Time,
+        keep: Span,
+        max_bytes: u64,
+    ) -> Result<Vec<PathBuf>, StoreError> {
         let files = self.files()?;
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
         let mut total: u64 = files.iter().map(|(_, path)| size(path)).sum();
-        let mut removed = 0;
+        let mut old = Vec::new();
         for (day, path) in files {
             let end = day.plus(Span::days(1));
             let is_old = end.plus(keep) < now;
-            if end > replay_from || end > now || !(is_old || total > max_bytes) {
-                continue;
+            if end <= replay_from && end <= now && (is_old || total > max_bytes) {
+                total -= size(&path);
+                old.push(path);
             }
-            total -= size(&path);
-            for suffix in ["", "-wal", "-shm"] {
+        }
+        Ok(old)
+    }
+
+    /// The first block of the days other than these.
+    pub fn first_beside(&self, days: &[PathBuf]) -> Result<i64, StoreError> {
+        let Some((_, path)) = self.files()?.into_iter().find(|(_, path)| !days.contains(path)) else {
+            return Ok(self.next);
+        };
+        let first =
+            open_file(&path)?.query_row("SELECT min(number) FROM block", [], |row| row.get::<_, Option<i64>>(0));
+        Ok(first.map_err(StoreError::database(path))?.unwrap_or(self.next))
+    }
+
+    /// Unlinks days.
+    pub fn remove(&self, days: &[PathBuf]) -> Result<(), StoreError> {
+        for path in days {
+            for suffix in ["-wal", "-shm", ""] {
                 let part = PathBuf::from(format!("{}{suffix}", path.display()));
                 if part.exists() {
                     std::fs::remove_file(&part).map_err(StoreError::io(&part))?;
                 }
             }
-            removed += 1;
         }
-        Ok(removed)
+        Ok(())
     }
 
     /// Bytes on disk.
@@ -479,8 +515,13 @@ mod tests {
         for n in 0..4 {
             journal.append(&Record::Tick(day(n)), day(n)).unwrap();
         }
-        assert_eq!(journal.prune(day(20), day(1), Span::days(7), u64::MAX).unwrap(), 1);
-        assert_eq!(journal.prune(day(3), day(3), Span::days(7), 0).unwrap(), 2);
+        let old = |journal: &Journal, now, replay_from, max_bytes| {
+            let days = journal.old_days(now, replay_from, Span::days(7), max_bytes).unwrap();
+            journal.remove(&days).unwrap();
+            days.len()
+        };
+        assert_eq!(old(&journal, day(20), day(1), u64::MAX), 1);
+        assert_eq!(old(&journal, day(3), day(3), 0), 2);
         assert_eq!(all(&mut journal, 0).len(), 1);
     }
 

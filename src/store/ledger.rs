@@ -96,6 +96,16 @@ impl Ledger {
         Ok(self.meta(key)?.and_then(|text| text.parse().ok()))
     }
 
+    /// The first block of the journal that is kept. `None`: an earlier version has not noted it.
+    pub fn journal_from(&self) -> Result<Option<i64>, StoreError> {
+        self.number("journal_from")
+    }
+
+    /// Notes from where on the journal is kept.
+    pub fn set_journal_from(&self, number: i64) -> Result<(), StoreError> {
+        self.set_meta("journal_from", &number.to_string())
+    }
+
     /// Where the last seal left off. `None`: there was none.
     pub fn position(&self) -> Result<Option<Position>, StoreError> {
         let (Some(open_from), Some(now), Some(counted_to)) =

@@ -28,10 +28,15 @@ pub struct Rules {
 /// Milligrams by the start of the quarter: scope 1, and scope 2.
 pub type Quarters = BTreeMap<i64, (i128, i128)>;
 
+/// Not late, and not ahead of the daemon's clock.
+fn is_bookable(rules: &Rules, reading: &Reading) -> bool {
+    (-5 * MINUTE..=rules.late_horizon).contains(&(reading.received - reading.time))
+}
+
 /// One reading a time: of several the first received, then the smaller text.
 fn standing(rules: &Rules, readings: &[Reading], meter: &str) -> Vec<(i64, i64)> {
     let mut kept: BTreeMap<i64, (i64, String, i64)> = BTreeMap::new();
-    let mine = readings.iter().filter(|r| r.meter == meter && r.received - r.time <= rules.late_horizon);
+    let mine = readings.iter().filter(|r| r.meter == meter && is_bookable(rules, r));
     for reading in mine {
         let (whole, rest) = (reading.milli / 1_000, format!("{:03}", reading.milli % 1_000));
         let text = format!("{whole}.{rest}").trim_end_matches('0').trim_end_matches('.').to_owned();

@@ -1,14 +1,16 @@
 //! A small world under one seed: meters that send late, twice and in any order; a broker with a window, that delivers again
-//! and forgets; a daemon that is killed anywhere; a disk that tears and loses what was not synced. Whatever happens,
-//! what was committed is booked exactly once, as the naive books in `oracle` say.
+//! and forgets; a daemon that is killed anywhere, and whose clock is set; a disk that tears and loses what was not synced, and
+//! in which bits flip. Whatever happens, what was committed is booked exactly once, as the naive books in `oracle` say, or the
+//! damage is reported. (What a database makes of it is the matter of `outage`.)
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use emissiond::cluster::{Entity, FacilityIx};
 use emissiond::config::{Plan, check};
-use emissiond::daemon::Books;
+use emissiond::daemon::{Books, Timekeeper};
 use emissiond::decode::Message;
 use emissiond::emission::Column;
 use emissiond::quantity::{Span, Time, Window};
@@ -246,6 +248,31 @@ impl<'a> Daemon<'a> {
         }
     }
 
+    /// A bit of the disk flips while the machine is off. True: that is noticed.
+    fn flip_and_boot(&mut self, random: &mut Rng, now: i64) -> bool {
+        let (sound, image) = (self.image(), self.image());
+        let files = files_of(image.path());
+        let file = &files[random.usize(0..files.len())];
+        let mut bytes = std::fs::read(file).unwrap();
+        if !bytes.is_empty() {
+            let at = random.usize(0..bytes.len());
+            bytes[at] ^= 1 << random.u8(0..8);
+            std::fs::write(file, bytes).unwrap();
+        }
+        match Books::open(image.path(), self.plan, Time(now)) {
+            Ok(books) if books.damage.is_empty() => {
+                (self.disk, self.books) = (image, books);
+                self.crashes += 1;
+                false
+            }
+            Ok(_) => true,
+            Err(_) => {
+                self.boot(sound, now);
+                false
+            }
+        }
+    }
+
     fn tear_seal(&mut self, random: &mut Rng, now: i64) {
         let before = self.image();
         self.books.seal().unwrap();
@@ -312,18 +339,69 @@ struct Done {
     committed: usize,
     crashes: usize,
     forgotten: usize,
+    /// The clock was set.
+    steps: usize,
+    /// Damage was reported, and what it took is not in the books.
+    damaged: usize,
+}
+
+/// The system's clock, and what the daemon makes of it.
+struct Clock {
+    /// The true time.
+    world: i64,
+    off: i64,
+    steps: usize,
+    keeper: Timekeeper,
+}
+
+fn keeper(latest: i64, wall: i64, elapsed: i64) -> Timekeeper {
+    let elapsed = Duration::from_millis(elapsed.unsigned_abs());
+    Timekeeper::new(Time(latest), Time(wall), elapsed, Span(RULES.late_horizon))
+}
+
+impl Clock {
+    /// `None`: for now the daemon does not believe what it is shown.
+    fn tell(&mut self, random: &mut Rng, start: i64) -> Option<i64> {
+        self.world += random.i64(1_000..4 * MINUTE);
+        if random.u8(0..60) == 0 {
+            self.steps += 1;
+            self.off = [0, 3, -3, 70, -70, -30, 525_960, 0][random.usize(0..8)] * MINUTE;
+        }
+        let elapsed = Duration::from_millis((self.world - start).unsigned_abs());
+        let told = self.keeper.tell(Time(self.world + self.off), elapsed);
+        (!told.unsure).then_some(told.time.0)
+    }
+
+    /// After a crash. Nobody starts a machine whose clock is a year ahead and leaves it so.
+    fn start_anew(&mut self, latest: i64, start: i64) {
+        self.off = if self.off > RULES.late_horizon { 0 } else { self.off };
+        self.keeper = keeper(latest, self.world + self.off, self.world - start);
+    }
 }
 
 fn simulate(plan: &Plan, seed: u64) -> Done {
     let mut random = Rng::with_seed(seed);
     let start = Time::parse_rfc3339("2026-03-28T22:00:00Z").unwrap().0;
     let mut now = start;
+    let mut clock = Clock { world: start, off: 0, steps: 0, keeper: keeper(start, start, 0) };
     let mut broker = Broker { coming: sent(&mut random, start), queue: VecDeque::new(), out: VecDeque::new() };
     let mut daemon = Daemon::start(plan, now);
-    let mut forgotten = 0;
+    let (mut forgotten, mut crashes) = (0, 0);
     while !(broker.coming.is_empty() && broker.queue.is_empty() && broker.out.is_empty()) {
-        now += random.i64(1_000..4 * MINUTE);
-        broker.take_in(now);
+        if daemon.crashes > crashes {
+            crashes = daemon.crashes;
+            clock.start_anew(daemon.books.pipeline.now().0, start);
+        }
+        let told = clock.tell(&mut random, start);
+        broker.take_in(clock.world);
+        // Where the time is not sure, all waits in the broker.
+        let Some(told) = told else {
+            continue;
+        };
+        now = told;
+        if random.u16(0..300) == 0 && daemon.flip_and_boot(&mut random, now) {
+            return Done { committed: 0, crashes: daemon.crashes, forgotten, steps: clock.steps, damaged: 1 };
+        }
         let mut block = Vec::new();
         while let Some(message) = broker.deliver() {
             block.push(message);
@@ -384,7 +462,8 @@ fn simulate(plan: &Plan, seed: u64) -> Done {
     }
     let counts = &daemon.books.pipeline.counters().messages;
     assert_eq!((counts.received, counts.sum()), (daemon.committed.len() as u64, counts.received), "seed {seed}");
-    Done { committed: daemon.committed.len(), crashes: daemon.crashes, forgotten }
+    let (committed, crashes) = (daemon.committed.len(), daemon.crashes);
+    Done { committed, crashes, forgotten, steps: clock.steps, damaged: 0 }
 }
 
 /// `EMISSIOND_SEED` runs one seed, `EMISSIOND_SEEDS` the first so many.
@@ -400,10 +479,13 @@ fn whatever_happens_the_books_are_those_of_the_oracle() {
         all.committed += done.committed;
         all.crashes += done.crashes;
         all.forgotten += done.forgotten;
+        all.steps += done.steps;
+        all.damaged += done.damaged;
     }
-    let Done { committed, crashes, forgotten } = all;
+    let Done { committed, crashes, forgotten, steps, damaged } = all;
     println!(
-        "{} seeds, {committed} readings, {crashes} crashes, {forgotten} sessions lost: 0 lost, 0 double",
+        "{} seeds, {committed} readings, {crashes} crashes, {forgotten} sessions lost, {steps} clock steps, {damaged} times \
+         damage reported: 0 lost, 0 double",
         seeds.count()
     );
 }
