@@ -18,7 +18,7 @@ const BLOCK_MAX: usize = 1 << 30;
 /// What one byte can unpack to, at the most: Zstandard repeats a byte 128 Ki times in the four bytes of a block (RFC 8878,
 /// 3.1.1.2).
 const UNPACKED_MAX: usize = 1 << 15;
-/// A message has four numbers, each of a byte or more: time, flags, and the lengths of topic and payload.
+/// A message has four numbers, each of a byte or more.
 const MESSAGE_MIN: usize = 4;
 
 /// What a block holds.
@@ -71,7 +71,7 @@ impl Block {
 pub struct Journal {
     directory: PathBuf,
     current: Option<(Time, Connection)>,
-    next: i64,
+    pub(crate) next: i64,
     /// The first block that was never removed for its age, where that is known.
     kept_from: Option<i64>,
     scratch: Writer,
@@ -197,8 +197,8 @@ impl Journal {
         from: Time,
         mut each: impl FnMut(Result<Block, StoreError>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (files, earlier): (Vec<_>, Vec<_>) =
-            self.files()?.into_iter().partition(|(day, _)| day.plus(Span::days(2)) >= from);
+        let mut earlier = self.files()?;
+        let files = earlier.split_off(earlier.partition_point(|(day, _)| day.plus(Span::days(2)) < from));
         // Where that cannot be read, the first one that can is taken for the first.
         let mut before = match earlier.last() {
             Some((_, path)) => last_number(path).ok(),
@@ -227,58 +227,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Whole days that are older than `keep`, and the oldest ones beyond `max_bytes`; never a day that a restart needs,
-    /// which begins at `replay_from`.
-    pub fn old_days(
-        &self,
-        now: Time,
-        replay_from: Time,
-        keep: Span,
-        max_bytes: u64,
-    ) -> Result<Vec<PathBuf>, StoreError> {
-        let files = self.files()?;
-        let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
-        let mut total: u64 = files.iter().map(|(_, path)| size(path)).sum();
-        let mut old = Vec::new();
-        for (day, path) in files {
-            let end = day.plus(Span::days(1));
-            let is_old = end.plus(keep) < now;
-            if end <= replay_from && end <= now && (is_old || total > max_bytes) {
-                total -= size(&path);
-                old.push(path);
-            }
-        }
-        Ok(old)
-    }
-
-    /// The first block of the days other than these.
-    pub fn first_beside(&self, days: &[PathBuf]) -> Result<i64, StoreError> {
-        let Some((_, path)) = self.files()?.into_iter().find(|(_, path)| !days.contains(path)) else {
-            return Ok(self.next);
-        };
-        let first =
-            open_file(&path)?.query_row("SELECT min(number) FROM block", [], |row| row.get::<_, Option<i64>>(0));
-        Ok(first.map_err(StoreError::database(path))?.unwrap_or(self.next))
-    }
-
-    /// Unlinks days.
-    pub fn remove(&self, days: &[PathBuf]) -> Result<(), StoreError> {
-        for path in days {
-            for suffix in ["-wal", "-shm", ""] {
-                let part = PathBuf::from(format!("{}{suffix}", path.display()));
-                if part.exists() {
-                    std::fs::remove_file(&part).map_err(StoreError::io(&part))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Bytes on disk.
     pub fn size(&self) -> u64 {
         let files = self.files().unwrap_or_default();
-        let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
-        files.iter().map(|(_, path)| size(path) + size(&PathBuf::from(format!("{}-wal", path.display())))).sum()
+        let wal = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+        files.iter().map(|(_, path)| length(path) + length(&wal(path))).sum()
     }
 
     fn path(&self, day: Time) -> PathBuf {
@@ -287,7 +240,7 @@ impl Journal {
     }
 
     /// The files with the day each begins at, oldest first.
-    fn files(&self) -> Result<Vec<(Time, PathBuf)>, StoreError> {
+    pub(crate) fn files(&self) -> Result<Vec<(Time, PathBuf)>, StoreError> {
         let entries = std::fs::read_dir(&self.directory).map_err(StoreError::io(&self.directory))?;
         let mut files = Vec::new();
         for path in entries.flatten().map(|e| e.path()) {
@@ -390,6 +343,10 @@ fn skip_old(connection: &Connection, from: Time, after: &mut i64, known: &mut BT
     Ok(())
 }
 
+pub(crate) fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |m| m.len())
+}
+
 fn last_number(path: &Path) -> Result<i64, StoreError> {
     let last = open_file(path)?.query_row("SELECT max(number) FROM block", [], |row| row.get::<_, Option<i64>>(0));
     Ok(last.map_err(StoreError::database(path))?.unwrap_or(0))
@@ -444,7 +401,7 @@ fn messages(cursor: &mut Cursor<'_>, count: i64) -> Option<Vec<Message>> {
     Some(messages)
 }
 
-fn open_file(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn open_file(path: &Path) -> Result<Connection, StoreError> {
     let open = || {
         let connection = Connection::open(path)?;
         schema::write_ahead(&connection)?;

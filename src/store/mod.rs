@@ -11,6 +11,7 @@ mod bytes;
 mod codec;
 mod counters;
 mod cursors;
+mod days;
 mod digest;
 mod error;
 mod identity;

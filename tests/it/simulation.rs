@@ -248,6 +248,27 @@ impl<'a> Daemon<'a> {
         }
     }
 
+    /// Commits a block and applies it, unless killed in between.
+    fn is_killed_at(&mut self, block: &[Sent], broker: &mut Broker, random: &mut Rng, now: i64) -> bool {
+        let mut messages = self.block(block, now);
+        self.books.commit(&mut messages, Time(now)).unwrap();
+        self.note(block, now);
+        match random.u8(0..30) {
+            // Killed after the commit, before the acknowledgement.
+            0 => {
+                let image = self.image();
+                self.boot(image, now);
+                broker.reconnect();
+                return true;
+            }
+            // The acknowledgement is lost, and all comes again.
+            1 => broker.reconnect(),
+            _ => broker.out.clear(),
+        }
+        self.books.apply(&messages).unwrap();
+        false
+    }
+
     /// A bit of the disk flips while the machine is off. True: that is noticed.
     fn flip_and_boot(&mut self, random: &mut Rng, now: i64) -> bool {
         let (sound, image) = (self.image(), self.image());
@@ -431,23 +452,8 @@ fn simulate(plan: &Plan, seed: u64) -> Done {
             }
             _ => {}
         }
-        let mut messages = daemon.block(&block, now);
-        if !messages.is_empty() {
-            daemon.books.commit(&mut messages, Time(now)).unwrap();
-            daemon.note(&block, now);
-            match random.u8(0..30) {
-                // Killed after the commit, before the acknowledgement.
-                0 => {
-                    let image = daemon.image();
-                    daemon.boot(image, now);
-                    broker.reconnect();
-                    continue;
-                }
-                // The acknowledgement is lost, and all comes again.
-                1 => broker.reconnect(),
-                _ => broker.out.clear(),
-            }
-            daemon.books.apply(&messages).unwrap();
+        if !block.is_empty() && daemon.is_killed_at(&block, &mut broker, &mut random, now) {
+            continue;
         }
         if daemon.books.tick(Time(now)).unwrap() || random.u8(0..20) == 0 {
             daemon.books.seal().unwrap();
@@ -455,15 +461,19 @@ fn simulate(plan: &Plan, seed: u64) -> Done {
     }
     daemon.books.tick(Time(now).plus(Span::days(3))).unwrap();
     daemon.books.seal().unwrap();
+    verify(&daemon, seed);
+    let (committed, crashes) = (daemon.committed.len(), daemon.crashes);
+    Done { committed, crashes, forgotten, steps: clock.steps, damaged: 0 }
+}
+
+fn verify(daemon: &Daemon<'_>, seed: u64) {
     let quarters = oracle::books(&RULES, &daemon.committed);
-    compare(seed, Window::Quarter, &stored(&daemon, Window::Quarter), &quarters);
+    compare(seed, Window::Quarter, &stored(daemon, Window::Quarter), &quarters);
     for (window, length) in [(Window::Hour, 60 * MINUTE), (Window::Day, 1_440 * MINUTE)] {
-        compare(seed, window, &stored(&daemon, window), &oracle::sums(&quarters, length, OFFSET));
+        compare(seed, window, &stored(daemon, window), &oracle::sums(&quarters, length, OFFSET));
     }
     let counts = &daemon.books.pipeline.counters().messages;
     assert_eq!((counts.received, counts.sum()), (daemon.committed.len() as u64, counts.received), "seed {seed}");
-    let (committed, crashes) = (daemon.committed.len(), daemon.crashes);
-    Done { committed, crashes, forgotten, steps: clock.steps, damaged: 0 }
 }
 
 /// `EMISSIOND_SEED` runs one seed, `EMISSIOND_SEEDS` the first so many.
