@@ -52,6 +52,8 @@ pub enum Inbox {
     Question(Question),
     /// The open entries of these windows, for the database.
     Open(Vec<Window>, oneshot::Sender<Vec<Entry>>),
+    /// Records of the ledger that were found damaged.
+    Damaged(Vec<String>),
     /// Commit, seal, and end.
     Stop,
 }
@@ -257,6 +259,7 @@ impl Desk {
                     self.refresh_views()?;
                     let _ = reply.send(self.books.pipeline.open_entries(|_, window| windows.contains(&window)));
                 }
+                Inbox::Damaged(records) => self.books.ledger.suspect(self.now, records)?,
                 Inbox::Stop => return Ok(true),
             }
             if self.held.is_none() && (self.pending.len() >= BLOCK_MESSAGES || self.pending_bytes >= BLOCK_BYTES) {

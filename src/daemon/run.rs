@@ -42,6 +42,10 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
+/// When the ledger is looked through for the first time, and then again.
+const SCRUB_FIRST: Duration = Duration::from_secs(600);
+const SCRUB_EVERY: Duration = Duration::from_secs(86_400);
+
 type Task = tokio::task::JoinHandle<()>;
 
 /// A daemon that runs.
@@ -105,6 +109,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
         commit_seconds,
         guard: guard(&plan.daemon)?,
     };
+    start_scrub(identity.reader(&plan)?, &inbox)?;
     let (stop_http, stopped) = oneshot::channel();
     tasks.push(start_http(listener, app, stopped));
     tracing::info!(%http, state = %plan.daemon.state_dir.display(), "ready");
@@ -229,6 +234,28 @@ fn start_sink(
         }
     };
     Ok((task, Arc::new(look)))
+}
+
+/// Small ledgers are looked through at every start; a big one must not hold that up, and a daemon may run for years.
+fn start_scrub(reader: Reader, inbox: &Sender<Inbox>) -> io::Result<()> {
+    let inbox = inbox.clone();
+    let look = move || {
+        let mut wait = SCRUB_FIRST;
+        loop {
+            std::thread::sleep(wait);
+            wait = SCRUB_EVERY;
+            let wrong = reader.scrub().unwrap_or_else(|error| vec![error.to_string()]);
+            if wrong.is_empty() {
+                continue;
+            }
+            tracing::error!(records = ?wrong, "the ledger is damaged; a restart mends what the journal reaches");
+            // When the desk is gone, so is the daemon.
+            if inbox.send(Inbox::Damaged(wrong)).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("scrub".to_owned()).spawn(look).map(drop)
 }
 
 fn guard(daemon: &config::Daemon) -> io::Result<Guard> {

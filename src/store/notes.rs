@@ -1,6 +1,7 @@
 //! What the ledger remembers beside figures: the broker session, possible losses, damage.
 
 use crate::quantity::Time;
+use crate::store::rescue::SUSPECT;
 use crate::store::{Ledger, StoreError};
 
 /// The cause of a [`Gap`]: the broker no longer knew the session.
@@ -40,6 +41,14 @@ impl Ledger {
                 .try_for_each(|record| self.connection.prepare_cached(sql)?.execute((now.0, record)).map(drop))
         };
         note().map_err(StoreError::database(self.path()))
+    }
+
+    /// Damage was found while running: it is noted where it is news, and the next start mends what it can.
+    pub fn suspect(&self, now: Time, mut records: Vec<String>) -> Result<(), StoreError> {
+        let known = self.damage()?;
+        records.retain(|record| !known.iter().any(|(_, before)| before == record));
+        self.set_meta(SUSPECT, "1")?;
+        self.note_damage(now, &records)
     }
 
     /// The topic filters that the broker may hold for the session besides those now in use. They are remembered until

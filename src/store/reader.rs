@@ -11,7 +11,7 @@ use crate::ledger::Closed;
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::ledger::{read_entry, read_row};
 use crate::store::retention::read_day;
-use crate::store::{Names, StoreError, identity, schema};
+use crate::store::{Names, StoreError, identity, records, schema};
 use crate::window::Activity;
 
 /// A connection that only reads the ledger.
@@ -192,6 +192,12 @@ impl Reader {
         let count =
             self.connection.prepare_cached(sql).and_then(|mut s| s.query_row((after, to), |row| row.get::<_, i64>(0)));
         Ok(count.map_err(StoreError::database(&self.path))?.unsigned_abs())
+    }
+
+    /// Looks at every record of the ledger, as of now; names what is damaged or missing.
+    pub fn scrub(&self) -> Result<Vec<String>, StoreError> {
+        let look = || records::scrub(&*self.connection.unchecked_transaction()?);
+        look().map_err(StoreError::database(&self.path))
     }
 
     /// The number of the latest change, and the time of the seal that stored it.

@@ -131,3 +131,26 @@ fn first_difference(expected: &str, found: &str) -> String {
         |(a, b)| format!("{a}\n{b}"),
     )
 }
+
+/// What a daemon that runs for months finds by itself.
+#[test]
+fn damage_that_comes_while_it_runs_is_found_noted_and_mended_by_a_restart() {
+    let (files, _) = golden("state-v1");
+    let plan = plan(&files);
+    let state = files.path("state");
+    let books = Books::open(&state, &plan, clock::now()).unwrap();
+    let reader = Reader::open(&state, Arc::clone(books.ledger.names()), Arc::clone(&plan.rules.topology)).unwrap();
+    assert_eq!(reader.scrub().unwrap(), Vec::<String>::new());
+    let rot = "UPDATE entry SET body = x'0000' WHERE start = (SELECT min(start) FROM entry)";
+    rusqlite::Connection::open(state.join("ledger.db")).unwrap().execute_batch(rot).unwrap();
+    let wrong = reader.scrub().unwrap();
+    assert!(!wrong.is_empty() && wrong.iter().all(|record| record.starts_with("entry ")), "{wrong:?}");
+    books.ledger.suspect(clock::now(), wrong.clone()).unwrap();
+    books.ledger.suspect(clock::now(), wrong.clone()).unwrap();
+    let noted: Vec<String> = books.ledger.damage().unwrap().into_iter().map(|(_, record)| record).collect();
+    assert_eq!(noted.len(), wrong.len(), "once each: {noted:?}");
+    drop((books, reader));
+    let books = Books::open(&state, &plan, clock::now()).unwrap();
+    let reader = Reader::open(&state, Arc::clone(books.ledger.names()), Arc::clone(&plan.rules.topology)).unwrap();
+    assert_eq!(reader.scrub().unwrap(), Vec::<String>::new());
+}
