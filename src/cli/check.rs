@@ -27,9 +27,9 @@ enum Format {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (mut plan, mut report) = load(Some(&arguments.config));
-    if let Some(problem) = plan.as_ref().and_then(redeclared) {
+    if let Some(problem) = plan.as_ref().and_then(against_the_books) {
+        plan = plan.filter(|_| problem.severity == Severity::Warning);
         report.problems.push(problem);
-        plan = None;
     }
     if arguments.format == Format::Json {
         println!("{}", report.to_json());
@@ -55,17 +55,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What would keep the daemon from starting on the books it has. Other trouble with these is not the configuration's.
-fn redeclared(plan: &Plan) -> Option<Problem> {
+/// What the books that are there say to the plan. Other trouble with these is not the configuration's.
+fn against_the_books(plan: &Plan) -> Option<Problem> {
+    let problem = |code, severity, message| {
+        let (path, place, help) = (String::new(), None, None);
+        Some(Problem { code, severity, path, place, message, help })
+    };
     match Reader::beside(&plan.daemon.state_dir, Arc::clone(&plan.rules.topology)) {
-        Err(error @ StoreError::Redeclared { .. }) => Some(Problem {
-            code: "C012",
-            severity: Severity::Error,
-            path: String::new(),
-            place: None,
-            message: error.to_string(),
-            help: None,
-        }),
-        _ => None,
+        Err(error @ StoreError::Redeclared { .. }) => problem("C012", Severity::Error, error.to_string()),
+        Ok(reader) => {
+            let ids = reader.undeclared().ok().filter(|ids| !ids.is_empty())?.join(", ");
+            let cure = "what a late reading restates of their facility is restated without them; declare them, with `valid_to`";
+            problem(
+                "C013",
+                Severity::Warning,
+                format!("meters with recent readings are not declared any more: {ids}; {cure}"),
+            )
+        }
+        Err(_) => None,
     }
 }

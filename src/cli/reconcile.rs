@@ -9,9 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::run::failure;
 use crate::cli::{CONFIGURATION, FAILED, Failure, USAGE, plan, runtime};
 use crate::clock;
-use crate::influx::{Lost, Reconciler, Stand};
+use crate::influx::{Reconciler, Stand};
 use crate::quantity::Time;
-use crate::store::{Cursors, Reader};
+use crate::store::{Lost, Reader};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -37,11 +37,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let reader = Reader::beside(&plan.daemon.state_dir, Arc::clone(&plan.rules.topology));
     let reader = reader.map_err(|e| failure(e.into()))?;
-    let cursors = Cursors::open(&plan.daemon.state_dir).map_err(|e| failure(e.into()))?;
-    let stand = match arguments.overwrite {
-        true => Stand::Nothing,
-        false => Stand::Better(Lost::read(&cursors).map_err(|e| failure(e.into()))?),
-    };
+    let state = &plan.daemon.state_dir;
+    let lost = Lost::read(state).map_err(|e| failure(e.into()))?;
+    let stand = if arguments.overwrite { Stand::Nothing } else { Stand::Better(lost.clone()) };
     let reconciler = Reconciler::new(options, Arc::clone(&plan.rules), reader, stand, clock::now)?;
     let bar = ProgressBar::new(0).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len}").unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -52,6 +50,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let report = runtime()?.block_on(reconciler.run(range, progress)).map_err(|e| Failure::new(FAILED, e))?;
     bar.finish_and_clear();
+    if arguments.overwrite && lost.iter().all(|lost| range.0 <= lost.from && lost.to <= range.1) {
+        // From now on the daemon writes what it knows of that time, too.
+        Lost::forget(state).map_err(|e| failure(e.into()))?;
+    }
     let line = serde_json::json!({
         "points": report.points, "missing": report.missing, "different": report.different, "newer": report.newer,
         "strays": report.strays,

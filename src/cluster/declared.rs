@@ -135,6 +135,16 @@ pub struct Topology {
     pub meters: Vec<Meter>,
 }
 
+/// What the figures of an id mean: as long as `key` stays the same, old and new ones may stand together. It is stored, and its
+/// form must not change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// What is compared.
+    pub key: String,
+    /// The same for people.
+    pub text: String,
+}
+
 static NETWORK_ZONE: Zone = Zone::UTC;
 
 impl Topology {
@@ -196,16 +206,22 @@ impl Topology {
         }
     }
 
-    /// What the figures of an entity's id mean: as long as this stays the same, old and new ones may stand together.
-    pub fn identity(&self, entity: Entity) -> String {
+    /// What the figures of an entity's id mean. `None`: a network's are what its clusters' are.
+    pub fn identity(&self, entity: Entity) -> Option<Identity> {
         match entity {
             Entity::Meter(ix) => {
                 let meter = self.meter(ix);
-                format!("{} of facility {}", meter.identity(), self.facility(meter.facility).id)
+                Some(meter.identity(&self.facility(meter.facility).id))
             }
-            Entity::Facility(ix) => format!("of cluster {}", self.cluster(self.facility(ix).cluster).id),
-            Entity::Cluster(ix) => format!("in time zone {}", self.cluster(ix).zone.name()),
-            Entity::Network(_) => "of clusters".to_owned(),
+            Entity::Facility(ix) => {
+                let cluster = &self.cluster(self.facility(ix).cluster).id;
+                Some(Identity { key: format!("1 {cluster}"), text: format!("of cluster {cluster}") })
+            }
+            Entity::Cluster(ix) => {
+                let zone = self.cluster(ix).zone.name();
+                Some(Identity { key: format!("1 {zone}"), text: format!("in time zone {zone}") })
+            }
+            Entity::Network(_) => None,
         }
     }
 

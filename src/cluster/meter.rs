@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::cluster::FacilityIx;
-use crate::quantity::{Conversion, Dimension, Id, Ratio, Span, Time};
+use crate::cluster::{FacilityIx, Identity};
+use crate::quantity::{Conversion, Dimension, Id, Ratio, Reference, Span, Time};
 
 /// The position of a meter in its [`Topology`](crate::cluster::Topology).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,19 +131,39 @@ impl Meter {
         self.kind != Kind::Event
     }
 
-    /// What its numbers are: `a register in kWh`.
-    pub(crate) fn identity(&self) -> String {
-        let kind = match self.kind {
-            Kind::Register { .. } => "a register".to_owned(),
-            Kind::Interval { length, stamp: Stamp::Start } => format!("an interval of {length} from its time on"),
-            Kind::Interval { length, stamp: Stamp::End } => format!("an interval of {length} up to its time"),
-            Kind::Rate { .. } => "a rate".to_owned(),
-            Kind::Event => "an event".to_owned(),
+    /// What its numbers are, and what they are booked as.
+    pub(crate) fn identity(&self, facility: &Id) -> Identity {
+        let (kind, shown) = match self.kind {
+            Kind::Register { .. } => ("register".to_owned(), "a register".to_owned()),
+            Kind::Interval { length, stamp } => {
+                let (key, shown) = match stamp {
+                    Stamp::Start => ("start", "from its time on"),
+                    Stamp::End => ("end", "up to its time"),
+                };
+                (format!("interval/{}/{key}", length.0), format!("an interval of {length} {shown}"))
+            }
+            Kind::Rate { .. } => ("rate".to_owned(), "a rate".to_owned()),
+            Kind::Event => ("event".to_owned(), "an event".to_owned()),
         };
-        let Conversion { scale, offset, .. } = *self.conversion;
-        let scale = if scale == Ratio::ONE { String::new() } else { format!(" x {scale}") };
-        let offset = if offset == Ratio::whole(0) { String::new() } else { format!(" + {offset}") };
-        format!("{kind} in {}{scale}{offset}", self.unit)
+        let Conversion { unit, scale, offset } = *self.conversion;
+        let quantity = match self.dimension {
+            Dimension::Energy => "mJ",
+            Dimension::Volume(Reference::Actual) => "uL",
+            Dimension::Volume(Reference::Normal) => "NuL",
+            Dimension::Volume(Reference::Standard) => "SuL",
+            Dimension::Volume(Reference::Scf60) => "uL@60F",
+            Dimension::Volume(Reference::Scf68) => "uL@68F",
+            Dimension::Mass => "ug",
+        };
+        // What one of the device's numbers is in base units: another way to write the same is no change.
+        let base = |factor: Ratio| factor.times(unit.base).map_or_else(|| "?".to_owned(), |ratio| ratio.to_string());
+        let (category, unit) = (self.category.name(), &self.unit);
+        let scaled = if scale == Ratio::ONE { String::new() } else { format!(" x {scale}") };
+        let moved = if offset == Ratio::whole(0) { String::new() } else { format!(" + {offset}") };
+        Identity {
+            key: format!("1 {kind} {quantity} {} {} {category} {facility}", base(scale), base(offset)),
+            text: format!("{shown} in {unit}{scaled}{moved}, {category} of facility {facility}"),
+        }
     }
 
     /// The milliseconds of `[from, to)` in which the meter is declared valid.

@@ -5,5 +5,5 @@
 mod declared;
 mod meter;
 
-pub use declared::{Cluster, ClusterIx, Entity, Facility, FacilityIx, Level, Network, NetworkIx, Topology};
+pub use declared::{Cluster, ClusterIx, Entity, Facility, FacilityIx, Identity, Level, Network, NetworkIx, Topology};
 pub use meter::{Category, Kind, Meter, MeterIx, Reset, Shape, Stamp};

@@ -471,7 +471,7 @@ impl MeterCheck<'_> {
         let day = zone.and_then(|z| z.day_of_text(text)).map(|(start, _)| start);
         let instant = day.or_else(|| Time::parse_rfc3339(text));
         if instant.is_none() && zone.is_some() {
-            self.error("C006", key, format!("`{text}` is no time; write \"2026-01-31\" or \"2026-01-31T12:00:00Z\""));
+            self.error("C006", key, format!("`{text}` is no time; write a date, or a time with its zone: \"2026-01-31\", \"2026-01-31T12:00:00+01:00\""));
         }
         instant
     }

@@ -11,17 +11,14 @@ use crate::daemon::hand::{Hand, Reach};
 use crate::decode::Message;
 use crate::http::Undecided;
 use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline};
-use crate::quantity::{Span, Time};
+use crate::quantity::{Quarter, Span, Time};
 use crate::store::{
     Block, Journal, Judgement, Ledger, NONE, Poison, Position, Progress, ProgressPosition, Record, Refused, StoreError,
+    WHOLE,
 };
 
 /// A rebuild seals after this many messages, so that the past of all meters is never in memory at once.
 const REBUILD_SEAL_MESSAGES: u64 = 200_000;
-/// After this many starts that ended before the journal was replayed, each message is applied on its own. One that ends
-/// two such starts is refused: a kill hardly falls on the same message twice.
-const CAREFUL_AFTER: i64 = 1;
-
 /// Everything that is booked or about to be. The caller holds the lock of the state directory.
 #[derive(Debug)]
 pub struct Books {
@@ -43,7 +40,15 @@ pub struct Books {
 impl Books {
     /// Opens the store and replays. `now` only dates a store that holds nothing yet, and damage.
     pub fn open(state: &Path, plan: &Plan, now: Time) -> Result<Books, StoreError> {
-        let mut progress = Progress::open(state)?;
+        let progress = Progress::open(state)?;
+        let before = progress.position();
+        Books::start(state, plan, now, progress).inspect_err(|_| {
+            // Whoever gives up in an orderly way was not ended by a message. That it cannot be noted costs the next start time.
+            let _ = Progress::open(state).and_then(|mut progress| progress.note(before));
+        })
+    }
+
+    fn start(state: &Path, plan: &Plan, now: Time, mut progress: Progress) -> Result<Books, StoreError> {
         let before = progress.position();
         let poison = poison(state, before)?;
         progress.note(ProgressPosition {
@@ -80,28 +85,31 @@ impl Books {
                 books.pipeline.note_verdict(ix, judgement.time, judgement.verdict);
             }
         }
-        let careful = before.starts >= CAREFUL_AFTER;
-        if !books.damage.is_empty() {
-            books.rebuild(counted_to)?;
+        // Where nothing is left, the replay books it all, and counts it.
+        let is_bare = counted_to == 0 && books.ledger.active_quarters(Quarter(i32::MIN))?.is_empty();
+        if !books.damage.is_empty() && !is_bare {
+            books.rebuild(counted_to, before)?;
         }
         for ix in (0u32..).zip(&plan.rules.topology.meters).map(|(i, _)| MeterIx(i)) {
             if let Some(reading) = books.ledger.latest_reading(ix)? {
                 books.pipeline.note_latest(ix, reading);
             }
         }
-        books.replay(from, counted_to, careful)?;
+        books.replay(from, counted_to, before)?;
         books.refresh()?;
+        books.welcome_back()?;
         books.damage.extend(books.journal.found_damage().iter().cloned());
         // A block that cannot be read stays so; it is news only once.
         let known = books.ledger.damage()?;
         books.damage.retain(|record| !known.iter().any(|(_, before)| before == record));
         books.ledger.note_damage(now, &books.damage)?;
+        books.ledger.rebuilt()?;
         books.note_progress(0);
         Ok(books)
     }
 
     /// Applies the journal from `from` on; what the counters hold already is not counted again.
-    fn replay(&mut self, from: Time, counted_to: i64, careful: bool) -> Result<(), StoreError> {
+    fn replay(&mut self, from: Time, counted_to: i64, before: ProgressPosition) -> Result<(), StoreError> {
         let Books { journal, ledger, pipeline, replayed, damage, progress, poison, refused } = self;
         let open_from = pipeline.open_from();
         let mut hand = Hand { ledger, pipeline, refused };
@@ -111,13 +119,9 @@ impl Books {
             };
             let reach = if number > counted_to { Reach::New } else { Reach::Open(open_from) };
             match record {
-                Record::Messages(messages) if careful || poison.touches(number) => {
-                    *replayed += messages.len() as u64;
-                    hand.apply_singly(number, &messages, reach, (progress, poison))
-                }
                 Record::Messages(messages) => {
                     *replayed += messages.len() as u64;
-                    hand.apply(&messages, reach).map(drop)
+                    hand.replay((number, &messages), reach, before, (progress, poison))
                 }
                 Record::Judgement(judgement) => hand.judge(number, &judgement),
                 Record::Tick(time) => {
@@ -126,22 +130,32 @@ impl Books {
                 }
                 Record::Plan(_) => Ok(()),
             }
-        })
+        })?;
+        self.progress.note(ProgressPosition { applying: NONE, ..self.progress.position() })
+    }
+
+    /// Adds up again what meters take part in that were left out of the plan for a while.
+    fn welcome_back(&mut self) -> Result<(), StoreError> {
+        let from = self.pipeline.now().minus(self.pipeline.rules().late_horizon).quarter();
+        for quarters in self.ledger.returned(from)?.chunks(96) {
+            self.pipeline.add_up_again(quarters);
+            self.seal()?;
+        }
+        self.ledger.note_meters()
     }
 
     /// Applies the whole journal to the closed past and adds everything in its reach up anew: rows that were lost come
     /// back, and what is there already does not change.
-    fn rebuild(&mut self, counted_to: i64) -> Result<(), StoreError> {
+    fn rebuild(&mut self, counted_to: i64, before: ProgressPosition) -> Result<(), StoreError> {
         tracing::warn!("rebuilding what was damaged from the journal");
         let mut earliest = self.pipeline.open_from();
-        let Books { journal, ledger, pipeline, damage, refused, poison, .. } = self;
+        let Books { journal, ledger, pipeline, damage, refused, progress, poison, .. } = self;
         let mut hand = Hand { ledger, pipeline, refused };
         let mut since_seal = 0;
         journal.replay(Time::MIN, |block| {
             match readable(block, damage)? {
                 Some(Block { number, record: Record::Messages(messages) }) => {
-                    let messages = without(messages, number, poison);
-                    hand.apply(&messages, Reach::Rebuild)?;
+                    hand.replay((number, &messages), Reach::Rebuild, before, (progress, poison))?;
                     earliest = earliest.min(hand.earliest(&messages));
                     since_seal += messages.len() as u64;
                 }
@@ -255,7 +269,7 @@ impl Books {
 /// The message on which two starts in a row ended is refused from now on.
 fn poison(state: &Path, before: ProgressPosition) -> Result<Poison, StoreError> {
     let mut poison = Poison::open(state)?;
-    if before.applying != NONE && before.applying == before.suspect {
+    if before.applying != NONE && before.applying.1 != WHOLE && before.applying == before.suspect {
         let (block, index) = before.applying;
         tracing::error!(block, index, "a message ended two starts; it is refused");
         poison.add(before.applying)?;
@@ -276,12 +290,6 @@ fn readable(block: Result<Block, StoreError>, damage: &mut Vec<String>) -> Resul
         }
         Err(error) => Err(error),
     }
-}
-
-/// The messages of a block that are not refused as poison.
-fn without(messages: Vec<Message>, block: i64, poison: &Poison) -> Vec<Message> {
-    let kept = messages.into_iter().enumerate().filter(|(index, _)| !poison.holds(block, *index));
-    kept.map(|(_, message)| message).collect()
 }
 
 #[cfg(test)]
@@ -331,7 +339,7 @@ category = "cems-co2"
             }
             assert!(ended < 10, "it never ends");
         };
-        assert_eq!(ended, CAREFUL_AFTER + 2);
+        assert_eq!(ended, 3, "once with its block, twice on its own");
         books.seal().unwrap();
         let counters = &books.pipeline.counters().messages;
         assert_eq!((counters.accepted, counters.refused_for(Refusal::Poison), counters.received), (2, 1, 3));

@@ -4,7 +4,7 @@ use crate::cluster::MeterIx;
 use crate::decode::{Decoded, Message, Reading, Refusal};
 use crate::pipeline::{Effect, Event, Outcome, Pipeline, Want};
 use crate::quantity::{Quarter, Time};
-use crate::store::{Judgement, Ledger, NONE, Poison, Progress, ProgressPosition, Refused, StoreError};
+use crate::store::{Judgement, Ledger, NONE, Poison, Progress, ProgressPosition, Refused, StoreError, WHOLE};
 
 /// Refused messages that wait for the next seal; of a flood, the first are kept.
 const REFUSED_MAX: usize = 2_000;
@@ -116,8 +116,26 @@ impl Hand<'_> {
         });
     }
 
+    /// Applies a block of the journal. `before` is where the last start ended, if it did: that block is applied a message at a
+    /// time; where it was in none of them, all are. A message on which two such starts end is refused: a kill hardly falls on
+    /// the same one twice.
+    pub(crate) fn replay(
+        &mut self,
+        (block, messages): (i64, &[Message]),
+        reach: Reach,
+        before: ProgressPosition,
+        (progress, poison): (&mut Progress, &Poison),
+    ) -> Result<(), StoreError> {
+        let suspected = before.starts > 0 && (before.applying == NONE || before.applying.0 == block);
+        if suspected || poison.touches(block) {
+            return self.apply_singly(block, messages, reach, (progress, poison));
+        }
+        progress.note(ProgressPosition { applying: (block, WHOLE), ..progress.position() })?;
+        self.apply(messages, reach).map(drop)
+    }
+
     /// One message at a time, each noted before it is applied: what ends the process here is known at the next start.
-    pub(crate) fn apply_singly(
+    fn apply_singly(
         &mut self,
         block: i64,
         messages: &[Message],

@@ -228,7 +228,7 @@ fn start_sink(
             rejected: view.rejected,
             set_aside: view.aside,
             retention_short: view.retention_short,
-            lost: view.lost.map(|lost| (lost.from, lost.to)),
+            lost: view.lost,
             behind: view.behind,
             trouble: view.trouble,
         }

@@ -9,7 +9,7 @@ use crate::http::Decision;
 use crate::ledger::Entry;
 use crate::pipeline::{Counters, MeterView};
 use crate::quantity::{Quarter, Time, Window};
-use crate::store::Gap;
+use crate::store::{Gap, Lost};
 use crate::window::Activity;
 
 /// Puts a question to the desk.
@@ -147,8 +147,8 @@ pub struct DatabaseView {
     pub set_aside: u64,
     /// The bucket forgets points that may still be rewritten.
     pub retention_short: bool,
-    /// The state directory is an old copy: of the time from here to there the database knows more.
-    pub lost: Option<(Time, Time)>,
+    /// The state directory was an old copy: of these times the database knows more.
+    pub lost: Vec<Lost>,
     /// Stored records the database has not confirmed.
     pub behind: u64,
     /// The last error, until the next success.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::http::{App, DeskView, MeterRow};
 use crate::pipeline::Tallied;
-use crate::store::{Gap, Refused, SESSION_LOST};
+use crate::store::{Gap, Lost, Refused, SESSION_LOST};
 
 /// Of lists without end, so many are shown.
 const SHOWN: usize = 20;
@@ -85,14 +85,15 @@ fn influx(app: &App) -> Value {
         return Value::Null;
     };
     let view = look();
+    let span = |lost: &Lost| json!({ "from": lost.from.to_string(), "to": lost.to.to_string() });
     json!({
         "written": view.written,
         "failed": view.failed,
         "rejected": view.rejected,
         "set_aside": view.set_aside,
         "retention_short": view.retention_short,
-        "state_rolled_back": view.lost.is_some(),
-        "lost": view.lost.map(|(from, to)| json!({ "from": from.to_string(), "to": to.to_string() })),
+        "state_rolled_back": !view.lost.is_empty(),
+        "lost": view.lost.iter().map(span).collect::<Value>(),
         "behind": view.behind,
         "trouble": view.trouble,
     })

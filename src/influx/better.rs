@@ -3,36 +3,41 @@
 use std::collections::BTreeMap;
 
 use crate::influx::lines::{Line, Lines};
-use crate::influx::mark::Lost;
+use crate::influx::mark::stands;
 use crate::influx::points::{self, Row};
 use crate::influx::{Database, QueryError};
 use crate::ledger::Entry;
 use crate::quantity::{Span, Time};
+use crate::store::Lost;
 
-/// Windows of one length asked for with one question, of all entities.
-const WINDOWS_A_QUESTION: i64 = 100;
+/// Points asked for with one question.
+const POINTS_A_QUESTION: i64 = 5_000;
 
 /// The lines of the entries of which the database knows no better. Where it does not let us read, it may.
 pub(crate) async fn leave_better(
     bucket: &impl Database,
     lines: &Lines,
-    lost: Lost,
+    lost: &[Lost],
     entries: Vec<Entry>,
 ) -> Result<Vec<Line>, QueryError> {
     let end = |entry: &Entry| {
         let key = entry.key;
         lines.rules.topology.window_end(key.entity, key.window, key.start)
     };
-    let (mut doubtful, sure): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| end(entry) <= lost.to);
+    let last = lost.iter().map(|lost| lost.to).max().unwrap_or(Time::MIN);
+    let (mut doubtful, sure): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| end(entry) <= last);
     let mut kept = lines.encode(&sure);
     let kind = |entry: &Entry| (entry.key.entity.level(), entry.key.window);
     // A late reading and a live one are far apart; all between them would be asked for.
-    let stretch = |entry: &Entry| entry.key.start.0.div_euclid(WINDOWS_A_QUESTION * entry.key.window.shortest().0);
+    let stretch = |entry: &Entry| {
+        let windows = (POINTS_A_QUESTION / lines.entities(entry.key.entity.level()).len().max(1) as i64).max(1);
+        entry.key.start.0.div_euclid(windows * entry.key.window.shortest().0)
+    };
     doubtful.sort_by_key(|entry| (kind(entry), entry.key.start));
     for alike in doubtful.chunk_by(|a, b| kind(a) == kind(b) && stretch(a) == stretch(b)) {
         let theirs = match theirs(bucket, lines, alike).await {
             Err(QueryError::Refused(trouble)) => {
-                tracing::warn!(trouble, %lost.from, %lost.to, "the database cannot be asked what it has of the lost time: it is left alone");
+                tracing::warn!(trouble, "the database cannot be asked what it has of the lost time: it is left alone");
                 continue;
             }
             answered => answered?,
@@ -40,7 +45,7 @@ pub(crate) async fn leave_better(
         for entry in alike {
             kept.extend(lines.encode(std::slice::from_ref(entry)).into_iter().filter(|line| {
                 let known = theirs.get(&(line.series().to_owned(), entry.key.start));
-                known.is_none_or(|row| !lost.stands(end(entry), entry.revision, points::revision(row)))
+                known.is_none_or(|row| !stands(lost, end(entry), entry.revision, points::revision(row)))
             }));
         }
     }

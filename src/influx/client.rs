@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use influxdb2::api::buckets::ListBucketsRequest;
 use influxdb2::{Client, ClientBuilder};
 use reqwest::header::{CONTENT_ENCODING, RETRY_AFTER};
 
@@ -88,6 +89,8 @@ impl Database for Bucket {
         match status.as_u16() {
             400 | 413 | 422 => Err(WriteError::Split(trouble)),
             500 => Err(WriteError::Broken(trouble)),
+            // What speaks for the database does not know what became of the request.
+            502 | 504 => Err(WriteError::Later { trouble, after, in_doubt: true }),
             _ => Err(WriteError::Later { trouble, after, in_doubt: false }),
         }
     }
@@ -107,10 +110,11 @@ impl Database for Bucket {
         Err(if busy { QueryError::Away(trouble) } else { QueryError::Refused(trouble) })
     }
 
-    async fn retention_seconds(&self, bucket: &str) -> Option<i64> {
-        let buckets = self.client.list_buckets(None).await.ok()?.buckets;
-        let found = buckets.into_iter().find(|b| b.name == bucket)?;
-        found.retention_rules.iter().map(|rule| i64::from(rule.every_seconds)).min()
+    async fn retention_seconds(&self, bucket: &str) -> Result<Option<i64>, QueryError> {
+        let wanted = ListBucketsRequest { name: Some(bucket.to_owned()), ..ListBucketsRequest::default() };
+        let listed = self.client.list_buckets(Some(wanted)).await.map_err(|e| QueryError::Away(e.to_string()))?;
+        let found = listed.buckets.into_iter().find(|b| b.name == bucket);
+        Ok(found.and_then(|b| b.retention_rules.iter().map(|rule| i64::from(rule.every_seconds)).min()))
     }
 }
 

@@ -11,9 +11,9 @@ pub trait Database: Send + Sync {
     /// Asks in Flux; the answer is annotated CSV.
     fn query(&self, flux: &str) -> impl Future<Output = Result<String, QueryError>> + Send;
 
-    /// How long the bucket keeps points: the seconds of its shortest rule, 0 for ever. `None`: it does not say, as
-    /// InfluxDB 1 and others do not.
-    fn retention_seconds(&self, bucket: &str) -> impl Future<Output = Option<i64>> + Send;
+    /// How long the bucket keeps points: the seconds of its shortest rule, 0 for ever. `None`: it does not say. An error: it
+    /// was not told, as InfluxDB 1 and others have no buckets.
+    fn retention_seconds(&self, bucket: &str) -> impl Future<Output = Result<Option<i64>, QueryError>> + Send;
 }
 
 /// Why a batch is not known to be stored.

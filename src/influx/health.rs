@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::influx::Lost;
+use crate::store::Lost;
 
 /// Shared between the writer and the views.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub struct Health {
     aside: AtomicU64,
     behind: AtomicU64,
     retention_short: AtomicBool,
-    lost: Mutex<Option<Lost>>,
+    lost: Mutex<Vec<Lost>>,
     trouble: Mutex<Option<String>>,
 }
 
@@ -31,8 +31,8 @@ pub struct HealthView {
     pub aside: u64,
     /// The bucket forgets points that may still be rewritten.
     pub retention_short: bool,
-    /// The state directory is an old copy: of this time the database knows more.
-    pub lost: Option<Lost>,
+    /// The state directory was an old copy: of these times the database knows more.
+    pub lost: Vec<Lost>,
     /// Stored records the database has not confirmed.
     pub behind: u64,
     /// The last error, until the next success.
@@ -60,13 +60,13 @@ impl Health {
         self.aside.store(aside, Ordering::Relaxed);
     }
 
-    pub(crate) fn retention_short(&self) {
-        self.retention_short.store(true, Ordering::Relaxed);
+    pub(crate) fn retention_short(&self, short: bool) {
+        self.retention_short.store(short, Ordering::Relaxed);
     }
 
-    pub(crate) fn lost(&self, lost: Option<Lost>) {
+    pub(crate) fn lost(&self, lost: &[Lost]) {
         if let Ok(mut shown) = self.lost.lock() {
-            *shown = lost;
+            *shown = lost.to_vec();
         }
     }
 
@@ -84,7 +84,7 @@ impl Health {
             rejected: self.rejected.load(Ordering::Relaxed),
             aside: self.aside.load(Ordering::Relaxed),
             retention_short: self.retention_short.load(Ordering::Relaxed),
-            lost: self.lost.lock().ok().and_then(|lost| *lost),
+            lost: self.lost.lock().map(|lost| lost.clone()).unwrap_or_default(),
             behind: self.behind.load(Ordering::Relaxed),
             trouble: self.trouble.lock().ok().and_then(|t| t.clone()),
         }

@@ -38,6 +38,13 @@ impl Lines {
         self.options.windows.get(&level).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// All entities of a level.
+    pub(crate) fn entities(&self, level: Level) -> Vec<Entity> {
+        let topology = &self.rules.topology;
+        let meters = (0u32..).zip(&topology.meters).map(|(ix, _)| Entity::Meter(MeterIx(ix)));
+        meters.chain(topology.entities()).filter(|entity| entity.level() == level).collect()
+    }
+
     /// One line an entry; what line protocol cannot carry is logged and left out.
     pub(crate) fn encode(&self, entries: &[Entry]) -> Vec<Line> {
         let wanted = entries.iter().filter(|e| self.windows(e.key.entity.level()).contains(&e.key.window));

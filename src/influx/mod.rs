@@ -20,7 +20,6 @@ mod world;
 pub use client::{Bucket, retry_after, shown};
 pub use database::{Database, QueryError, WriteError};
 pub use health::{Health, HealthView};
-pub use mark::Lost;
 pub use options::Options;
 pub use reconcile::{ReconcileError, Reconciler, Report, Stand};
 pub use sink::Sink;

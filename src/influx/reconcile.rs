@@ -10,13 +10,13 @@ use std::sync::Arc;
 use crate::cluster::{Entity, Level, MeterIx};
 use crate::influx::client::Bucket;
 use crate::influx::lines::{Line, Lines};
-use crate::influx::mark::Lost;
+use crate::influx::mark::stands;
 use crate::influx::points::{self, Row};
 use crate::influx::{Database, Options, WriteError};
 use crate::ledger::{Entry, Key};
 use crate::pipeline::{Rules, meter_entries};
 use crate::quantity::{Quarter, Span, Time, Window};
-use crate::store::{Reader, StoreError};
+use crate::store::{Lost, Reader, StoreError};
 
 /// Points compared with one question.
 const POINTS_A_QUESTION: i64 = 5_000;
@@ -57,20 +57,19 @@ pub struct Reconciler {
 }
 
 /// What of the database stands against the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stand {
     /// Nothing: all is written over.
     Nothing,
     /// Higher revisions, and what of a lost time is better known there.
-    Better(Option<Lost>),
+    Better(Vec<Lost>),
 }
 
 impl Stand {
-    fn holds(self, end: Time, ours: u32, theirs: u32) -> bool {
+    fn holds(&self, end: Time, ours: u32, theirs: u32) -> bool {
         match self {
             Stand::Nothing => false,
-            Stand::Better(None) => theirs > ours,
-            Stand::Better(Some(lost)) => lost.stands(end, ours, theirs),
+            Stand::Better(lost) => stands(lost, end, ours, theirs),
         }
     }
 }
@@ -116,7 +115,7 @@ impl Reconciler {
     fn parts(&self, from: Time, to: Time) -> Vec<Part> {
         let mut parts = Vec::new();
         for level in Level::ALL {
-            let entities = self.entities(level).len() as i64;
+            let entities = self.lines.entities(level).len() as i64;
             if entities == 0 {
                 continue;
             }
@@ -131,12 +130,6 @@ impl Reconciler {
             }
         }
         parts
-    }
-
-    fn entities(&self, level: Level) -> Vec<Entity> {
-        let topology = &self.lines.rules.topology;
-        let meters = (0u32..).zip(&topology.meters).map(|(ix, _)| Entity::Meter(MeterIx(ix)));
-        meters.chain(topology.entities()).filter(|entity| entity.level() == level).collect()
     }
 
     async fn compare(&self, part: Part, report: &mut Report) -> Result<(), ReconcileError> {
@@ -192,7 +185,7 @@ impl Reconciler {
 
     fn ours(&self, part: Part) -> Result<Vec<(Entry, Line)>, StoreError> {
         let mut closed = Vec::new();
-        for entity in self.entities(part.level) {
+        for entity in self.lines.entities(part.level) {
             let entries = match entity {
                 Entity::Meter(ix) => self.meter(ix, part)?,
                 _ => {

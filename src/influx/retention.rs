@@ -3,15 +3,16 @@
 use crate::influx::Database;
 use crate::influx::lines::Lines;
 
-/// A bucket that forgets sooner than the longest window and the horizon would drop what is rewritten.
-pub(crate) async fn is_short(bucket: &impl Database, lines: &Lines) -> bool {
+/// A bucket that forgets sooner than the longest window and the horizon would drop what is rewritten. `None`: no answer.
+pub(crate) async fn is_short(bucket: &impl Database, lines: &Lines) -> Option<bool> {
     let name = &lines.options.bucket;
-    let Some(kept @ 1..) = bucket.retention_seconds(name).await else {
-        return false;
+    // Nought is for ever.
+    let Some(kept @ 1..) = bucket.retention_seconds(name).await.ok()? else {
+        return Some(false);
     };
     let needed = lines.longest_seconds() + lines.rules.late_horizon.0 / 1_000;
     if kept >= needed {
-        return false;
+        return Some(false);
     }
     let days = |seconds: i64| seconds / 86_400;
     tracing::error!(
@@ -20,5 +21,5 @@ pub(crate) async fn is_short(bucket: &impl Database, lines: &Lines) -> bool {
         needed_days = days(needed),
         "the bucket forgets points that may still be rewritten: raise its retention, or write fewer windows"
     );
-    true
+    Some(true)
 }

@@ -39,6 +39,9 @@ const DOUBT: Duration = REQUEST_TIMEOUT.saturating_mul(2);
 const ASIDE_FIRST: Span = Span(30_000);
 const ASIDE_MAX: Span = Span(3_600_000);
 const ASIDE_A_STEP: usize = 20;
+/// How often the bucket is asked how long it keeps points, and when again if it did not answer.
+const RETENTION_EVERY: Duration = Duration::from_secs(86_400);
+const RETENTION_AGAIN: Duration = Duration::from_secs(600);
 /// How often open windows are written, by their length.
 const OPEN_EVERY: [(&[Window], Duration); 3] = [
     (&[Window::Minute, Window::Quarter, Window::Hour], Duration::from_secs(10)),
@@ -70,7 +73,7 @@ pub struct Sink<D = Bucket> {
     doubt: Option<(Instant, i64)>,
     /// The old may not use more than half of the time.
     old_not_before: Instant,
-    checked_retention: bool,
+    retention_due: Instant,
     mark: Mark,
 }
 
@@ -154,7 +157,7 @@ impl<D: Database> Sink<D> {
             open_due: [started; OPEN_EVERY.len()],
             doubt,
             old_not_before: started,
-            checked_retention: false,
+            retention_due: started,
             mark,
         })
     }
@@ -202,7 +205,7 @@ impl<D: Database> Sink<D> {
     }
 
     async fn advance_mark(&mut self) -> Result<i64, Halt> {
-        match self.mark.advance(&self.bucket, self.lines.rules.late_horizon, &mut self.world).await? {
+        match self.mark.advance(&self.bucket, &mut self.world).await? {
             Ok(marked) => Ok(marked),
             Err(WriteError::Later { trouble, after, .. }) => Err(self.stop(trouble, after).into()),
             Err(WriteError::Broken(trouble) | WriteError::Split(trouble)) => Err(self.stop(trouble, None).into()),
@@ -211,17 +214,17 @@ impl<D: Database> Sink<D> {
 
     async fn check_mark(&mut self) -> Result<(), Halt> {
         match self.mark.check(&self.bucket, &self.lines.options.bucket, &mut self.world).await? {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(self.mark.look(&self.world)?),
             Err(trouble) => Err(self.stop(trouble, None).into()),
         }
     }
 
     /// Sends entries, but none of which the database knows better when the state directory is an old copy.
     async fn deliver_entries(&mut self, entries: Vec<Entry>, cursor: i64) -> Result<(), Halt> {
-        let Some(lost) = self.mark.lost else {
+        if self.mark.lost.is_empty() {
             return self.deliver(self.lines.encode(&entries), cursor).await;
-        };
-        match leave_better(&self.bucket, &self.lines, lost, entries).await {
+        }
+        match leave_better(&self.bucket, &self.lines, &self.mark.lost, entries).await {
             Ok(lines) => self.deliver(lines, cursor).await,
             Err(error) => Err(self.stop(error.to_string(), None).into()),
         }
@@ -256,7 +259,8 @@ impl<D: Database> Sink<D> {
         let Place { done, head_from, head } = self.place;
         self.confirm(match self.place.is_split() {
             true if cursor >= head_from => Place { head: head.min(cursor), ..self.place },
-            true => Place { done: done.min(cursor), ..self.place },
+            // The other part may have been in doubt as well.
+            true => Place { done: done.min(cursor), head: head_from, ..self.place },
             false => Place { done: done.min(cursor), head_from: done.min(cursor), head: done.min(cursor) },
         })?;
         self.world.cursors.set(&[(SENDING, 0)])
@@ -442,9 +446,13 @@ impl<D: Database> Sink<D> {
     }
 
     async fn check_retention(&mut self) {
-        if !self.checked_retention && retention::is_short(&self.bucket, &self.lines).await {
-            self.world.health.retention_short();
+        if Instant::now() < self.retention_due {
+            return;
         }
-        self.checked_retention = true;
+        let told = retention::is_short(&self.bucket, &self.lines).await;
+        self.retention_due = Instant::now() + if told.is_some() { RETENTION_EVERY } else { RETENTION_AGAIN };
+        if let Some(short) = told {
+            self.world.health.retention_short(short);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the database writer needs of the process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -15,6 +15,8 @@ pub type AskOpen = Arc<dyn Fn(Vec<Window>, oneshot::Sender<Vec<Entry>>) + Send +
 
 /// What the writer needs of the process.
 pub struct World {
+    /// The state directory.
+    pub state: PathBuf,
     /// The name of the state directory.
     pub incarnation: String,
     /// What is stored.
@@ -38,6 +40,14 @@ impl World {
         ask: AskOpen,
         now: fn() -> Time,
     ) -> Result<World, StoreError> {
-        Ok(World { incarnation, reader, cursors: Cursors::open(state)?, ask, health: Arc::default(), now })
+        Ok(World {
+            state: state.to_owned(),
+            incarnation,
+            reader,
+            cursors: Cursors::open(state)?,
+            ask,
+            health: Arc::default(),
+            now,
+        })
     }
 }

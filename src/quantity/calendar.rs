@@ -134,7 +134,9 @@ impl Zone {
 
     /// The instant the local day written `2026-01-31` begins, and the instant it ends.
     pub fn day_of_text(&self, text: &str) -> Option<(Time, Time)> {
-        let date: Date = text.trim().parse().ok()?;
+        let text = text.trim();
+        // The parser would take a time of day as well, and leave it out.
+        let date: Date = (text.len() == "2026-01-31".len()).then(|| text.parse().ok())??;
         Some((self.midnight(date), self.midnight(date.tomorrow().ok()?)))
     }
 

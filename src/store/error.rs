@@ -22,8 +22,9 @@ pub enum StoreError {
     },
     /// The configuration gives ids that are in use another meaning: do not start.
     #[error(
-        "the configuration gives another meaning to what is in the books of {path}:\n  {}\nDeclare it under a new id, and \
-         give the old meter `valid_to`; or set it back. Topics, limits and factors may change at any time",
+        "the configuration gives another meaning to what is in the books of {path}:\n  {}\nDeclare it, and what \
+         belongs to it, under new ids, and give the old meters `valid_to`; or set it back. Topics, limits and factors may change \
+         at any time",
         changes.join("\n  ")
     )]
     Redeclared {

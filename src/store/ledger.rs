@@ -16,7 +16,7 @@ use crate::store::codec::{
 use crate::store::counters::{read_counters, write_counters};
 use crate::store::digest::{self, Changes, Kind};
 use crate::store::retention::read_day;
-use crate::store::{Names, Refused, StoreError, identity, refused, rescue, schema};
+use crate::store::{Names, Refused, StoreError, identity, incarnation, refused, rescue, schema};
 use crate::window::Activity;
 
 /// How far the ledger accounts for the journal.
@@ -48,7 +48,13 @@ impl Ledger {
     /// named in [`Ledger::found_damage`]. An id that stands for something else than what is stored under it is refused.
     pub fn open(state: &Path, topology: Arc<Topology>) -> Result<Ledger, StoreError> {
         let path = state.join("ledger.db");
-        let (mut connection, found) = rescue::open(&path)?;
+        refuse_redeclared(&path, &topology)?;
+        let is_gone = incarnation::read(state).is_some() && !path.exists();
+        let (mut connection, mut found) = rescue::open(&path)?;
+        if is_gone {
+            tracing::error!(file = %path.display(), "the ledger is gone; what the journal reaches is booked anew");
+            found.push("ledger.db: all of it, the file was gone".to_owned());
+        }
         identity::check(&connection, &topology, &path)?;
         let names = Arc::new(name_all(&mut connection, &topology).map_err(StoreError::database(&path))?);
         let highest = "SELECT max(coalesce((SELECT max(changed) FROM entry), 0), coalesce((SELECT max(changed) FROM quarter), 0))";
@@ -56,6 +62,7 @@ impl Ledger {
         let mut ledger = Ledger { path, connection, topology, names, changed, found };
         // The rows that were changed last may be packed or dropped by now; the sinks' cursors are not.
         ledger.changed = ledger.changed.max(ledger.number("changed")?.unwrap_or(0));
+        ledger.keep_incarnation(state)?;
         Ok(ledger)
     }
 
@@ -64,23 +71,28 @@ impl Ledger {
         &self.found
     }
 
+    /// What was found damaged is rebuilt and noted.
+    pub fn rebuilt(&mut self) -> Result<(), StoreError> {
+        self.found.clear();
+        rescue::rebuilt(&self.connection).map_err(StoreError::database(&self.path))
+    }
+
     /// The numbers of the plan's entities, for readers.
     pub fn names(&self) -> &Arc<Names> {
         &self.names
     }
 
-    /// Meters that are not in the plan any more and whose readings are still of use.
-    pub fn undeclared(&self) -> Result<Vec<String>, StoreError> {
-        let read = || -> rusqlite::Result<Vec<String>> {
-            let sql = "SELECT id FROM name WHERE level = 'meter'
-                       AND EXISTS (SELECT 1 FROM quarter WHERE meter = number) ORDER BY id";
-            let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map([], |row| row.get(0))?;
-            rows.collect()
-        };
-        let mut ids = read().map_err(StoreError::database(&self.path))?;
-        ids.retain(|id| self.topology.find_meter(id).is_none());
-        Ok(ids)
+    /// A ledger that begins anew takes over the name, and the session with the broker that hangs on it.
+    fn keep_incarnation(&self, state: &Path) -> Result<(), StoreError> {
+        let own = self.incarnation()?;
+        match incarnation::read(state) {
+            Some(kept) if kept != own => {
+                self.set_meta("incarnation", &kept)?;
+                self.set_meta("session", "1")
+            }
+            Some(_) => Ok(()),
+            None => incarnation::write(state, &own),
+        }
     }
 
     /// A name for this state directory that no other one has.
@@ -311,6 +323,17 @@ impl Ledger {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Before anything is mended: a file that is refused stays as it is. What cannot be read is looked at afterwards.
+fn refuse_redeclared(path: &Path, topology: &Topology) -> Result<(), StoreError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    match schema::open(path).and_then(|connection| identity::check(&connection, topology, path)) {
+        Err(StoreError::Database { source, .. }) if rescue::is_damage(&source) => Ok(()),
+        checked => checked,
     }
 }
 

@@ -27,6 +27,9 @@ pub type Place = (i64, i64);
 /// No message.
 pub const NONE: Place = (0, 0);
 
+/// All messages of a block at once.
+pub const WHOLE: i64 = -1;
+
 /// The open file.
 #[derive(Debug)]
 pub struct Progress {

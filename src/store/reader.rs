@@ -194,6 +194,11 @@ impl Reader {
         Ok(count.map_err(StoreError::database(&self.path))?.unsigned_abs())
     }
 
+    /// Meters that are not in the plan and whose readings are still of use.
+    pub fn undeclared(&self) -> Result<Vec<String>, StoreError> {
+        identity::undeclared(&self.connection, &self.topology).map_err(StoreError::database(&self.path))
+    }
+
     /// Looks at every record of the ledger, as of now; names what is damaged or missing.
     pub fn scrub(&self) -> Result<Vec<String>, StoreError> {
         let look = || records::scrub(&*self.connection.unchecked_transaction()?);

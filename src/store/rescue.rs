@@ -9,6 +9,8 @@ use crate::store::{StoreError, digest, salvage, schema};
 
 /// A ledger up to this size is looked through at every start; a bigger one only when it is suspected.
 const LOOK_THROUGH_MAX: u64 = 64 << 20;
+/// What was found, until it is rebuilt: a process that ends in between must not forget it.
+const TO_REBUILD: &str = "to_rebuild";
 /// Set when a record was found damaged while running.
 pub(crate) const SUSPECT: &str = "suspect";
 
@@ -19,7 +21,10 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, Vec<String>), StoreError>
         Ok((connection, wrong))
     });
     match looked {
-        Ok((connection, wrong)) if wrong.is_empty() => Ok((connection, wrong)),
+        Ok((connection, wrong)) if wrong.is_empty() => {
+            let unfinished = to_rebuild(&connection).map_err(StoreError::database(path))?;
+            Ok((connection, unfinished))
+        }
         Ok((connection, wrong)) => {
             drop(connection);
             rescue(path, wrong)
@@ -58,6 +63,8 @@ fn rescue(path: &Path, wrong: Vec<String>) -> Result<(Connection, Vec<String>), 
         file = %path.display(), aside = %left.aside.display(), found = ?wrong, lost = ?left.rows,
         "the ledger was damaged; it is set aside, and what is sound is taken over"
     );
+    let mut found = wrong;
+    found.extend(left.rows.into_iter().filter(|row| !found.contains(row)).collect::<Vec<_>>());
     let mut finish = || -> rusqlite::Result<()> {
         let transaction = fresh.transaction()?;
         // Each name is there twice; either will do.
@@ -66,10 +73,21 @@ fn rescue(path: &Path, wrong: Vec<String>) -> Result<(Connection, Vec<String>), 
              DELETE FROM meta WHERE key = 'suspect';",
         )?;
         digest::recount(&transaction)?;
+        let before = to_rebuild(&transaction)?.into_iter().filter(|row| !found.contains(row)).collect::<Vec<_>>();
+        found.extend(before);
+        schema::set_meta(&transaction, TO_REBUILD, &serde_json::json!(found).to_string())?;
         transaction.commit()
     };
     finish().map_err(StoreError::database(path))?;
-    let mut found = wrong;
-    found.extend(left.rows.into_iter().filter(|row| !found.contains(row)).collect::<Vec<_>>());
     Ok((fresh, found))
+}
+
+fn to_rebuild(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let text = schema::meta(connection, TO_REBUILD)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+/// What was found is rebuilt, and on record.
+pub(crate) fn rebuilt(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM meta WHERE key = ?1", [TO_REBUILD]).map(drop)
 }
