@@ -211,6 +211,15 @@ mod tests {
     }
 
     #[test]
+    fn a_day_is_a_date_and_nothing_more() {
+        let zone = Zone::parse("Europe/Paris").unwrap();
+        assert!(zone.day_of_text("2026-03-29").is_some_and(|(start, end)| end.since(start) == Span(23 * 3_600_000)));
+        for text in ["2026-03-29 22:00", "2026-03-29T22:00", "20260329", "2026-02-30", ""] {
+            assert_eq!(zone.day_of_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn days_of_23_and_25_hours() {
         check("Europe/Paris", Window::Day, "2026-03-29T12:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z");
         check("Europe/Paris", Window::Day, "2026-10-25T12:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z");
