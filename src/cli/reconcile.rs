@@ -50,9 +50,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let report = runtime()?.block_on(reconciler.run(range, progress)).map_err(|e| Failure::new(FAILED, e))?;
     bar.finish_and_clear();
-    if arguments.overwrite && lost.iter().all(|lost| range.0 <= lost.from && lost.to <= range.1) {
-        // From now on the daemon writes what it knows of that time, too.
-        Lost::forget(state).map_err(|e| failure(e.into()))?;
+    if arguments.overwrite {
+        for time in &lost {
+            if !reconciler.covers(range, *time) {
+                eprintln!(
+                    "not all windows that closed between {} and {} begin in this range: what the database has of that time goes \
+                     on to stand",
+                    time.from, time.to
+                );
+            }
+        }
+        let left = lost.into_iter().filter(|time| !reconciler.covers(range, *time)).collect::<Vec<_>>();
+        // From now on the daemon writes what it knows of the others, too.
+        Lost::forget_all_but(state, &left).map_err(|e| failure(e.into()))?;
     }
     let line = serde_json::json!({
         "points": report.points, "missing": report.missing, "different": report.different, "newer": report.newer,

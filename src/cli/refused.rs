@@ -8,9 +8,9 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::run::failure;
-use crate::cli::{FAILED, Failure, get, lock, plan, runtime};
+use crate::cli::{FAILED, Failure, USAGE, get, lock, plan, runtime};
 use crate::config::Plan;
-use crate::http::refused_json;
+use crate::http::{is_reason, refused_json};
 use crate::store::{Ledger, Reader, StoreError};
 
 #[derive(Args)]
@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = plan(Some(&arguments.config))?;
+    if let Some(reason) = &arguments.reason {
+        is_reason(reason).map_err(|message| Failure::new(USAGE, message))?;
+    }
     let text = match lock(&plan)? {
         Some(_lock) => from_store(&plan, arguments).map_err(|e| failure(e.into()))?,
         None => runtime()?.block_on(from_daemon(&plan, arguments))?,

@@ -28,6 +28,8 @@ pub struct Books {
     pub ledger: Ledger,
     /// What is open.
     pub pipeline: Pipeline,
+    /// When the ledger was sealed last before this start.
+    pub opened: Time,
     /// Messages that were read back at the start.
     pub replayed: u64,
     /// What was found damaged or missing at the start.
@@ -54,7 +56,8 @@ impl Books {
         progress.note(ProgressPosition {
             committed: before.committed,
             starts: before.starts + 1,
-            applying: NONE,
+            // No message is to blame for what ends the process before the first one.
+            applying: (0, WHOLE),
             suspect: before.applying,
         })?;
         let mut journal = Journal::open(state)?;
@@ -67,6 +70,7 @@ impl Books {
         let position = ledger.position()?;
         journal.skip_to(before.committed.max(position.as_ref().map_or(0, |p| p.counted_to)));
         let rules = Arc::clone(&plan.rules);
+        let opened = position.as_ref().map_or(now, |position| position.now);
         let (pipeline, from, counted_to) = match position {
             Some(Position { open_from, now, counted_to, counters }) => {
                 let from = open_from.start().minus(rules.lookback());
@@ -79,7 +83,7 @@ impl Books {
             }
         };
         let (refused, damage) = (Vec::new(), ledger.found_damage().to_vec());
-        let mut books = Books { journal, ledger, pipeline, replayed: 0, damage, progress, poison, refused };
+        let mut books = Books { journal, ledger, pipeline, opened, replayed: 0, damage, progress, poison, refused };
         for judgement in books.ledger.judgements()? {
             if let Some(ix) = books.hand().meter(&judgement) {
                 books.pipeline.note_verdict(ix, judgement.time, judgement.verdict);
@@ -110,7 +114,7 @@ impl Books {
 
     /// Applies the journal from `from` on; what the counters hold already is not counted again.
     fn replay(&mut self, from: Time, counted_to: i64, before: ProgressPosition) -> Result<(), StoreError> {
-        let Books { journal, ledger, pipeline, replayed, damage, progress, poison, refused } = self;
+        let Books { journal, ledger, pipeline, replayed, damage, progress, poison, refused, .. } = self;
         let open_from = pipeline.open_from();
         let mut hand = Hand { ledger, pipeline, refused };
         journal.replay(from, |block| {
@@ -189,7 +193,13 @@ impl Books {
 
     /// Removes days of the journal; first it is noted where what is left begins.
     pub fn forget(&mut self, days: &[PathBuf]) -> Result<(), StoreError> {
-        self.ledger.set_journal_from(self.journal.first_beside(days)?)?;
+        match self.journal.first_beside(days) {
+            Ok(first) => self.ledger.set_journal_from(first)?,
+            Err(error @ StoreError::Database { .. }) => {
+                tracing::warn!(%error, "the next day of the journal is damaged; a restart will say more");
+            }
+            Err(error) => return Err(error),
+        }
         self.journal.remove(days)
     }
 

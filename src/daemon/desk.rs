@@ -105,8 +105,8 @@ impl Held {
         match self {
             Held::DiskFull => "make room",
             Held::ClockUnsure => {
-                "a jump ahead that lasts is believed, unless it is longer than the late horizon: then set the clock right, or \
-                 restart emissiond if it is right"
+                "a jump ahead is believed when it has lasted ten seconds, one beyond the late horizon fifteen minutes: until \
+                 then, set the clock right if it is wrong"
             }
         }
     }
@@ -259,6 +259,8 @@ impl Desk {
                     self.refresh_views()?;
                     let _ = reply.send(self.books.pipeline.open_entries(|_, window| windows.contains(&window)));
                 }
+                // What is found while nothing can be written, is found again.
+                Inbox::Damaged(_) if self.held.is_some() => {}
                 Inbox::Damaged(records) => self.books.ledger.suspect(self.now, records)?,
                 Inbox::Stop => return Ok(true),
             }

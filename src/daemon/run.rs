@@ -21,6 +21,7 @@ use crate::daemon::systemd;
 use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look};
 use crate::influx;
 use crate::mqtt;
+use crate::quantity::Time;
 use crate::store::{Lock, Names, Reader, Record, StoreError};
 
 /// Why the daemon did not start, or did not go on.
@@ -119,6 +120,8 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
 /// What other parts need to know of the store.
 struct Identity {
     incarnation: String,
+    /// When the ledger was sealed last before this start.
+    opened: Time,
     stale_filters: Vec<String>,
     names: Arc<Names>,
     topology: Arc<Topology>,
@@ -133,7 +136,8 @@ impl Identity {
 fn open_books(plan: &Plan) -> Result<Books, StoreError> {
     let mut books = Books::open(&plan.daemon.state_dir, plan, clock::now())?;
     books.seal()?;
-    books.journal.append(&Record::Plan(plan.hash.clone()), clock::now())?;
+    let now = books.pipeline.now();
+    books.journal.append(&Record::Plan(plan.hash.clone()), now)?;
     if books.ledger.plan()?.is_some_and(|before| before != plan.hash) {
         tracing::warn!(
             "the configuration is another than before: what is closed keeps its figures, what is open takes the new ones"
@@ -154,6 +158,7 @@ fn open_books(plan: &Plan) -> Result<Books, StoreError> {
 
 fn identity(plan: &Plan, books: &Books) -> Result<Identity, StoreError> {
     Ok(Identity {
+        opened: books.opened,
         incarnation: books.ledger.incarnation()?,
         stale_filters: books.ledger.stale_filters(&plan.mqtt.subscribe)?,
         names: Arc::clone(books.ledger.names()),
@@ -216,7 +221,9 @@ fn start_sink(
         let _ = inbox.send(Inbox::Open(windows, reply));
     });
     let reader = identity.reader(plan)?;
-    let world = influx::World::open(&plan.daemon.state_dir, identity.incarnation.clone(), reader, ask, clock::now)?;
+    let mut world = influx::World::open(&plan.daemon.state_dir, identity.incarnation.clone(), reader, ask, clock::now)?;
+    // The desk has sealed since.
+    world.opened = identity.opened;
     let health = Arc::clone(&world.health);
     let sink = influx::Sink::new(options.clone(), Arc::clone(&plan.rules), world)?;
     let task = tokio::spawn(sink.run());
@@ -244,10 +251,15 @@ fn start_scrub(reader: Reader, inbox: &Sender<Inbox>) -> io::Result<()> {
         loop {
             std::thread::sleep(wait);
             wait = SCRUB_EVERY;
-            let wrong = reader.scrub().unwrap_or_else(|error| vec![error.to_string()]);
-            if wrong.is_empty() {
-                continue;
-            }
+            let wrong = match reader.scrub() {
+                Ok(wrong) if wrong.is_empty() => continue,
+                Ok(wrong) => wrong,
+                Err(error) if error.is_damage() => vec![error.to_string()],
+                Err(error) => {
+                    tracing::warn!(%error, "the ledger could not be looked through");
+                    continue;
+                }
+            };
             tracing::error!(records = ?wrong, "the ledger is damaged; a restart mends what the journal reaches");
             // When the desk is gone, so is the daemon.
             if inbox.send(Inbox::Damaged(wrong)).is_err() {

@@ -1,9 +1,9 @@
 //! What time it is for the books: the system's clock, but never back, and not ahead at one bad moment.
 //!
 //! A step ahead is believed once it has lasted; until then the desk holds, so that nothing is stamped with a time that turns
-//! out wrong, and no window closes for good. A step of more than the late horizon is not believed at all, since every reading
-//! would be too late for it, and there would be no way back: who knows the clock to be right starts the daemon anew. After a
-//! step back time goes on at half pace until the clock has caught up.
+//! out wrong, and no window closes for good. A step of more than the late horizon must last longer: were it wrong, every reading
+//! after it would be too late, and there is no way back. After a step back time goes on at half pace until the clock has
+//! caught up.
 
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use crate::quantity::{Span, Time};
 const STEP: Span = Span::minutes(5);
 /// So long a step ahead must last.
 const LASTING: Duration = Duration::from_secs(10);
+/// And one beyond the late horizon: long enough for somebody to notice, short enough for a machine whose clock is set late.
+const LASTING_FAR: Duration = Duration::from_secs(900);
 /// 2025-01-01: a clock before this was never set.
 const NEVER_SET: Time = Time(1_735_689_600_000);
 
@@ -31,15 +33,16 @@ pub struct Timekeeper {
     time: Time,
     monotonic: Duration,
     ahead_since: Option<Duration>,
-    /// The longest step ahead that is believed.
-    believable: Span,
+    late_horizon: Span,
+    /// The clock was set once: before that, a step ahead is what is waited for.
+    was_set: bool,
 }
 
 impl Timekeeper {
     /// `latest` is the latest time in the books. The clock may have gone on meanwhile, for however long.
     pub fn new(latest: Time, wall: Time, monotonic: Duration, late_horizon: Span) -> Timekeeper {
         let time = if wall < NEVER_SET { latest } else { latest.max(wall) };
-        Timekeeper { time, monotonic, ahead_since: None, believable: late_horizon }
+        Timekeeper { time, monotonic, ahead_since: None, late_horizon, was_set: wall >= NEVER_SET }
     }
 
     /// The time, given what the system's clock shows.
@@ -51,12 +54,13 @@ impl Timekeeper {
         }
         if wall > expected.plus(STEP) {
             let since = *self.ahead_since.get_or_insert(monotonic);
-            let lasts = monotonic.saturating_sub(since) >= LASTING;
-            if !lasts || wall > expected.plus(self.believable) {
+            let is_far = self.was_set && wall > expected.plus(self.late_horizon);
+            if monotonic.saturating_sub(since) < if is_far { LASTING_FAR } else { LASTING } {
                 return Told { time: expected, unsure: true };
             }
         }
         self.ahead_since = None;
+        self.was_set = true;
         self.time = if wall >= self.time { wall } else { self.time.plus(Span(elapsed_ms / 2)) };
         self.monotonic = monotonic;
         Told { time: self.time, unsure: false }
@@ -107,18 +111,17 @@ mod tests {
     }
 
     #[test]
-    fn a_step_beyond_the_horizon_is_not_believed_until_the_clock_is_back() {
+    fn a_step_beyond_the_horizon_must_last_longer() {
         let month = 30 * 86_400;
-        check(&[
-            (1, 1, Some(1)),
-            (2, month, None),
-            (100, month, None),
-            (9_000, month, None),
-            (9_001, 9_001, Some(9_001)),
-        ]);
-        // What a fresh start is told, it believes.
-        let wall = Time(START.0 + month * 1_000);
-        assert!(!Timekeeper::new(START, wall, Duration::ZERO, Span::days(7)).tell(wall, Duration::ZERO).unsure);
+        check(&[(1, 1, Some(1)), (2, month, None), (100, month + 98, None), (101, 101, Some(101))]);
+        check(&[(1, 1, Some(1)), (2, month, None), (901, month + 899, None), (902, month + 900, Some(month + 900))]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_for_the_first_time_is_soon_believed() {
+        let mut keeper = Timekeeper::new(Time(0), Time(5), Duration::ZERO, Span::days(7));
+        let mut told = |seconds: u64, wall| keeper.tell(wall, Duration::from_secs(seconds)).unsure;
+        assert!(told(1, Time(1_000)) && told(2, START) && !told(13, START.plus(Span::seconds(11))));
     }
 
     #[test]

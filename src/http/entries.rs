@@ -69,7 +69,11 @@ impl Asked {
             "line" => Form::Line,
             other => return Err(format!("`format` cannot be `{other}`; allowed: json, jsonl, csv, line")),
         };
-        Ok(Asked { entities, window, from: time("from", Time::MIN)?, to: time("to", Time::MAX)?, form })
+        let (from, to) = (time("from", Time::MIN)?, time("to", Time::MAX)?);
+        if from >= to {
+            return Err(format!("`from` must be before `to`: {from} is not before {to}"));
+        }
+        Ok(Asked { entities, window, from, to, form })
     }
 
     /// The content type of the answer.

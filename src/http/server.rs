@@ -183,6 +183,9 @@ async fn show_refused(State(app): State<Arc<App>>, uri: Uri) -> Response {
             return (StatusCode::BAD_REQUEST, message).into_response();
         }
     };
+    if let Err(message) = query.get("reason").map_or(Ok(()), |reason| status::is_reason(reason)) {
+        return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response();
+    }
     let read = move || {
         let reader = app.reader.lock().ok()?;
         Some(reader.refused(query.get("reason").map(String::as_str), limit))

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::http::{App, DeskView, MeterRow};
-use crate::pipeline::Tallied;
+use crate::pipeline::{Outcome, Tallied};
 use crate::store::{Gap, Lost, Refused, SESSION_LOST};
 
 /// Of lists without end, so many are shown.
@@ -119,6 +119,14 @@ pub(crate) fn meters_json(rows: &[MeterRow]) -> String {
         })
         .collect();
     format!("{}\n", Value::Array(rows))
+}
+
+/// Whether messages are kept for this reason. An error says which reasons there are.
+pub fn is_reason(text: &str) -> Result<(), String> {
+    if Outcome::reasons().any(|reason| reason == text) {
+        return Ok(());
+    }
+    Err(format!("`reason` cannot be `{text}`; allowed: {}", Outcome::reasons().collect::<Vec<_>>().join(", ")))
 }
 
 /// One object a line.

@@ -8,6 +8,9 @@ use crate::store::{Lost, StoreError};
 /// How old a copy may be and still be noticed.
 const REACH: Span = Span::days(400);
 
+/// When the ledger had been sealed at the first of the starts since the database was asked; 0: it was asked.
+const UNASKED: &str = "influxdb.unasked";
+
 /// Whether the database's figure of a window with this end stands against the ledger's: it is of a higher revision; or the
 /// window closed in a lost time, whatever is known here of it now; or both restated it, each in its own way.
 pub(crate) fn stands(lost: &[Lost], end: Time, ours: u32, theirs: u32) -> bool {
@@ -28,8 +31,11 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    pub(crate) fn read(world: &World) -> Result<Mark, StoreError> {
-        let (_, opened) = world.reader.latest()?;
+    pub(crate) fn read(world: &mut World) -> Result<Mark, StoreError> {
+        // The database may not have been asked yet when the process before ended.
+        let unasked = world.cursors.get(UNASKED)?.filter(|time| *time > 0).map(Time);
+        let opened = unasked.unwrap_or(world.opened).min(world.opened);
+        world.cursors.set(&[(UNASKED, opened.0)])?;
         let lost = Lost::read(&world.state)?;
         world.health.lost(&lost);
         Ok(Mark { opened, checked: false, written: 0, refused: false, lost })
@@ -69,6 +75,7 @@ impl Mark {
             );
             lost.note(&world.state)?;
         }
+        world.cursors.set(&[(UNASKED, 0)])?;
         self.checked = true;
         Ok(Ok(()))
     }

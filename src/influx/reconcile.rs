@@ -112,6 +112,17 @@ impl Reconciler {
         Ok(report)
     }
 
+    /// Whether all windows that closed in a lost time begin in a range.
+    pub fn covers(&self, (from, to): (Time, Time), lost: Lost) -> bool {
+        let topology = &self.lines.rules.topology;
+        let windows = Level::ALL.into_iter().flat_map(|level| {
+            let entities = self.lines.entities(level).into_iter();
+            entities.flat_map(move |entity| self.lines.windows(level).iter().map(move |window| (entity, *window)))
+        });
+        let first = windows.map(|(entity, window)| topology.zone(entity).start(window, lost.from)).min();
+        from <= first.unwrap_or(lost.from) && to >= lost.to
+    }
+
     fn parts(&self, from: Time, to: Time) -> Vec<Part> {
         let mut parts = Vec::new();
         for level in Level::ALL {

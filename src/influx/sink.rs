@@ -126,7 +126,7 @@ impl Sink {
 
 impl<D: Database> Sink<D> {
     /// The writer over a database of any kind.
-    pub fn over(bucket: D, options: Options, rules: Arc<Rules>, world: World) -> io::Result<Sink<D>> {
+    pub fn over(bucket: D, options: Options, rules: Arc<Rules>, mut world: World) -> io::Result<Sink<D>> {
         let lines = Lines { rules, options };
         let read = || -> Result<(Place, Time), StoreError> {
             let get = |name| world.cursors.get(name);
@@ -139,7 +139,7 @@ impl<D: Database> Sink<D> {
             Ok((Place { done, head_from, head }, get(FINISHED)?.map_or(now, Time).min(now)))
         };
         let (place, finished) = read().map_err(io::Error::other)?;
-        let mark = Mark::read(&world).map_err(io::Error::other)?;
+        let mark = Mark::read(&mut world).map_err(io::Error::other)?;
         let now = (world.now)();
         let unfinished =
             lines.meter_windows_closing(finished, now).into_iter().map(|key| (lines.closes(key), key)).collect();

@@ -19,6 +19,8 @@ pub struct World {
     pub state: PathBuf,
     /// The name of the state directory.
     pub incarnation: String,
+    /// When the ledger was sealed last before the process began.
+    pub opened: Time,
     /// What is stored.
     pub reader: Reader,
     /// How far it got.
@@ -40,7 +42,9 @@ impl World {
         ask: AskOpen,
         now: fn() -> Time,
     ) -> Result<World, StoreError> {
+        let (_, opened) = reader.latest()?;
         Ok(World {
+            opened,
             state: state.to_owned(),
             incarnation,
             reader,

@@ -20,6 +20,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Why messages are kept that are not booked.
+    pub fn reasons() -> impl Iterator<Item = &'static str> {
+        Refusal::ALL.iter().map(|reason| reason.name()).chain([Outcome::Late.name()])
+    }
+
     /// As counted and shown.
     pub fn name(self) -> &'static str {
         match self {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::store::rescue::is_damage;
+
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -60,6 +62,15 @@ impl StoreError {
         match self {
             StoreError::Database { source, .. } => source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
             StoreError::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
+    /// What is on disk is to blame, and not the disk, the rights, or another process.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            StoreError::Database { source, .. } => is_damage(source),
+            StoreError::Damaged(_) => true,
             _ => false,
         }
     }

@@ -91,6 +91,7 @@ impl Journal {
             scratch: Writer::default(),
             found: Vec::new(),
         };
+        journal.finish_replacements()?;
         for (_, path) in journal.files()? {
             let last = match last_number(&path) {
                 Err(StoreError::Database { source, .. }) if is_damage(&source) => {
@@ -119,11 +120,16 @@ impl Journal {
         &self.found
     }
 
+    fn finish_replacements(&self) -> Result<(), StoreError> {
+        let entries = std::fs::read_dir(&self.directory).map_err(StoreError::io(&self.directory))?;
+        let fresh = entries.flatten().filter_map(|e| Some(e.path().to_str()?.strip_suffix(".fresh")?.to_owned()));
+        fresh.collect::<Vec<_>>().iter().try_for_each(|path| salvage::finish(Path::new(path)))
+    }
+
     /// Sets a damaged file aside; its readable blocks move to a fresh one.
     fn rescue(&mut self, path: &Path, trouble: &rusqlite::Error) -> Result<(), StoreError> {
         self.current = None;
-        let aside = salvage::set_aside(path)?;
-        let left = salvage::copy(aside, &mut open_file(path)?, &[records::BLOCK])?;
+        let left = salvage::replace(path, &[records::BLOCK], open_file, |_, _| Ok(()))?;
         tracing::error!(
             file = %path.display(), aside = %left.aside.display(), error = %trouble, lost = ?left.rows,
             "a file of the journal was damaged; it is set aside, and what is sound is taken over"
@@ -218,6 +224,9 @@ impl Journal {
         }
         for number in known.into_iter().chain([self.next]) {
             let expected = before.map_or(number, |b: i64| b + 1);
+            if before.is_some_and(|b| number <= b) {
+                continue;
+            }
             if number > expected {
                 let what = format!("journal blocks {expected} to {} are missing", number - 1);
                 each(Err(StoreError::Damaged(what)))?;

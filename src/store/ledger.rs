@@ -16,7 +16,7 @@ use crate::store::codec::{
 use crate::store::counters::{read_counters, write_counters};
 use crate::store::digest::{self, Changes, Kind};
 use crate::store::retention::read_day;
-use crate::store::{Names, Refused, StoreError, identity, incarnation, refused, rescue, schema};
+use crate::store::{Names, Refused, StoreError, identity, incarnation, refused, rescue, salvage, schema};
 use crate::window::Activity;
 
 /// How far the ledger accounts for the journal.
@@ -48,12 +48,14 @@ impl Ledger {
     /// named in [`Ledger::found_damage`]. An id that stands for something else than what is stored under it is refused.
     pub fn open(state: &Path, topology: Arc<Topology>) -> Result<Ledger, StoreError> {
         let path = state.join("ledger.db");
+        salvage::finish(&path)?;
         refuse_redeclared(&path, &topology)?;
         let is_gone = incarnation::read(state).is_some() && !path.exists();
         let (mut connection, mut found) = rescue::open(&path)?;
         if is_gone {
             tracing::error!(file = %path.display(), "the ledger is gone; what the journal reaches is booked anew");
             found.push("ledger.db: all of it, the file was gone".to_owned());
+            rescue::note_to_rebuild(&connection, &found).map_err(StoreError::database(&path))?;
         }
         identity::check(&connection, &topology, &path)?;
         let names = Arc::new(name_all(&mut connection, &topology).map_err(StoreError::database(&path))?);
@@ -87,11 +89,11 @@ impl Ledger {
         let own = self.incarnation()?;
         match incarnation::read(state) {
             Some(kept) if kept != own => {
-                self.set_meta("incarnation", &kept)?;
-                self.set_meta("session", "1")
+                self.set_meta("session", "1")?;
+                self.set_meta("incarnation", &kept)
             }
-            Some(_) => Ok(()),
-            None => incarnation::write(state, &own),
+            None if !own.is_empty() => incarnation::write(state, &own),
+            _ => Ok(()),
         }
     }
 

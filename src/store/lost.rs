@@ -35,20 +35,22 @@ impl Lost {
         let Lost { from, to } = self;
         let write = || -> std::io::Result<()> {
             let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-            writeln!(file, "{} {} {}", from.0, to.0, checksum(&[from.0, to.0], &[]))?;
+            // What a power cut left without its end must not take this one along.
+            write!(file, "\n{} {} {}\n", from.0, to.0, checksum(&[from.0, to.0], &[]))?;
             file.sync_all()?;
             File::open(state)?.sync_all()
         };
         write().map_err(StoreError::io(&path))
     }
 
-    /// The operator has decided for the ledger.
-    pub fn forget(state: &Path) -> Result<(), StoreError> {
+    /// The operator has decided for the ledger, but for these.
+    pub fn forget_all_but(state: &Path, left: &[Lost]) -> Result<(), StoreError> {
         let path = state.join("lost");
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(path)(error)),
-            _ => Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::io(path)(error)),
+            _ => {}
         }
+        left.iter().try_for_each(|lost| lost.note(state))
     }
 }
 
@@ -74,7 +76,9 @@ mod tests {
         let text = std::fs::read_to_string(state.path().join("lost")).unwrap();
         std::fs::write(state.path().join("lost"), text.replacen('1', "7", 1)).unwrap();
         assert_eq!(Lost::read(state.path()).unwrap(), times[1..]);
-        Lost::forget(state.path()).unwrap();
+        Lost::forget_all_but(state.path(), &times[1..]).unwrap();
+        assert_eq!(Lost::read(state.path()).unwrap(), times[1..]);
+        Lost::forget_all_but(state.path(), &[]).unwrap();
         assert_eq!(Lost::read(state.path()).unwrap(), []);
     }
 }

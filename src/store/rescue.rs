@@ -16,6 +16,7 @@ pub(crate) const SUSPECT: &str = "suspect";
 
 /// A sound ledger, and what could not be taken over into it.
 pub(crate) fn open(path: &Path) -> Result<(Connection, Vec<String>), StoreError> {
+    salvage::finish(path)?;
     let looked = schema::open(path).and_then(|connection| {
         let wrong = look_through(&connection, path).map_err(StoreError::database(path))?;
         Ok((connection, wrong))
@@ -37,7 +38,14 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, Vec<String>), StoreError>
 fn look_through(connection: &Connection, path: &Path) -> rusqlite::Result<Vec<String>> {
     let size = std::fs::metadata(path).map_or(0, |m| m.len());
     let suspected = schema::meta(connection, SUSPECT)?.is_some();
-    if size > LOOK_THROUGH_MAX && !suspected { Ok(Vec::new()) } else { records::scrub(connection) }
+    if size > LOOK_THROUGH_MAX && !suspected {
+        return Ok(Vec::new());
+    }
+    let wrong = records::scrub(connection)?;
+    if wrong.is_empty() && suspected {
+        connection.execute("DELETE FROM meta WHERE key = ?1", [SUSPECT])?;
+    }
+    Ok(wrong)
 }
 
 /// True when the file's contents are to blame, and not the disk, the rights, or another process.
@@ -56,30 +64,32 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 fn rescue(path: &Path, wrong: Vec<String>) -> Result<(Connection, Vec<String>), StoreError> {
-    let aside = salvage::set_aside(path)?;
-    let mut fresh = schema::open(path)?;
-    let left = salvage::copy(aside, &mut fresh, &LEDGER)?;
-    tracing::error!(
-        file = %path.display(), aside = %left.aside.display(), found = ?wrong, lost = ?left.rows,
-        "the ledger was damaged; it is set aside, and what is sound is taken over"
-    );
     let mut found = wrong;
-    found.extend(left.rows.into_iter().filter(|row| !found.contains(row)).collect::<Vec<_>>());
-    let mut finish = || -> rusqlite::Result<()> {
-        let transaction = fresh.transaction()?;
+    let left = salvage::replace(path, &LEDGER, schema::open, |transaction, rows| {
         // Each name is there twice; either will do.
         transaction.execute_batch(
             "INSERT OR IGNORE INTO name SELECT * FROM name_copy; INSERT OR IGNORE INTO name_copy SELECT * FROM name;
              DELETE FROM meta WHERE key = 'suspect';",
         )?;
-        digest::recount(&transaction)?;
-        let before = to_rebuild(&transaction)?.into_iter().filter(|row| !found.contains(row)).collect::<Vec<_>>();
+        digest::recount(transaction)?;
+        found.extend(rows.iter().filter(|row| !found.contains(row)).cloned().collect::<Vec<_>>());
+        let before = to_rebuild(transaction)?.into_iter().filter(|row| !found.contains(row)).collect::<Vec<_>>();
         found.extend(before);
-        schema::set_meta(&transaction, TO_REBUILD, &serde_json::json!(found).to_string())?;
-        transaction.commit()
-    };
-    finish().map_err(StoreError::database(path))?;
-    Ok((fresh, found))
+        note_to_rebuild(transaction, &found)
+    })?;
+    tracing::error!(
+        file = %path.display(), aside = %left.aside.display(), ?found,
+        "the ledger was damaged; it is set aside, and what is sound is taken over"
+    );
+    Ok((schema::open(path)?, found))
+}
+
+/// So many are named; a file that is damaged all over has no use for more.
+const FOUND_MAX: usize = 1_000;
+
+pub(crate) fn note_to_rebuild(connection: &Connection, found: &[String]) -> rusqlite::Result<()> {
+    let named = found.get(..FOUND_MAX).unwrap_or(found);
+    schema::set_meta(connection, TO_REBUILD, &serde_json::json!(named).to_string())
 }
 
 fn to_rebuild(connection: &Connection) -> rusqlite::Result<Vec<String>> {

@@ -59,8 +59,10 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::NewerFormat { path: path.to_owned(), found, known: FORMAT });
     }
     let mut prepare = || -> rusqlite::Result<()> {
-        connection
-            .execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -1000;")?;
+        connection.execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -1000;
+             PRAGMA journal_size_limit = 67108864;",
+        )?;
         write_ahead(&connection)?;
         match found {
             FORMAT => Ok(()),
