@@ -164,7 +164,7 @@ mod tests {
         let path = directory.path().join("ledger.db");
         let write = |name: &str| std::fs::write(directory.path().join(name), name).unwrap();
         // While it copied: the copy goes, and is made again.
-        ["ledger.db", "ledger.db-wal", "ledger.db.fresh", "ledger.db.fresh-wal"].map(write);
+        ["ledger.db", "ledger.db-wal", "ledger.db.fresh", "ledger.db.fresh-wal"].into_iter().for_each(write);
         finish(&path).unwrap();
         assert_eq!(contents(&path).as_deref(), Some("ledger.db"));
         assert_eq!(contents(&beside(&path, "-wal")).as_deref(), Some("ledger.db-wal"), "it is part of the file");
