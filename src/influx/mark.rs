@@ -76,6 +76,8 @@ impl Mark {
             lost.note(&world.state)?;
         }
         world.cursors.set(&[(UNASKED, 0)])?;
+        // Were it still there after a power cut, the next mark would look like a later state of a lost ledger.
+        world.cursors.sync()?;
         self.checked = true;
         Ok(Ok(()))
     }

@@ -91,6 +91,12 @@ impl Cursors {
         write().map_err(StoreError::database(&self.path))
     }
 
+    /// Makes all that was noted durable; else a power cut may take back the latest.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        let checkpoint = self.connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()));
+        checkpoint.map_err(StoreError::database(&self.path))
+    }
+
     /// Notes, or notes again, a line that was not taken.
     pub fn set_aside(&self, line: &SetAside) -> Result<(), StoreError> {
         let sql = "INSERT INTO aside(key, trouble, tries, next) VALUES (?1, ?2, ?3, ?4)

@@ -105,7 +105,8 @@ fn kills_of_a_broker_that_forgets_are_shown_and_registers_heal() {
     let lost = count as u64 + 1 - status["readings"]["accepted"].as_u64().unwrap();
     println!("{strikes} kills of the broker: it lost {lost} of {count} readings; 0 kg lost, 0 kg double");
     assert_eq!(status["mqtt"]["sessions_lost"], strikes as u64);
-    assert_eq!(status["mqtt"]["possible_gaps"].as_array().unwrap().len(), strikes);
+    // The latest are shown.
+    assert_eq!(status["mqtt"]["possible_gaps"].as_array().unwrap().len(), strikes.min(20));
 }
 
 /// More than the queue of a session that nobody reads holds: the broker drops the rest, and says so every ten seconds.
