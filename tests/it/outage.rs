@@ -328,6 +328,18 @@ impl<'a> Site<'a> {
         sleep(Duration::from_secs(20)).await;
     }
 
+    /// For two hours, or until the database has all.
+    async fn settle(&self) {
+        for _ in 0..12 {
+            sleep(Duration::from_secs(600)).await;
+            self.receive(&[]);
+            self.seal().await;
+            if self.is_even() {
+                break;
+            }
+        }
+    }
+
     fn is_even(&self) -> bool {
         let view = self.health.view();
         view.behind == 0 && view.aside == 0
@@ -439,14 +451,7 @@ async fn trouble(plan: &Plan, seed: u64) -> Done {
     }
     db.model().mood = Mood::Well;
     // What is in flight lands; what was set aside waits for up to an hour.
-    for _ in 0..12 {
-        sleep(Duration::from_secs(600)).await;
-        site.receive(&[]);
-        site.seal().await;
-        if site.is_even() {
-            break;
-        }
-    }
+    site.settle().await;
     assert!(site.is_even(), "seed {seed}: {:?}", site.health.view());
     let points = assert_even(&site, &db, &format!("seed {seed}: EMISSIOND_SEED={seed} runs it again"));
     let requests = db.model().requests;
@@ -650,14 +655,7 @@ fn requests_in_doubt_of_the_new_and_the_old_are_both_repeated() {
         }
         sleep(Duration::from_secs(40)).await;
         site.receive(&[(0, live + 7 * MINUTE, 700_000)]);
-        for _ in 0..12 {
-            sleep(Duration::from_secs(600)).await;
-            site.receive(&[]);
-            site.seal().await;
-            if site.is_even() {
-                break;
-            }
-        }
+        site.settle().await;
         assert!(site.is_even());
         assert_even(&site, &db, "doubts");
     });
