@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use emissiond::quantity::{Decimal, Ratio, Time, Zone};
 use fastrand::Rng;
 
-use crate::harness::{Files, Ledger, assert_same, message, replay, shared_data};
+use crate::broker::publish;
+use crate::harness::{Files, Ledger, assert_same, message, replay, run, shared_data};
+use crate::servers::{Daemon, Mosquitto, wait_for, wait_for_long};
 
 pub const STEEL: &str = r#"
 [factors]
@@ -139,6 +141,56 @@ fn order_and_doubles_change_nothing() {
     assert!(plain[..plain.len() - 1] == twice[..twice.len() - 1], "doubles changed the ledger");
     let summary = Ledger::parse(&twice).summary;
     assert_eq!((summary["received"].as_u64(), summary["duplicate"].as_u64()), (Some(5_952), Some(2_976)));
+}
+
+/// Revisions tell how often a window was restated, and are no part of its figures.
+fn without_revision(line: &str) -> String {
+    line.split(",\"revision\":").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_shuffled_and_doubled_stream_with_kills_is_the_replay_to_the_byte() {
+    let (Some(messages), Some(quarters)) = (steel_messages(), steel_quarters()) else {
+        return;
+    };
+    let files = Files::new(&[("c.toml", STEEL), ("own.csv", OWN_FACTOR), ("m.jsonl", &messages.join("\n"))]);
+    let expected = replay(&files, "c.toml", "m.jsonl");
+    let publication = |(start, kwh): &(Time, String)| {
+        let payload = format!(r#"{{"ts":{},"kwh":{kwh}}}"#, start.0 + 900_000);
+        ("kr/steel/el".to_owned(), payload.into_bytes(), false)
+    };
+    let mut stream: Vec<_> = quarters.iter().chain(&quarters).map(publication).collect();
+    Rng::with_seed(31).shuffle(&mut stream);
+
+    let broker = Mosquitto::as_shipped();
+    let mut daemon = Daemon::new(&broker, STEEL, &[("own.csv", OWN_FACTOR)]);
+    daemon.start();
+    std::thread::scope(|scope| {
+        let publisher = scope.spawn(|| publish(&broker, 2_000.0, &stream));
+        for place in [700, 2_300, 4_100] {
+            wait_for("the next place to kill at", || (daemon.received() >= place).then_some(()));
+            daemon.kill();
+            daemon.start();
+        }
+        publisher.join().unwrap();
+    });
+    let all = quarters.len() as u64;
+    wait_for_long("every reading", || (daemon.status()["messages"]["accepted"] == all).then_some(()));
+    wait_for_long("every message", || (daemon.received() >= 2 * all).then_some(()));
+    assert!(daemon.stop().success());
+    for level in ["meter", "facility", "cluster", "network"] {
+        for window in ["1m", "15m", "1h", "1d", "1mo", "1y"] {
+            let mut command = daemon.command("export");
+            let output = run(command.args(["--level", level, "--window", window]));
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let head = format!("{{\"level\":\"{level}\"");
+            let of_window = format!("\"window\":\"{window}\"");
+            let wanted = expected.iter().filter(|line| line.starts_with(&head) && line.contains(&of_window));
+            let wanted: Vec<String> = wanted.map(|line| without_revision(line)).collect();
+            let found: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(without_revision).collect();
+            assert!(!wanted.is_empty() && wanted == found, "{level} {window}");
+        }
+    }
 }
 
 #[test]
