@@ -13,8 +13,8 @@ use crate::http::Undecided;
 use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline};
 use crate::quantity::{Quarter, Span, Time};
 use crate::store::{
-    Block, Journal, Judgement, Ledger, NONE, Poison, Position, Progress, ProgressPosition, Record, Refused, StoreError,
-    WHOLE,
+    self, Block, Journal, Judgement, Ledger, NONE, Poison, Position, Progress, ProgressPosition, Record, Refused,
+    StoreError, WHOLE,
 };
 
 /// A rebuild seals after this many messages, so that the past of all meters is never in memory at once.
@@ -44,7 +44,8 @@ impl Books {
     pub fn open(state: &Path, plan: &Plan, now: Time) -> Result<Books, StoreError> {
         let progress = Progress::open(state)?;
         let before = progress.position();
-        Books::start(state, plan, now, progress).inspect_err(|_| {
+        Books::start(state, plan, now, progress).inspect_err(|error| {
+            suspect_if_damaged(state, error);
             // Whoever gives up in an orderly way was not ended by a message. That it cannot be noted costs the next start time.
             let _ = Progress::open(state).and_then(|mut progress| progress.note(before));
         })
@@ -273,6 +274,15 @@ impl Books {
     pub fn seal(&mut self) -> Result<(), StoreError> {
         let counted_to = self.journal.last();
         self.hand().seal(counted_to)
+    }
+}
+
+/// A big ledger is not looked through at every start: an error that damage explains makes the next one do it.
+pub(crate) fn suspect_if_damaged(state: &Path, error: &StoreError) {
+    if error.is_damage()
+        && let Err(error) = store::suspect(state)
+    {
+        tracing::error!(%error, "that the ledger is damaged cannot be noted");
     }
 }
 

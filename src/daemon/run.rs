@@ -16,6 +16,7 @@ use crate::clock;
 use crate::cluster::Topology;
 use crate::config::{self, Plan};
 use crate::daemon::Books;
+use crate::daemon::books::suspect_if_damaged;
 use crate::daemon::desk::{Desk, Inbox, Lines};
 use crate::daemon::systemd;
 use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look};
@@ -170,9 +171,11 @@ type DeskThread = JoinHandle<Result<(), StoreError>>;
 
 fn start_desk(desk: Desk) -> io::Result<(DeskThread, watch::Receiver<bool>)> {
     let (sender, ended) = watch::channel(false);
+    let state = desk.state_dir.clone();
     let thread = std::thread::Builder::new().name("desk".to_owned()).spawn(move || {
         let result = desk.run();
         if let Err(error) = &result {
+            suspect_if_damaged(&state, error);
             tracing::error!(%error, "nothing more can be made durable");
         }
         sender.send_replace(true);

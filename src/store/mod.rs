@@ -49,5 +49,6 @@ pub use poison::Poison;
 pub use progress::{NONE, Place, Position as ProgressPosition, Progress, WHOLE};
 pub use reader::{Changed, Reader};
 pub use refused::Refused;
+pub(crate) use rescue::suspect;
 pub use retention::Keep;
 pub use space::Space;

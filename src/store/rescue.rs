@@ -1,5 +1,6 @@
 //! Opening a ledger that may be damaged: what is sound moves to a fresh file, what is not is named.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode};
@@ -11,6 +12,8 @@ use crate::store::{StoreError, digest, salvage, schema};
 const LOOK_THROUGH_MAX: u64 = 64 << 20;
 /// What was found, until it is rebuilt: a process that ends in between must not forget it.
 const TO_REBUILD: &str = "to_rebuild";
+/// A file of this name says that reading the ledger failed.
+const SUSPECTED: &str = "ledger.suspect";
 /// Set when a record was found damaged while running.
 pub(crate) const SUSPECT: &str = "suspect";
 
@@ -24,6 +27,7 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, Vec<String>), StoreError>
     match looked {
         Ok((connection, wrong)) if wrong.is_empty() => {
             let unfinished = to_rebuild(&connection).map_err(StoreError::database(path))?;
+            trust(path)?;
             Ok((connection, unfinished))
         }
         Ok((connection, wrong)) => {
@@ -35,9 +39,24 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, Vec<String>), StoreError>
     }
 }
 
+/// Notes beside the ledger that it cannot be trusted: what is wrong may lie where a note in it would go.
+pub(crate) fn suspect(state: &Path) -> Result<(), StoreError> {
+    let path = state.join(SUSPECTED);
+    std::fs::write(&path, "").map_err(StoreError::io(&path))
+}
+
+/// It was looked through, and is sound by now.
+fn trust(path: &Path) -> Result<(), StoreError> {
+    let note = path.with_file_name(SUSPECTED);
+    match std::fs::remove_file(&note) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(note)(error)),
+        _ => Ok(()),
+    }
+}
+
 fn look_through(connection: &Connection, path: &Path) -> rusqlite::Result<Vec<String>> {
     let size = std::fs::metadata(path).map_or(0, |m| m.len());
-    let suspected = schema::meta(connection, SUSPECT)?.is_some();
+    let suspected = schema::meta(connection, SUSPECT)?.is_some() || path.with_file_name(SUSPECTED).exists();
     if size > LOOK_THROUGH_MAX && !suspected {
         return Ok(Vec::new());
     }
@@ -81,6 +100,7 @@ fn rescue(path: &Path, wrong: Vec<String>) -> Result<(Connection, Vec<String>), 
         file = %path.display(), aside = %left.aside.display(), ?found,
         "the ledger was damaged; it is set aside, and what is sound is taken over"
     );
+    trust(path)?;
     Ok((schema::open(path)?, found))
 }
 

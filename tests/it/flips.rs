@@ -154,3 +154,30 @@ fn damage_that_comes_while_it_runs_is_found_noted_and_mended_by_a_restart() {
     let reader = Reader::open(&state, Arc::clone(books.ledger.names()), Arc::clone(&plan.rules.topology)).unwrap();
     assert_eq!(reader.scrub().unwrap(), Vec::<String>::new());
 }
+
+/// A big ledger is not looked through at every start; one that could not be read is.
+#[test]
+fn a_big_ledger_with_a_broken_page_is_mended_by_the_second_start() {
+    let (files, _) = golden("state-v1");
+    let plan = plan(&files);
+    let (expected, _) = figures(&plan);
+    let path = files.path("state/ledger.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database
+        .execute_batch(
+            "CREATE TABLE filler(x); INSERT INTO filler VALUES (zeroblob(70000000)); PRAGMA wal_checkpoint(TRUNCATE)",
+        )
+        .unwrap();
+    let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as usize;
+    let page = number("SELECT rootpage FROM sqlite_master WHERE name = 'quarter'");
+    let at = (page - 1) * number("PRAGMA page_size");
+    drop(database);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[at..at + 8].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let first = Books::open(&files.path("state"), &plan, clock::now());
+    assert!(first.is_err_and(|error| error.is_damage()));
+    let (found, reported) = figures(&plan);
+    assert!(reported && !files.path("state/ledger.suspect").exists());
+    assert_eq!(found.unwrap(), expected.unwrap(), "the journal reaches it all");
+}
