@@ -51,18 +51,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let report = runtime()?.block_on(reconciler.run(range, progress)).map_err(|e| Failure::new(FAILED, e))?;
     bar.finish_and_clear();
     if arguments.overwrite {
-        for time in &lost {
-            if !reconciler.covers(range, *time) {
-                eprintln!(
-                    "not all windows that closed between {} and {} begin in this range: what the database has of that time goes \
-                     on to stand",
-                    time.from, time.to
-                );
-            }
+        let left: Vec<Lost> = lost.into_iter().filter(|time| !reconciler.covers(range, *time)).collect();
+        for Lost { from, to } in &left {
+            eprintln!(
+                "not all windows that closed between {from} and {to} begin in this range: what the database has of that time \
+                 goes on to stand"
+            );
         }
-        let left = lost.into_iter().filter(|time| !reconciler.covers(range, *time)).collect::<Vec<_>>();
-        // From now on the daemon writes what it knows of the others, too.
-        Lost::forget_all_but(state, &left).map_err(|e| failure(e.into()))?;
+        // Of the times that are no longer on record, the daemon writes what it knows from now on.
+        Lost::keep(state, &left).map_err(|e| failure(e.into()))?;
     }
     let line = serde_json::json!({
         "points": report.points, "missing": report.missing, "different": report.different, "newer": report.newer,

@@ -1,7 +1,8 @@
 //! The database: closed entries as they are sealed, open ones now and then, each write an overwrite of the same key.
 //!
 //! There is no queue of copies: a cursor over the ledger's `changed` says how far the database has confirmed, and values
-//! are read when they are sent. One request is in flight at a time, so an old value can never land after a newer one.
+//! are read when they are sent. One request is in flight at a time; what stayed without an answer is repeated once it can no
+//! longer land, so that no old value stands over a newer one.
 
 mod better;
 mod client;

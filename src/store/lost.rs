@@ -1,7 +1,7 @@
 //! Times whose books are lost, because the state directory was restored from an old copy: one line each in a file of its
 //! own, synced, and kept until an operator decides otherwise.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -31,26 +31,23 @@ impl Lost {
 
     /// Notes this one, durably.
     pub fn note(self, state: &Path) -> Result<(), StoreError> {
-        let path = state.join("lost");
-        let Lost { from, to } = self;
+        let mut all = Lost::read(state)?;
+        all.push(self);
+        Lost::keep(state, &all)
+    }
+
+    /// These and no others are lost: about the rest, the operator has decided for the ledger. All or nothing.
+    pub fn keep(state: &Path, all: &[Lost]) -> Result<(), StoreError> {
+        let (path, fresh) = (state.join("lost"), state.join("lost.fresh"));
+        let line = |Lost { from, to }: &Lost| format!("{} {} {}\n", from.0, to.0, checksum(&[from.0, to.0], &[]));
         let write = || -> std::io::Result<()> {
-            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-            // What a power cut left without its end must not take this one along.
-            write!(file, "\n{} {} {}\n", from.0, to.0, checksum(&[from.0, to.0], &[]))?;
+            let mut file = File::create(&fresh)?;
+            file.write_all(all.iter().map(line).collect::<String>().as_bytes())?;
             file.sync_all()?;
+            std::fs::rename(&fresh, &path)?;
             File::open(state)?.sync_all()
         };
         write().map_err(StoreError::io(&path))
-    }
-
-    /// The operator has decided for the ledger, but for these.
-    pub fn forget_all_but(state: &Path, left: &[Lost]) -> Result<(), StoreError> {
-        let path = state.join("lost");
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::io(path)(error)),
-            _ => {}
-        }
-        left.iter().try_for_each(|lost| lost.note(state))
     }
 }
 
@@ -76,9 +73,9 @@ mod tests {
         let text = std::fs::read_to_string(state.path().join("lost")).unwrap();
         std::fs::write(state.path().join("lost"), text.replacen('1', "7", 1)).unwrap();
         assert_eq!(Lost::read(state.path()).unwrap(), times[1..]);
-        Lost::forget_all_but(state.path(), &times[1..]).unwrap();
+        Lost::keep(state.path(), &times[1..]).unwrap();
         assert_eq!(Lost::read(state.path()).unwrap(), times[1..]);
-        Lost::forget_all_but(state.path(), &[]).unwrap();
+        Lost::keep(state.path(), &[]).unwrap();
         assert_eq!(Lost::read(state.path()).unwrap(), []);
     }
 }

@@ -4,8 +4,9 @@
 //! entries above them, and how far both go. Each record carries a checksum of ours, verified on every read, because
 //! SQLite does not notice a flipped bit in a payload; digests tell of rows that vanished. `cursors.db` holds how
 //! far each sink has confirmed; losing it only makes a sink repeat itself. `progress` says how far the process got, `poison`
-//! which messages it refuses because they ended it. A file that is damaged is set aside as `*.damaged-1`, and what is sound
-//! of it goes on.
+//! which messages it refuses because they ended it, `incarnation` the name of the directory, `lost` the times that an old copy
+//! of it has lost, `ledger.suspect` that reading the ledger failed. A file that is damaged is set aside as `*.damaged-1`, and
+//! what is sound of it goes on.
 
 mod bytes;
 mod codec;
