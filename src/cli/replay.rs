@@ -14,7 +14,7 @@ use crate::cluster::MeterIx;
 use crate::decode::Message;
 use crate::format::{entry_json, summary_json};
 use crate::ledger::Entry;
-use crate::pipeline::{Event, Pipeline, meter_entries};
+use crate::pipeline::{Amounts, Event, Pipeline, meter_entries};
 use crate::quantity::{Time, Window};
 
 #[derive(Args)]
@@ -100,9 +100,10 @@ fn print(pipeline: &Pipeline) -> Result<(), Failure> {
     let rules = pipeline.rules();
     for (at, _) in rules.topology.meters.iter().enumerate() {
         let ix = MeterIx(at as u32);
-        let quarters = pipeline.open_activities(ix);
+        let load = |ix| Ok::<_, Failure>(pipeline.open_activities(ix));
+        let amounts = Amounts::collect(rules, ix, load)?;
         for window in Window::ALL {
-            for entry in meter_entries(rules, ix, window, quarters.iter().cloned(), Time::MAX) {
+            for entry in meter_entries(rules, ix, window, &amounts, Time::MAX) {
                 print_entry(&mut out, pipeline, entry)?;
             }
         }

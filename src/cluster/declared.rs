@@ -118,8 +118,10 @@ pub struct Facility {
     pub name: Option<String>,
     /// The cluster it belongs to.
     pub cluster: ClusterIx,
-    /// Its meters.
+    /// Its meters, shared ones among them.
     pub meters: Vec<MeterIx>,
+    /// Every meter that its figures are worked out from, sorted: its own, and what these depend on.
+    pub inputs: Vec<MeterIx>,
 }
 
 /// Everything declared, sorted by id at each level.
@@ -268,7 +270,8 @@ impl Topology {
             Entity::Meter(ix) if self.meter(ix).covers_time() => self.meter(ix).valid_ms(from, to),
             Entity::Meter(_) => 0,
             Entity::Facility(ix) => {
-                self.facility(ix).meters.iter().map(|m| self.valid_ms(Entity::Meter(*m), from, to)).sum()
+                let counted = self.facility(ix).meters.iter().filter(|m| !self.meter(**m).category.is_memo());
+                counted.map(|m| self.valid_ms(Entity::Meter(*m), from, to)).sum()
             }
             Entity::Cluster(ix) => {
                 self.cluster(ix).facilities.iter().map(|f| self.valid_ms(Entity::Facility(*f), from, to)).sum()

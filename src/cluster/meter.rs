@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cluster::{FacilityIx, Identity};
-use crate::quantity::{Conversion, Dimension, Id, Ratio, Reference, Span, Time};
+use crate::quantity::{Conversion, Dimension, Id, Ratio, Reference, Span, Time, Top};
 
 /// The position of a meter in its [`Topology`](crate::cluster::Topology).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,13 @@ pub enum Kind {
     },
     /// An amount at an instant.
     Event,
+    /// A state, such as a temperature: each reading holds until the next, and no longer than this.
+    Gauge {
+        /// How long a reading holds.
+        hold: Span,
+    },
+    /// No readings of its own: it is worked out from other meters.
+    Derived,
 }
 
 /// When a register that fell is taken as started again from nought.
@@ -69,28 +76,92 @@ pub enum Shape {
 pub enum Category {
     /// Fuel burned in place: scope 1.
     StationaryCombustion,
+    /// Fuel burned in vehicles and vessels: scope 1.
+    MobileCombustion,
+    /// What a process sets free: scope 1.
+    Process,
+    /// Leaks, vents and refrigerants: scope 1.
+    Fugitive,
     /// CO2 measured in a stack: scope 1.
     CemsCo2,
     /// Bought electricity: scope 2, location- and market-based.
     PurchasedElectricity,
+    /// Bought steam: scope 2.
+    PurchasedSteam,
+    /// Bought heat: scope 2.
+    PurchasedHeat,
+    /// Bought cooling: scope 2.
+    PurchasedCooling,
+    /// Energy made on site, or by a plant that backs a contract: a memo, but for sold certificates.
+    Generation,
+    /// Energy handed on: a memo.
+    Export,
+    /// CO2 captured: a memo.
+    CapturedCo2,
+    /// Goods made: a memo.
+    Production,
+    /// A property of another meter's fuel: no amount at all.
+    Property,
+    /// An amount that only other meters are worked out from.
+    Memo,
 }
 
 impl Category {
     /// All, in the order of their columns.
-    pub const ALL: [Category; 3] = [Category::StationaryCombustion, Category::CemsCo2, Category::PurchasedElectricity];
+    pub const ALL: [Category; 15] = [
+        Category::StationaryCombustion,
+        Category::MobileCombustion,
+        Category::Process,
+        Category::Fugitive,
+        Category::CemsCo2,
+        Category::PurchasedElectricity,
+        Category::PurchasedSteam,
+        Category::PurchasedHeat,
+        Category::PurchasedCooling,
+        Category::Generation,
+        Category::Export,
+        Category::CapturedCo2,
+        Category::Production,
+        Category::Property,
+        Category::Memo,
+    ];
 
     /// As written in configuration and entries.
     pub fn name(self) -> &'static str {
         match self {
             Category::StationaryCombustion => "stationary-combustion",
+            Category::MobileCombustion => "mobile-combustion",
+            Category::Process => "process",
+            Category::Fugitive => "fugitive",
             Category::CemsCo2 => "cems-co2",
             Category::PurchasedElectricity => "purchased-electricity",
+            Category::PurchasedSteam => "purchased-steam",
+            Category::PurchasedHeat => "purchased-heat",
+            Category::PurchasedCooling => "purchased-cooling",
+            Category::Generation => "generation",
+            Category::Export => "export",
+            Category::CapturedCo2 => "captured-co2",
+            Category::Production => "production",
+            Category::Property => "property",
+            Category::Memo => "memo",
         }
     }
 
     /// Reads [`Category::name`].
     pub fn parse(text: &str) -> Option<Category> {
         Category::ALL.into_iter().find(|c| c.name() == text)
+    }
+
+    /// Bought energy.
+    pub fn is_purchase(self) -> bool {
+        use Category::{PurchasedCooling, PurchasedElectricity, PurchasedHeat, PurchasedSteam};
+        matches!(self, PurchasedElectricity | PurchasedSteam | PurchasedHeat | PurchasedCooling)
+    }
+
+    /// No emission of a facility hangs on its time being covered: left out of the facility's coverage.
+    pub fn is_memo(self) -> bool {
+        use Category::{CapturedCo2, Export, Generation, Memo, Production, Property};
+        matches!(self, Generation | Export | CapturedCo2 | Production | Property | Memo)
     }
 }
 
@@ -99,7 +170,7 @@ impl Category {
 pub struct Meter {
     /// Unique among meters.
     pub id: Id,
-    /// The facility it belongs to.
+    /// The facility it belongs to; of a shared meter, the first of them.
     pub facility: FacilityIx,
     /// A name for people.
     pub name: Option<String>,
@@ -119,6 +190,8 @@ pub struct Meter {
     pub max_gap: Span,
     /// The highest believable rate in base units a day.
     pub max_rate: Option<i64>,
+    /// What it usually shows, for the simulator: base units a day, or the value of a property.
+    pub typical: Option<i64>,
     /// Readings before this are not this meter's.
     pub valid_from: Time,
     /// Readings at or after this are not this meter's.
@@ -144,6 +217,8 @@ impl Meter {
             }
             Kind::Rate { .. } => ("rate".to_owned(), "a rate".to_owned()),
             Kind::Event => ("event".to_owned(), "an event".to_owned()),
+            Kind::Gauge { .. } => ("gauge".to_owned(), "a gauge".to_owned()),
+            Kind::Derived => ("derived".to_owned(), "a sum of meters".to_owned()),
         };
         let Conversion { unit, scale, offset } = *self.conversion;
         let quantity = match self.dimension {
@@ -154,6 +229,11 @@ impl Meter {
             Dimension::Volume(Reference::Scf60) => "uL@60F",
             Dimension::Volume(Reference::Scf68) => "uL@68F",
             Dimension::Mass => "ug",
+            Dimension::Temperature => "uK",
+            Dimension::Pressure => "mPa",
+            Dimension::Share => "n",
+            Dimension::Quotient(Top::Energy, _) => "mJ/",
+            Dimension::Quotient(Top::Mass, _) => "ug/",
         };
         // What one of the device's numbers is in base units: another way to write the same is no change.
         let base = |factor: Ratio| factor.times(unit.base).map_or_else(|| "?".to_owned(), |ratio| ratio.to_string());

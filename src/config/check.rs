@@ -9,6 +9,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::cluster::{Cluster, ClusterIx, Facility, FacilityIx, Level, Network, NetworkIx, Topology};
+use crate::config::account::check_accounts;
+use crate::config::contract::inline_set;
 use crate::config::file::{ClusterSection, File, GoalSection};
 use crate::config::layers::{self, Layers};
 use crate::config::meter::{Declarations, check_meters};
@@ -20,7 +22,7 @@ use crate::factor::{Catalogue, GwpSet};
 use crate::influx;
 use crate::mqtt;
 use crate::pipeline::Rules;
-use crate::quantity::{Amount, Id, Span, Window, Zone};
+use crate::quantity::{Amount, Decimal, Id, Span, Window, Zone};
 
 /// What is collected while checking.
 pub(crate) struct Checker {
@@ -65,24 +67,13 @@ impl Checker {
         let catalogue = self.catalogue(&file, &mut hash);
         let (mut topology, cluster_rules) = self.topology(&file, &catalogue);
         let declarations = Declarations { file: &file, cluster_rules: &cluster_rules, catalogue: &catalogue };
-        let (mappings, methods) = check_meters(self, &declarations, &mut topology);
+        let mappings = check_meters(self, &declarations, &mut topology);
+        let accounts = check_accounts(self, &declarations, &mut topology);
         let late_horizon = self.span(&["ledger", "late_horizon"], file.ledger.late_horizon.as_ref(), Span::days(7));
         let close_after = self.span(&["ledger", "close_after"], file.ledger.close_after.as_ref(), Span::minutes(5));
         let routes = Routes::new(&mappings);
         let mqtt = self.mqtt(&file, &routes);
-        let rules = Rules {
-            two_sets: topology
-                .clusters
-                .iter()
-                .map(|c| cluster_rules.get(c.id.as_str()))
-                .map(|r| r.is_some_and(|r| r.network_gwp.is_some()))
-                .collect(),
-            topology: Arc::new(topology),
-            routes,
-            methods,
-            late_horizon,
-            close_after,
-        };
+        let rules = Rules { topology: Arc::new(topology), routes, accounts, late_horizon, close_after };
         Some(Plan {
             rules: Arc::new(rules),
             mappings,
@@ -234,7 +225,7 @@ impl Checker {
         }
     }
 
-    fn id(&mut self, section: &str, id: &str) -> Option<Id> {
+    pub(crate) fn id(&mut self, section: &str, id: &str) -> Option<Id> {
         let parsed = Id::parse(id);
         if parsed.is_none() {
             let message = format!("`{id}` is no id: lower-case letters, digits, `-` and `_`, at most 100");
@@ -261,6 +252,11 @@ impl Checker {
             };
             self.push("C009", Severity::Error, path, format!("unknown factor `{name}`"), Some(help));
         }
+    }
+
+    /// Whether something is written under that id: what is wrong with it is reported there.
+    pub(crate) fn is_declared(&self, section: &str, id: &str) -> bool {
+        self.layers.tree.get(section).and_then(|table| table.get(id)).is_some()
     }
 
     /// Looks up a name another section declares.
@@ -302,7 +298,28 @@ impl Checker {
                 }
             }
         }
+        for (id, section) in &file.contracts {
+            if let Some(text) = section.factor.as_ref().and_then(|names| names.0.first()) {
+                self.inline_factor(&mut catalogue, id, text);
+            }
+        }
         catalogue
+    }
+
+    /// A contract may say its figure itself: `"0 kg/kWh"`.
+    fn inline_factor(&mut self, catalogue: &mut Catalogue, id: &str, text: &str) {
+        let Some((value, unit)) = text.trim().split_once(' ').filter(|(value, _)| Decimal::parse(value).is_some())
+        else {
+            return;
+        };
+        let unit = if unit.contains("CO2e") { unit.to_owned() } else { unit.replacen('/', " CO2e/", 1) };
+        let (set, quoted) = (inline_set(id), unit.replace('"', ""));
+        let csv = format!(
+            "id,set,name,use,gas,value,unit,source\n{set},{set},contract,inventory,CO2e,{value},\"{quoted}\",contract\n"
+        );
+        for problem in catalogue.add_csv(&csv) {
+            self.error("C009", &["contracts", id, "factor"], format!("`{text}`: {}", problem.message));
+        }
     }
 
     fn topology(&mut self, file: &File, catalogue: &Catalogue) -> (Topology, BTreeMap<String, ClusterRules>) {
@@ -348,7 +365,8 @@ impl Checker {
             if let (Some(parsed), Some(cluster)) = (parsed, cluster) {
                 topology.clusters[cluster.0 as usize].facilities.push(FacilityIx(facilities));
                 let name = section.name.clone();
-                topology.facilities.push(Facility { id: parsed, name, cluster, meters: Vec::new() });
+                let (meters, inputs) = (Vec::new(), Vec::new());
+                topology.facilities.push(Facility { id: parsed, name, cluster, meters, inputs });
                 facilities += 1;
             }
         }

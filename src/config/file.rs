@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::config::value::{Names, Number};
+use crate::config::value::{Names, Number, Written};
 
 /// All files and the environment, merged.
 #[derive(Debug, Default, Deserialize)]
@@ -21,6 +21,10 @@ pub(crate) struct File {
     pub clusters: BTreeMap<String, ClusterSection>,
     pub facilities: BTreeMap<String, FacilitySection>,
     pub meters: BTreeMap<String, MeterSection>,
+    pub stacks: BTreeMap<String, StackSection>,
+    pub chp: BTreeMap<String, ChpSection>,
+    pub contracts: BTreeMap<String, ContractSection>,
+    pub transfers: BTreeMap<String, TransferSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -148,8 +152,76 @@ pub(crate) struct MeterSection {
     pub factor: Option<Names>,
     pub factor_location: Option<Names>,
     pub factor_market: Option<Names>,
-    pub heat_content: Option<String>,
-    pub density: Option<String>,
+    pub heat_content: Option<Written>,
+    pub density: Option<Written>,
+    pub carbon: Option<Written>,
+    pub moisture: Option<Written>,
+    pub biomass_share: Option<Written>,
+    pub temperature: Option<Written>,
+    pub pressure: Option<Written>,
+    pub max_age: Option<String>,
     pub basis: Option<String>,
+    pub product: Option<String>,
+    pub gas: Option<String>,
     pub uncertainty_pct: Option<Number>,
+    pub typical: Option<String>,
+    pub sum: Option<BTreeMap<String, Number>>,
+    pub parent: Option<String>,
+    pub allocate: Option<BTreeMap<String, Written>>,
+    pub supplier: Option<String>,
+    pub buyer: Option<String>,
+    pub certificates: Option<String>,
+    pub captured_from: Option<String>,
+    #[serde(rename = "use")]
+    pub used: Option<String>,
+    pub deduct: Option<bool>,
+}
+
+/// A stack whose CO2 is measured.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StackSection {
+    pub name: Option<String>,
+    pub cems: Option<String>,
+    pub fuels: Vec<String>,
+    pub cems_position: Option<String>,
+}
+
+/// A plant that makes heat and power.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ChpSection {
+    pub name: Option<String>,
+    pub facility: Option<String>,
+    pub fuels: Vec<String>,
+    pub heat: Vec<String>,
+    pub power: Vec<String>,
+    pub heat_efficiency: Option<Written>,
+    pub power_efficiency: Option<Written>,
+}
+
+/// A contract for bought electricity.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ContractSection {
+    pub name: Option<String>,
+    pub facility: Option<String>,
+    pub cluster: Option<String>,
+    pub factor: Option<Names>,
+    pub share: Option<Written>,
+    pub amount: Option<String>,
+    pub generation: Option<String>,
+    pub site: Option<String>,
+    pub valid_from: Option<String>,
+    pub valid_to: Option<String>,
+}
+
+/// The two meters of a transfer between members.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TransferSection {
+    pub name: Option<String>,
+    pub sent: Option<String>,
+    pub received: Option<String>,
+    pub tolerance: Option<Written>,
 }

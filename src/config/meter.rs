@@ -1,17 +1,26 @@
-//! The `[meters.*]` tables: what each declares, checked against its facility, its unit and its factor.
+//! The `[meters.*]` tables: what each declares of its readings. How it is booked is checked in `account`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::{Category, FacilityIx, Kind, Meter, MeterIx, Reset, Shape, Stamp, Topology};
+use serde_json::Value;
+
 use crate::config::check::{Checker, ClusterRules};
 use crate::config::file::{File, MeterSection};
 use crate::config::problem::Severity;
+use crate::config::property;
 use crate::config::value::{Names, Number};
 use crate::decode::{Format, Mapping, TimeFormat};
-use crate::emission::{Declared, Factors, Method, Slot, Term};
-use crate::factor::{Basis, Catalogue, Use, Vintages};
-use crate::quantity::{Amount, Conversion, Dimension, Id, Ratio, Span, Time, Unit, Zone};
+use crate::emission::PropertyKind;
+use crate::factor::Catalogue;
+use crate::quantity::{Amount, Conversion, Id, Ratio, Span, Time, Unit, Zone};
+
+/// Instead of a factor: what the supplier's plant emits.
+pub(crate) const SUPPLIER: &str = "supplier";
+
+/// A checked meter, the facilities it is booked in, and its mapping, if it has readings.
+type Declared = (Meter, Vec<FacilityIx>, Option<Mapping>);
 
 /// What the other sections declare.
 pub(crate) struct Declarations<'a> {
@@ -20,39 +29,37 @@ pub(crate) struct Declarations<'a> {
     pub catalogue: &'a Catalogue,
 }
 
-const FUEL: &[Use] = &[Use::Inventory];
-const GRID: &[Use] = &[Use::Grid];
-const OWN_LOCATION: &[Use] = &[Use::Grid, Use::Inventory];
-const RESIDUAL: &[Use] = &[Use::Residual, Use::Grid];
-const OWN_MARKET: &[Use] = &[Use::Residual, Use::Grid, Use::Inventory];
 /// An interval longer than this is a billing period, not a meter reading.
 const INTERVAL_MAX: Span = Span::days(35);
 
-/// Checks every meter; the valid ones enter the topology, with their mapping and method.
+/// Checks every meter; the valid ones enter the topology, with their mapping.
 pub(crate) fn check_meters(
     checker: &mut Checker,
     declarations: &Declarations<'_>,
     topology: &mut Topology,
-) -> (Vec<Mapping>, Vec<Arc<Method>>) {
+) -> Vec<Mapping> {
     let facilities: BTreeMap<String, FacilityIx> =
         (0u32..).zip(&topology.facilities).map(|(i, f)| (f.id.to_string(), FacilityIx(i))).collect();
-    let (mut mappings, mut methods) = (Vec::new(), Vec::new());
-    let (mut distinct, mut conversions) = (Vec::new(), Vec::new());
+    let mut mappings = Vec::new();
+    let mut conversions = Vec::new();
     let mut by_topic: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (id, section) in &declarations.file.meters {
         let conversions = &mut conversions;
         let mut check = MeterCheck { checker, declarations, topology, id, section, conversions };
-        let ix = MeterIx(methods.len() as u32);
-        if let Some((meter, mapping, method)) = check.meter(ix, &facilities) {
-            topology.facilities[meter.facility.0 as usize].meters.push(ix);
+        let ix = MeterIx(topology.meters.len() as u32);
+        if let Some((meter, holders, mapping)) = check.meter(ix, &facilities) {
+            for facility in holders {
+                topology.facilities[facility.0 as usize].meters.push(ix);
+            }
             topology.meters.push(meter);
-            by_topic.entry(mapping.topic.clone()).or_default().push(mappings.len());
-            mappings.push(mapping);
-            methods.push(shared(&mut distinct, method));
+            if let Some(mapping) = mapping {
+                by_topic.entry(mapping.topic.clone()).or_default().push(mappings.len());
+                mappings.push(mapping);
+            }
         }
     }
     by_topic.values().for_each(|alike| warn_of_doubles(checker, topology, &mappings, alike));
-    (mappings, methods)
+    mappings
 }
 
 /// One number for two meters at a time counts it twice.
@@ -70,7 +77,7 @@ fn warn_of_doubles(checker: &mut Checker, topology: &Topology, mappings: &[Mappi
 }
 
 /// Most meters of a cluster share a conversion and a method; ten thousand copies would fill the memory.
-fn shared<T: PartialEq>(known: &mut Vec<Arc<T>>, value: T) -> Arc<T> {
+pub(crate) fn shared<T: PartialEq>(known: &mut Vec<Arc<T>>, value: T) -> Arc<T> {
     if let Some(same) = known.iter().find(|same| ***same == value) {
         return Arc::clone(same);
     }
@@ -89,7 +96,7 @@ struct MeterCheck<'a> {
 }
 
 impl MeterCheck<'_> {
-    fn meter(&mut self, ix: MeterIx, known: &BTreeMap<String, FacilityIx>) -> Option<(Meter, Mapping, Method)> {
+    fn meter(&mut self, ix: MeterIx, known: &BTreeMap<String, FacilityIx>) -> Option<Declared> {
         let id = Id::parse(self.id);
         if id.is_none() {
             let message = format!("`{}` is no id: lower-case letters, digits, `-` and `_`, at most 100", self.id);
@@ -101,25 +108,24 @@ impl MeterCheck<'_> {
             ("factor_market", &self.section.factor_market),
         ] {
             let path = ["meters", self.id, key];
+            let names = names.as_ref().map(|names| Names(names.0.iter().filter(|n| *n != SUPPLIER).cloned().collect()));
             self.checker.factor_names(&path, names.as_ref(), self.declarations.catalogue);
         }
-        let facility = self.facility(known);
-        let unit = self.unit();
+        let facilities = self.facilities(known);
+        let facility = facilities.first().copied();
         let category = self.category();
-        let kind = self.kind(unit);
+        let is_derived = self.section.sum.is_some();
+        let unit = self.unit(category);
+        let kind = if is_derived { self.derived() } else { self.kind(unit, category) };
         let (expected_every, max_gap) = self.cadence(kind);
-        let topic = self.topic();
-        let format = self.format(kind);
         let zone = facility.map(|f| self.topology.cluster(self.topology.facility(f).cluster).zone.clone());
-        let time_format = self.time_format(zone.as_ref());
-        let max_rate = self.max_rate(unit);
+        let max_rate = self.rate("max_rate", self.section.max_rate.as_ref(), unit);
+        let typical = self.typical(unit, category);
         let (valid_from, valid_to) = self.validity(zone.as_ref());
         let (scale, offset) = self.scale();
-        let method = match (facility, unit, category, zone.as_ref()) {
-            (Some(facility), Some(unit), Some(category), Some(zone)) => self.method(facility, unit, category, zone),
-            _ => None,
-        };
+        let source = if is_derived { None } else { Some(self.source(kind, zone.as_ref())) };
         let unit = unit?;
+        let offset = offset.plus(unit.zero)?;
         let meter = Meter {
             id: id?,
             facility: facility?,
@@ -132,12 +138,46 @@ impl MeterCheck<'_> {
             expected_every: expected_every?,
             max_gap: max_gap?,
             max_rate,
+            typical,
             valid_from,
             valid_to,
         };
-        let mut mapping = Mapping::new(ix, &meter, topic?, format?);
-        mapping.time_format = time_format?;
-        Some((meter, mapping, method?))
+        let mapping = match source {
+            None => None,
+            Some((topic, format, time_format)) => {
+                let mut mapping = Mapping::new(ix, &meter, topic?, format?);
+                mapping.time_format = time_format?;
+                Some(mapping)
+            }
+        };
+        Some((meter, facilities, mapping))
+    }
+
+    /// Where its readings come from, and how they look.
+    fn source(
+        &mut self,
+        kind: Option<Kind>,
+        zone: Option<&Zone>,
+    ) -> (Option<String>, Option<Format>, Option<TimeFormat>) {
+        (self.topic(), self.format(kind), self.time_format(zone))
+    }
+
+    /// A sum of meters has no readings, and no keys about them.
+    fn derived(&mut self) -> Option<Kind> {
+        let section = self.section;
+        let keys = [
+            ("topic", section.topic.is_some()),
+            ("format", section.format.is_some()),
+            ("value", section.value.is_some()),
+            ("time", section.time.is_some()),
+            ("kind", section.kind.is_some()),
+            ("scale", section.scale.is_some()),
+            ("offset", section.offset.is_some()),
+        ];
+        for (key, _) in keys.into_iter().filter(|(_, written)| *written) {
+            self.error("C006", key, format!("`{key}` is of readings, and a `sum` of meters has none; remove it"));
+        }
+        Some(Kind::Derived)
     }
 
     // ---- reporting -----------------------------------------------------------------------------------------------
@@ -163,25 +203,52 @@ impl MeterCheck<'_> {
 
     // ---- keys ----------------------------------------------------------------------------------------------------
 
+    /// Its facility, or those that share it.
+    fn facilities(&mut self, known: &BTreeMap<String, FacilityIx>) -> Vec<FacilityIx> {
+        let Some(shares) = &self.section.allocate else {
+            return self.facility(known).into_iter().collect();
+        };
+        let names: Vec<String> = shares.keys().cloned().collect();
+        if let Some(own) = &self.section.facility
+            && !shares.contains_key(own)
+        {
+            let message =
+                format!("`facility` is `{own}`, which has no share in `allocate`; leave `facility` out or give it one");
+            self.error("C006", "facility", message);
+        }
+        let sharing = names.iter().filter_map(|name| self.find_facility("allocate", name, known));
+        sharing.collect()
+    }
+
     fn facility(&mut self, known: &BTreeMap<String, FacilityIx>) -> Option<FacilityIx> {
         let Some(written) = &self.section.facility else {
             self.missing("facility", "name the facility it belongs to");
             return None;
         };
+        self.find_facility("facility", written, known)
+    }
+
+    fn find_facility(&mut self, key: &str, written: &str, known: &BTreeMap<String, FacilityIx>) -> Option<FacilityIx> {
         let declared = self.declarations.file.facilities.contains_key(written) && !known.contains_key(written);
         if declared {
             // The facility has a problem of its own, which is reported there.
             return None;
         }
-        self.checker.reference(&["meters", self.id, "facility"], written, known, "facilities")
+        self.checker.reference(&["meters", self.id, key], written, known, "facilities")
     }
 
-    fn unit(&mut self) -> Option<Unit> {
+    fn unit(&mut self, category: Option<Category>) -> Option<Unit> {
+        let is_property = category == Some(Category::Property);
         let Some(written) = &self.section.unit else {
-            self.missing("unit", "such as \"kWh\", \"Nm3\", \"kg\", \"kW\", \"t/h\"");
+            let help = if is_property {
+                "such as \"MJ/Nm3\", \"degC\", \"bar\", \"%\""
+            } else {
+                "such as \"kWh\", \"Nm3\", \"kg\", \"kW\", \"t/h\""
+            };
+            self.missing("unit", help);
             return None;
         };
-        match Unit::parse(written) {
+        match if is_property { Unit::parse_property(written) } else { Unit::parse(written) } {
             Ok(unit) => Some(unit),
             Err(problem) => {
                 self.error("C008", "unit", problem.to_string());
@@ -190,16 +257,24 @@ impl MeterCheck<'_> {
         }
     }
 
+    /// A meter that only others are worked out from needs no category.
     fn category(&mut self) -> Option<Category> {
         if self.section.category.is_none() {
-            self.missing("category", "stationary-combustion, cems-co2 or purchased-electricity");
+            let in_sum = |section: &MeterSection| section.sum.as_ref().is_some_and(|sum| sum.contains_key(self.id));
+            if self.declarations.file.meters.values().any(in_sum) {
+                return Some(Category::Memo);
+            }
+            self.missing("category", "what it is booked as, such as stationary-combustion or purchased-electricity");
         }
         let words = Category::ALL.map(|c| (c.name(), c));
         self.word("category", self.section.category.as_ref(), &words)
     }
 
-    fn kind(&mut self, unit: Option<Unit>) -> Option<Kind> {
+    fn kind(&mut self, unit: Option<Unit>, category: Option<Category>) -> Option<Kind> {
         let section = self.section;
+        if category == Some(Category::Property) {
+            return self.gauge();
+        }
         let Some(written) = &section.kind else {
             self.missing("kind", "register, interval, rate or event: what the number means");
             return None;
@@ -244,6 +319,35 @@ impl MeterCheck<'_> {
             }
             _ => Some(kind),
         }
+    }
+
+    /// A property is a state, whatever its readings are called: each holds until the next.
+    fn gauge(&mut self) -> Option<Kind> {
+        let section = self.section;
+        let words = ["gauge", "rate", "event"].map(|word| (word, ()));
+        let kind = section.kind.as_ref();
+        if kind.is_some() && self.word("kind", kind, &words).is_none() {
+            return None;
+        }
+        for (key, written) in [("max_rate", section.max_rate.is_some()), ("rollover_at", section.rollover_at.is_some())]
+        {
+            if written {
+                self.error("C006", key, format!("`{key}` is of amounts, and a property is none; remove it"));
+            }
+        }
+        let mut hold = self.span("max_age", section.max_age.as_ref());
+        for user in self.declarations.file.meters.values() {
+            let ages = PropertyKind::ALL.into_iter().filter_map(|kind| property::written(user, kind));
+            let mine = ages.filter(|written| property::metered(written) == Some(self.id));
+            let written = mine.filter_map(|written| written.0.get("max_age").and_then(Value::as_str));
+            hold = hold.max(written.filter_map(Span::parse).max());
+        }
+        let every = self.span("expected_every", section.expected_every.as_ref()).unwrap_or(Span::minutes(15));
+        let hold = hold.unwrap_or(Span(every.0.saturating_mul(3)));
+        if hold > INTERVAL_MAX {
+            self.error("C006", "max_age", format!("a reading of a property may hold for at most {INTERVAL_MAX}"));
+        }
+        Some(Kind::Gauge { hold })
     }
 
     /// Keys of another kind would be without effect, so they are refused.
@@ -302,7 +406,8 @@ impl MeterCheck<'_> {
         let written = self.span("expected_every", section.expected_every.as_ref());
         let expected = match kind {
             Some(Kind::Interval { length, .. }) => written.or(Some(length)),
-            Some(Kind::Event) => written.or(Some(Span::days(1))),
+            Some(Kind::Event | Kind::Derived) => written.or(Some(Span::days(1))),
+            Some(Kind::Gauge { .. }) => written.or(Some(Span::minutes(15))),
             _ => {
                 if section.expected_every.is_none() && kind.is_some() {
                     self.missing("expected_every", "how often a reading is due, such as \"10s\" or \"15m\"");
@@ -425,35 +530,53 @@ impl MeterCheck<'_> {
         }
     }
 
-    fn max_rate(&mut self, unit: Option<Unit>) -> Option<i64> {
-        let text = self.section.max_rate.as_ref()?;
+    /// An amount per time in base units a day.
+    fn rate(&mut self, key: &str, written: Option<&String>, unit: Option<Unit>) -> Option<i64> {
+        let text = written?;
         let amount = match Amount::parse(text) {
             Ok(amount) if amount.unit.per.is_some() => amount,
             Ok(_) => {
-                self.error(
-                    "C008",
-                    "max_rate",
-                    format!("`{text}` is an amount; a rate is per time, such as `{text}/h`"),
-                );
+                let message = format!("`{text}` is an amount; a rate is per time, such as `{text}/h`");
+                self.error("C008", key, message);
                 return None;
             }
             Err(problem) => {
-                self.error("C008", "max_rate", problem.to_string());
+                self.error("C008", key, problem.to_string());
                 return None;
             }
         };
         let dimension = unit?.dimension;
         let Some(ratio) = amount.unit.dimension.convert(dimension) else {
             let (has, needs) = (amount.unit.dimension.noun(), dimension.noun());
-            self.error("C008", "max_rate", format!("`{text}` is a rate of {has}; the meter measures {needs}"));
+            self.error("C008", key, format!("`{text}` is a rate of {has}; the meter measures {needs}"));
             return None;
         };
         let rate =
             amount.to_base().and_then(|base| ratio.of(i128::from(base))).and_then(|rate| i64::try_from(rate).ok());
         if rate.is_none() {
-            self.error("C006", "max_rate", format!("`{text}` is more than any meter can show"));
+            self.error("C006", key, format!("`{text}` is more than any meter can show"));
         }
         rate
+    }
+
+    /// What the simulator plays: a rate, or the value of a property.
+    fn typical(&mut self, unit: Option<Unit>, category: Option<Category>) -> Option<i64> {
+        let text = self.section.typical.as_ref()?;
+        if category != Some(Category::Property) {
+            return self.rate("typical", Some(text), unit);
+        }
+        let amount = match Amount::parse_property(text) {
+            Ok(amount) => amount,
+            Err(problem) => {
+                self.error("C008", "typical", problem.to_string());
+                return None;
+            }
+        };
+        if unit.is_some_and(|unit| unit.dimension != amount.unit.dimension) {
+            self.error("C008", "typical", format!("`{text}` is not in the unit of the meter"));
+        }
+        let value = Ratio::from_decimal(amount.value).and_then(|value| value.plus(amount.unit.zero));
+        value.and_then(|value| amount.unit.to_base(value))
     }
 
     fn validity(&mut self, zone: Option<&Zone>) -> (Time, Time) {
@@ -483,135 +606,5 @@ impl MeterCheck<'_> {
             self.error("C006", "scale", "`scale` must be above nought".to_owned());
         }
         (scale, ratio(self.section.offset).unwrap_or(Ratio::whole(0)))
-    }
-
-    // ---- factors -------------------------------------------------------------------------------------------------
-
-    fn method(&mut self, facility: FacilityIx, unit: Unit, category: Category, zone: &Zone) -> Option<Method> {
-        let before = self.checker.problems.len();
-        let declared = self.declared(facility, unit, category)?;
-        let factors = self.factors(facility, unit, category, zone)?;
-        let misspelt = format!("meters.{}.", self.id);
-        let misspelt = self.checker.problems.iter().any(|p| p.code == "C003" && p.path.starts_with(&misspelt));
-        if self.checker.problems.len() > before || misspelt {
-            return None;
-        }
-        match Method::new(&declared, &factors, self.declarations.catalogue) {
-            Ok(method) => Some(method),
-            Err(problem) => {
-                let keys = [("factor", &self.section.factor), ("factor_location", &self.section.factor_location)];
-                let key = keys.iter().find(|(_, names)| names.is_some()).map_or("", |(key, _)| key);
-                self.error("C009", key, problem.to_string());
-                None
-            }
-        }
-    }
-
-    fn declared(&mut self, facility: FacilityIx, unit: Unit, category: Category) -> Option<Declared> {
-        let basis = self.word("basis", self.section.basis.as_ref(), &[("HHV", Basis::Hhv), ("LHV", Basis::Lhv)]);
-        let heat_content = self.quotient("heat_content", self.section.heat_content.as_ref(), Dimension::Energy);
-        let density = self.quotient("density", self.section.density.as_ref(), Dimension::Mass);
-        let cluster = self.topology.cluster(self.topology.facility(facility).cluster);
-        let rules = self.declarations.cluster_rules.get(cluster.id.as_str())?;
-        Some(Declared {
-            category,
-            dimension: unit.dimension,
-            basis,
-            heat_content,
-            density,
-            gwp: rules.gwp,
-            network_gwp: rules.network_gwp,
-        })
-    }
-
-    fn quotient(&mut self, key: &str, written: Option<&String>, top: Dimension) -> Option<(Dimension, Ratio)> {
-        match Amount::parse_quotient(written?) {
-            Ok((dimension, bottom, ratio)) if dimension == top && ratio.is_positive() => Some((bottom, ratio)),
-            Ok(_) => {
-                let example = if top == Dimension::Energy { "39.5 MJ/Nm3" } else { "0.84 kg/L" };
-                self.error("C008", key, format!("`{key}` must be {} per amount, such as \"{example}\"", top.noun()));
-                None
-            }
-            Err(problem) => {
-                self.error("C008", key, problem.to_string());
-                None
-            }
-        }
-    }
-
-    fn factors(&mut self, facility: FacilityIx, unit: Unit, category: Category, zone: &Zone) -> Option<Factors> {
-        match category {
-            Category::CemsCo2 => {
-                if unit.dimension != Dimension::Mass {
-                    self.error(
-                        "C008",
-                        "unit",
-                        "a CEMS reports a mass of CO2, such as \"t\" or \"short_ton\"".to_owned(),
-                    );
-                }
-                if self.section.factor.is_some() {
-                    self.error("C009", "factor", "a CEMS measures CO2 itself; it takes no `factor`".to_owned());
-                }
-                Some(Vec::new())
-            }
-            Category::StationaryCombustion => {
-                let Some(names) = self.section.factor.clone() else {
-                    self.missing(
-                        "factor",
-                        "a factor series such as \"epa98_natural_gas\"; see `emissiond factors list`",
-                    );
-                    return None;
-                };
-                Some(vec![self.term(Slot::Scope1, &names, zone, FUEL)?])
-            }
-            Category::PurchasedElectricity => self.electricity(facility, unit, zone),
-        }
-    }
-
-    fn electricity(&mut self, facility: FacilityIx, unit: Unit, zone: &Zone) -> Option<Factors> {
-        if unit.dimension != Dimension::Energy {
-            self.error("C008", "unit", "electricity is an energy, such as \"kWh\" or \"kW\"".to_owned());
-            return None;
-        }
-        let section = self.section;
-        let facility = self.topology.facility(facility);
-        let cluster = self.topology.cluster(facility.cluster);
-        let written = self.declarations.file.facilities.get(facility.id.as_str());
-        let rules = self.declarations.cluster_rules.get(cluster.id.as_str());
-        let grid = written.and_then(|f| f.grid.clone()).or_else(|| rules.and_then(|r| r.grid.clone()));
-        let residual = written.and_then(|f| f.residual.clone()).or_else(|| rules.and_then(|r| r.residual.clone()));
-        let own = section.factor.clone();
-        let location = match (section.factor_location.clone(), &own, &grid) {
-            (Some(names), _, _) => Some((names, OWN_LOCATION)),
-            (None, Some(names), _) => Some((names.clone(), OWN_LOCATION)),
-            (None, None, Some(names)) => Some((names.clone(), GRID)),
-            (None, None, None) => None,
-        };
-        let Some(location) = location else {
-            let help = "declare `grid` in its cluster or facility, or `factor_location` here";
-            self.checker.push(
-                "C005",
-                Severity::Error,
-                &["meters", self.id],
-                format!("bought electricity of `{}` has no location-based factor", self.id),
-                Some(help.to_owned()),
-            );
-            return None;
-        };
-        let market = match (section.factor_market.clone(), own, residual) {
-            (Some(names), _, _) => (names, OWN_MARKET),
-            (None, Some(names), _) => (names, OWN_MARKET),
-            (None, None, Some(names)) => (names, RESIDUAL),
-            (None, None, None) => (location.0.clone(), OWN_MARKET),
-        };
-        let location = self.term(Slot::Location, &location.0, zone, location.1);
-        let market = self.term(Slot::Market, &market.0, zone, market.1);
-        Some(vec![location?, market?])
-    }
-
-    fn term(&self, slot: Slot, names: &Names, zone: &Zone, allowed: &'static [Use]) -> Option<Term> {
-        // Unknown names are reported where they stand.
-        let vintages = Vintages::of(self.declarations.catalogue, &names.0, zone).ok()?;
-        Some(Term { slot, vintages, allowed })
     }
 }

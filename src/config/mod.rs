@@ -1,11 +1,17 @@
 //! Configuration: the files as written, checked into a [`Plan`]; every problem at once, with its place and its cure.
 
+mod account;
 mod check;
+mod contract;
+mod factor;
 mod file;
 mod layers;
 mod meter;
 mod plan;
 mod problem;
+mod property;
+mod purchase;
+mod relation;
 mod value;
 
 pub use check::{check, load};

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
-use crate::quantity::Decimal;
+use crate::quantity::{Amount, Decimal, Dimension, Ratio};
 
 /// A number, kept as the decimal that was written.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +34,25 @@ impl<'de> Deserialize<'de> for Number {
             }
         }
         deserializer.deserialize_any(NumberVisitor)
+    }
+}
+
+/// A value that may be text, a number or a table; the check says which of them will do.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Written(pub serde_json::Value);
+
+impl Written {
+    /// A share as a number, `0.25`, or as text, `"25 %"`.
+    pub(crate) fn share(&self) -> Option<Ratio> {
+        match &self.0 {
+            serde_json::Value::Number(number) => Decimal::parse(&number.to_string()).and_then(Ratio::from_decimal),
+            serde_json::Value::String(text) => {
+                let amount = Amount::parse_property(text).ok()?;
+                (amount.unit.dimension == Dimension::Share).then(|| amount.to_property())?
+            }
+            _ => None,
+        }
     }
 }
 

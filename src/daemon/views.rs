@@ -1,5 +1,7 @@
 //! What the desk shows of itself.
 
+use std::collections::BTreeSet;
+
 use crate::clock;
 use crate::cluster::{Entity, MeterIx};
 use crate::daemon::Desk;
@@ -16,11 +18,13 @@ pub fn open(pipeline: &Pipeline, entities: &[Entity], window: Window) -> OpenVie
     if entities.iter().any(is_booked) {
         view.entries = pipeline.open_entries(|entity, w| w == window && entities.contains(&entity));
     }
+    let mut meters = BTreeSet::new();
     for entity in entities {
         if let Entity::Meter(ix) = entity {
-            view.quarters.push((*entity, pipeline.open_activities(*ix)));
+            meters.extend(pipeline.rules().accounts.needs(*ix));
         }
     }
+    view.quarters = meters.into_iter().map(|ix| (Entity::Meter(ix), pipeline.open_activities(ix))).collect();
     view
 }
 

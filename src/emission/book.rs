@@ -1,90 +1,172 @@
-//! Booking one meter's quarter into the leaf of its facility.
+//! What was worked out for a meter's quarter, spread over its minutes and added to what it counts in.
 
-use crate::emission::{Column, Flag, Method, Post, Tally};
-use crate::quantity::Quarter;
-use crate::window::Activity;
+use std::borrow::Cow;
+use std::sync::Arc;
 
-/// The emissions of a facility in one clock quarter, minute by minute: the leaf of every rollup.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leaf {
-    /// In the cluster's GWP set.
-    pub own: Parts,
-    /// In the network's, where that differs.
-    pub network: Option<Box<Parts>>,
-}
+use crate::cluster::{Category, MeterIx};
+use crate::emission::property::Values;
+use crate::emission::{Column, Flag, SourceKey, Tally};
+use crate::factor::Gas;
+use crate::quantity::Ratio;
+use crate::window::{Activity, Minute};
 
 /// The fifteen minutes of a quarter, and last what has none.
 pub type Parts = [Tally; 16];
 
-impl Leaf {
-    /// An empty leaf; `two_sets` when the network counts in another GWP set.
-    pub fn new(two_sets: bool) -> Leaf {
-        Leaf { own: Default::default(), network: two_sets.then(Box::default) }
-    }
+/// The emissions of a facility in one clock quarter, minute by minute: the leaf of every rollup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leaf {
+    /// As the facility counts.
+    pub own: Parts,
+    /// As its cluster counts it, where that differs: without what was bought from another member.
+    pub cluster: Option<Box<Parts>>,
+    /// As its network counts it, where that differs: in its GWP set, and without what was bought inside.
+    pub network: Option<Box<Parts>>,
 }
 
-/// Books what a meter measured in a quarter. Each post is rounded once, over the quarter; `covers_time` is false for
-/// events, which have no duration.
-pub fn book(method: &Method, quarter: Quarter, activity: &Activity, covers_time: bool, leaf: &mut Leaf) {
-    let (posts, flags) = method.at(quarter);
-    book_set(method, posts, flags, activity, covers_time, &mut leaf.own, |post| post.own);
-    if let Some(network) = &mut leaf.network {
-        book_set(method, posts, flags, activity, covers_time, network, |post| post.network.unwrap_or(post.own));
-    }
+/// One mass, rounded once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Posting {
+    /// Where it goes.
+    pub column: Column,
+    /// The amount it follows from, in base units: the whole quarter's, or the part under a contract.
+    pub amount: i128,
+    /// What the amount was multiplied with.
+    pub ratio: Ratio,
+    /// The mass in the cluster's GWP set,
+    pub mg: i128,
+    /// and in the network's.
+    pub network_mg: i128,
+    /// The factor is of another year.
+    pub provisional: bool,
+    /// The row of the factor, or how else it is computed.
+    pub row: Arc<str>,
+    /// The gas.
+    pub gas: Gas,
+    /// The error of the factor, in millionths.
+    pub error: Option<(SourceKey, i64)>,
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call site, two GWP sets")]
-fn book_set(
-    method: &Method,
-    posts: &[Post],
-    flags: &[Flag],
-    activity: &Activity,
-    covers_time: bool,
-    parts: &mut Parts,
-    ratio: impl Fn(&Post) -> crate::quantity::Ratio,
-) {
-    let whole = i128::from(activity.total().amount);
-    for post in posts {
-        let mass = ratio(post).of(whole).unwrap_or(i128::MAX);
+/// Everything worked out for one meter, or one facility's part of a shared one, in one quarter.
+#[derive(Clone, Debug)]
+pub struct Booking<'a> {
+    /// The meter.
+    pub meter: MeterIx,
+    /// What it is booked as.
+    pub category: Category,
+    /// The amounts.
+    pub activity: Cow<'a, Activity>,
+    /// The masses.
+    pub postings: Vec<Posting>,
+    /// What must be known about them.
+    pub flags: Vec<Flag>,
+    /// The properties used.
+    pub values: Values,
+    /// The time of the meter counts as covered: it is no event, and what was measured could be computed.
+    pub covers_time: bool,
+    /// The masses rest on a value that stood in for another.
+    pub substituted: bool,
+    /// The error of the meter, in millionths.
+    pub error: Option<(SourceKey, i64)>,
+}
+
+/// Which of a posting's two masses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gwp {
+    Own,
+    Network,
+}
+
+impl Booking<'_> {
+    /// The sum of a column.
+    pub(crate) fn mg(&self, column: Column, gwp: Gwp) -> i128 {
+        self.postings.iter().filter(|posting| posting.column == column).map(|posting| posting.in_set(gwp)).sum()
+    }
+
+    /// Adds the booking to parts.
+    pub(crate) fn add_to(&self, parts: &mut Parts, gwp: Gwp) {
+        let whole = i128::from(self.activity.total().amount);
+        for posting in &self.postings {
+            self.spread(posting, posting.in_set(gwp), whole, parts);
+        }
+        self.add_errors(&mut parts[Activity::WHOLE], gwp);
+        let always = self.flags.iter().any(|flag| matches!(flag, Flag::PropertyMissing | Flag::SupplierUnknown));
+        for (minute, tally) in self.activity.parts().zip(parts.iter_mut()) {
+            if self.covers_time {
+                tally.covered_ms += i64::from(minute.covered_ms);
+            }
+            tally.events += minute.events;
+            if minute.covered_ms > 0 || minute.events > 0 || always && minute.amount != 0 {
+                self.flags.iter().for_each(|flag| tally.add_flag(*flag, 1));
+            }
+            if minute.interpolated != 0 {
+                tally.add_flag(Flag::Interpolated, 1);
+            }
+        }
+    }
+
+    fn spread(&self, posting: &Posting, mass: i128, whole: i128, parts: &mut Parts) {
+        if whole == 0 {
+            // Parts that cancel out leave nothing to spread by.
+            return self.add_part(posting, mass, &Minute::default(), &mut parts[Activity::WHOLE]);
+        }
         let (mut used, mut done) = (0i128, 0i128);
-        for (minute, tally) in activity.parts().zip(parts.iter_mut()) {
+        for (minute, tally) in self.activity.parts().zip(parts.iter_mut()) {
             if minute.amount == 0 {
                 continue;
             }
             used += i128::from(minute.amount);
             let upto = share(mass, used, whole);
-            book_part(method, post, upto - done, &minute, tally);
+            self.add_part(posting, upto - done, &minute, tally);
             done = upto;
         }
     }
-    for (minute, tally) in activity.parts().zip(parts.iter_mut()) {
-        tally.covered_ms += if covers_time { i64::from(minute.covered_ms) } else { 0 };
-        tally.events += minute.events;
-        if minute.covered_ms > 0 || minute.events > 0 {
-            flags.iter().for_each(|flag| tally.add_flag(*flag, 1));
+
+    fn add_part(&self, posting: &Posting, mg: i128, minute: &Minute, tally: &mut Tally) {
+        tally.add(posting.column, mg);
+        if !matches!(posting.column, Column::Scope1 | Column::Scope2Location) {
+            return;
+        }
+        tally.add_category(self.category, mg);
+        if posting.provisional {
+            tally.add(Column::ProvisionalFactor, mg);
+        }
+        if self.substituted {
+            tally.add(Column::Substituted, mg);
         }
         if minute.interpolated != 0 {
-            tally.add_flag(Flag::Interpolated, 1);
+            tally.add(Column::Interpolated, share(mg, i128::from(minute.interpolated), i128::from(minute.amount)));
+        }
+    }
+
+    /// A meter's error is one over all its gases, a factor's over all meters that share it.
+    fn add_errors(&self, tally: &mut Tally, gwp: Gwp) {
+        let counted = |posting: &&Posting| matches!(posting.column, Column::Scope1 | Column::Scope2Location);
+        let mut total = 0;
+        for posting in self.postings.iter().filter(counted) {
+            let mg = posting.in_set(gwp);
+            total += mg;
+            if let Some((source, millionths)) = posting.error {
+                tally.add_error(source, mg.saturating_mul(i128::from(millionths)));
+            }
+        }
+        if let Some((source, millionths)) = self.error.filter(|_| total != 0) {
+            tally.add_error(source, total.saturating_mul(i128::from(millionths)));
         }
     }
 }
 
-fn book_part(method: &Method, post: &Post, mg: i128, minute: &crate::window::Minute, tally: &mut Tally) {
-    tally.add(post.column, mg);
-    if !matches!(post.column, Column::Scope1 | Column::Scope2Location) {
-        return;
-    }
-    tally.add_category(method.category, mg);
-    if post.provisional {
-        tally.add(Column::ProvisionalFactor, mg);
-    }
-    if minute.interpolated != 0 {
-        tally.add(Column::Interpolated, share(mg, i128::from(minute.interpolated), i128::from(minute.amount)));
+impl Posting {
+    pub(crate) fn in_set(&self, gwp: Gwp) -> i128 {
+        match gwp {
+            Gwp::Own => self.mg,
+            Gwp::Network => self.network_mg,
+        }
     }
 }
 
 /// `mass x used / whole`, rounded down; exact at the end.
-fn share(mass: i128, used: i128, whole: i128) -> i128 {
+pub(crate) fn share(mass: i128, used: i128, whole: i128) -> i128 {
     if used == whole {
         return mass;
     }

@@ -1,14 +1,19 @@
-//! How a meter's activity becomes emissions: worked out once from the declaration and the factors in force.
+//! How a meter's activity becomes emissions: worked out once from the declaration and the factors in force, and for what
+//! hangs on another meter's values, once a quarter.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use crate::cluster::Category;
-use crate::emission::{Column, Flag};
-use crate::factor::{Basis, Catalogue, Gas, GwpSet, Row, Slice, Use, Vintages};
-use crate::quantity::{Dimension, Quarter, Ratio, Time};
+use crate::cluster::{Category, MeterIx};
+use crate::emission::line::{Line, Post};
+use crate::emission::problem::MethodProblem;
+use crate::emission::property::{Properties, PropertyKind, Values};
+use crate::emission::reach::reach;
+use crate::emission::{Flag, PropertySource};
+use crate::factor::{Basis, Catalogue, Denominator, Gas, GwpSet, Row, Slice, Use, Vintages};
+use crate::quantity::{Bottom, Dimension, Quarter, Ratio, Time, Top};
 
 /// What a meter declares about what it measures.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Declared {
     /// What it is booked as.
     pub category: Category,
@@ -16,14 +21,20 @@ pub struct Declared {
     pub dimension: Dimension,
     /// The heating value that its energy, or its heat content, is stated on.
     pub basis: Option<Basis>,
-    /// Millijoules for one base unit of the dimension.
-    pub heat_content: Option<(Dimension, Ratio)>,
-    /// Micrograms for one base unit of the dimension.
-    pub density: Option<(Dimension, Ratio)>,
+    /// The properties of what it measures.
+    pub properties: Properties,
+    /// The product it counts.
+    pub product: Option<String>,
+    /// The gas that it measures itself, which needs no factor.
+    pub gas: Option<Gas>,
     /// The potentials of the meter's cluster.
     pub gwp: GwpSet,
     /// Those of its network, where they differ.
     pub network_gwp: Option<GwpSet>,
+    /// When its fossil CO2 is measured in a stack and not calculated.
+    pub measured: Option<(Time, Time)>,
+    /// Its maker books the biogenic CO2 of what is bought.
+    pub bought_inside: bool,
 }
 
 /// Which total a factor feeds.
@@ -51,24 +62,13 @@ pub struct Term {
 /// The factors of one meter.
 pub type Factors = Vec<Term>;
 
-/// One product: so many milligrams a base unit, into one column.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Post {
-    /// Where it goes.
-    pub column: Column,
-    /// Milligrams a base unit, in the cluster's GWP set.
-    pub own: Ratio,
-    /// The same in the network's, where that differs.
-    pub network: Option<Ratio>,
-    /// The factor is of another year.
-    pub provisional: bool,
-}
-
-/// The posts of a stretch of time.
+/// A stretch of time with the same factors and the same dated properties.
 #[derive(Clone, Debug, PartialEq)]
 struct Stretch {
     to: Time,
-    posts: Vec<Post>,
+    lines: Vec<Line>,
+    /// Worked out already, where nothing hangs on another meter.
+    posts: Option<Vec<Post>>,
     flags: Vec<Flag>,
 }
 
@@ -77,123 +77,178 @@ struct Stretch {
 pub struct Method {
     /// What the meter is booked as.
     pub category: Category,
+    dimension: Dimension,
+    properties: Properties,
+    bought_inside: bool,
     stretches: Vec<Stretch>,
 }
 
-/// Why no method can be worked out. `Display` names the cure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MethodProblem {
-    /// The table's rows are not meant for this.
-    NotAllowed {
-        /// The set.
-        set: String,
-        /// What it is for.
-        usage: Use,
-        /// What would be right.
-        allowed: &'static [Use],
-    },
-    /// The meter's unit does not reach the factor's.
-    NoPath {
-        /// The set.
-        set: String,
-        /// The factor's unit.
-        unit: String,
-        /// What the meter measures.
-        measures: Dimension,
-    },
-    /// Higher and lower heating value meet.
-    Basis {
-        /// The set.
-        set: String,
-        /// The factor's.
-        factor: Basis,
-        /// The meter's.
-        meter: Option<Basis>,
-    },
-    /// The GWP set has no value for a gas.
-    NoPotential {
-        /// The gas.
-        gas: String,
-        /// The set asked for.
-        gwp: GwpSet,
-        /// Sets that have it.
-        known: Vec<&'static str>,
-    },
-    /// The figures are too large to multiply exactly.
-    Overflow(String),
-}
-
-impl fmt::Display for MethodProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MethodProblem::NotAllowed { set, usage, allowed } => {
-                let allowed: Vec<_> = allowed.iter().map(|u| u.name()).collect();
-                write!(f, "factor set `{set}` has use `{}`; here only {} will do", usage.name(), allowed.join(" or "))
-            }
-            MethodProblem::NoPath { set, unit, measures } => write!(
-                f,
-                "the meter measures {0}, factor set `{set}` is in {unit}; to get from one to the other it needs a `heat_content` (such as \"39.5 MJ/Nm3\") or a `density` (such as \"0.84 kg/L\") per {0}",
-                measures.noun()
-            ),
-            MethodProblem::Basis { set, factor, meter: Some(meter) } => write!(
-                f,
-                "factor set `{set}` is on {} and the meter on {}; the two differ by 5 to 10 %: choose a factor on the meter's basis",
-                factor.name(),
-                meter.name()
-            ),
-            MethodProblem::Basis { set, factor, meter: None } => write!(
-                f,
-                "factor set `{set}` is on {}; say with `basis = \"HHV\"` or `basis = \"LHV\"` which heating value the meter's energy or heat content is stated on",
-                factor.name()
-            ),
-            MethodProblem::NoPotential { gas, gwp, known } => {
-                write!(f, "GWP set `{}` has no value for {gas}; sets that have one: {}", gwp.name(), known.join(", "))
-            }
-            MethodProblem::Overflow(set) => write!(f, "the figures of factor set `{set}` are too large to be exact"),
-        }
-    }
+/// What one quarter's activity is multiplied with.
+#[derive(Clone, Debug)]
+pub struct Applied<'a> {
+    /// The products. `None`: a property has no value, so nothing can be said.
+    pub posts: Option<Cow<'a, [Post]>>,
+    /// What must be known about them.
+    pub flags: &'a [Flag],
+    /// The properties used.
+    pub values: Values,
 }
 
 impl Method {
-    /// Works out the method. A CEMS measures CO2 itself and has no factors.
+    /// Nothing.
+    pub fn empty(category: Category) -> Method {
+        let (dimension, properties) = (Dimension::Mass, Properties::default());
+        Method { category, dimension, properties, bought_inside: false, stretches: Vec::new() }
+    }
+
+    /// Works out the method.
     pub fn new(declared: &Declared, factors: &Factors, catalogue: &Catalogue) -> Result<Method, MethodProblem> {
         let mut edges: Vec<Time> =
             factors.iter().flat_map(|t| t.vintages.slices()).flat_map(|s| [s.from, s.to]).collect();
         edges.extend([Time::MIN, Time::MAX]);
+        edges.extend(declared.properties.edges());
+        edges.extend(declared.measured.into_iter().flat_map(|(from, to)| [from, to]));
         edges.sort_unstable();
         edges.dedup();
-        let mut stretches = Vec::new();
+        let mut method = Method {
+            category: declared.category,
+            dimension: declared.dimension,
+            properties: declared.properties.clone(),
+            bought_inside: declared.bought_inside,
+            stretches: Vec::new(),
+        };
         for pair in edges.windows(2) {
-            let mut stretch = Stretch { to: pair[1], posts: measured(declared.category), flags: Vec::new() };
-            for term in factors {
-                let slices = term.vintages.slices();
-                if let Some(slice) = slices.iter().find(|s| s.from <= pair[0] && pair[0] < s.to) {
-                    stretch.add(declared, term, slice, catalogue)?;
-                }
-            }
-            stretch.flags.sort_unstable();
-            stretch.flags.dedup();
-            stretches.push(stretch);
+            let stretch = method.stretch(declared, factors, catalogue, (pair[0], pair[1]))?;
+            method.stretches.push(stretch);
         }
-        Ok(Method { category: declared.category, stretches })
+        Ok(method)
     }
 
-    /// The posts and flags in force in a quarter; vintages change only at its edges.
-    pub fn at(&self, quarter: Quarter) -> (&[Post], &[Flag]) {
+    fn stretch(
+        &self,
+        declared: &Declared,
+        factors: &Factors,
+        catalogue: &Catalogue,
+        (from, to): (Time, Time),
+    ) -> Result<Stretch, MethodProblem> {
+        let mut stretch = Stretch { to, lines: Vec::new(), posts: None, flags: Vec::new() };
+        for term in factors {
+            let slices = term.vintages.slices();
+            if let Some(slice) = slices.iter().find(|s| s.from <= from && from < s.to) {
+                stretch.add(declared, term, slice, catalogue)?;
+            }
+        }
+        if declared.properties.get(PropertyKind::Carbon).is_some() {
+            // The carbon says what becomes CO2; a factor beside it gives the other gases.
+            stretch.lines.retain(|line| line.gas != Gas::Co2 || line.biogenic);
+            stretch.lines.push(Line::of_carbon());
+        }
+        if let Some(gas) = &declared.gas {
+            let row = Line::of_gas(gas.clone());
+            stretch.lines.push(row.with_potentials(declared, catalogue, &format!("gas {}", gas.name()))?);
+        }
+        if declared.measured.is_some_and(|(start, end)| start <= from && to <= end) {
+            stretch.leave_co2_to_the_stack()?;
+        }
+        let dynamic = declared.properties.meters().next().is_some();
+        let mut nominal = |_: MeterIx, dimension: Dimension| Some(nominal(dimension));
+        let values = declared.properties.resolve(from, &mut nominal);
+        let posts = self.posts_of(&stretch.lines, &values)?;
+        stretch.posts = (!dynamic).then_some(posts);
+        stretch.flags.extend((values.substituted && !dynamic).then_some(Flag::Substituted));
+        stretch.flags.sort_unstable();
+        stretch.flags.dedup();
+        check_basis(declared, &stretch.lines, &values)?;
+        Ok(stretch)
+    }
+
+    fn posts_of(&self, lines: &[Line], values: &Values) -> Result<Vec<Post>, MethodProblem> {
+        let mut posts = Vec::new();
+        for line in lines {
+            line.posts(self.dimension, values, &mut posts)?;
+        }
+        if self.bought_inside {
+            posts.retain(|post| post.column != crate::emission::Column::BiogenicCo2);
+        }
+        Ok(posts)
+    }
+
+    /// What is in force in a quarter; everything changes only at its edges.
+    pub fn at(&self, quarter: Quarter, metered: &mut impl FnMut(MeterIx, Dimension) -> Option<Ratio>) -> Applied<'_> {
         let time = quarter.start();
         let at = self.stretches.partition_point(|s| s.to <= time).min(self.stretches.len().saturating_sub(1));
-        self.stretches.get(at).map_or((&[], &[]), |s| (s.posts.as_slice(), s.flags.as_slice()))
+        let Some(stretch) = self.stretches.get(at) else {
+            return Applied { posts: None, flags: &[], values: Values::default() };
+        };
+        if let (Some(posts), None) = (&stretch.posts, &self.properties.0) {
+            return Applied { posts: Some(Cow::Borrowed(posts)), flags: &stretch.flags, values: Values::default() };
+        }
+        let values = self.properties.resolve(time, metered);
+        let posts = match &stretch.posts {
+            _ if values.missing => None,
+            Some(posts) => Some(Cow::Borrowed(posts.as_slice())),
+            // It fitted with nominal values; what does not fit now is beyond any fuel.
+            None => self.posts_of(&stretch.lines, &values).ok().map(Cow::Owned),
+        };
+        Applied { posts, flags: &stretch.flags, values }
+    }
+
+    /// Base units of `target` for one base unit of what the meter measures, with these properties.
+    pub fn reach(&self, values: &Values, target: Dimension) -> Option<Ratio> {
+        reach(self.dimension, values, Denominator::of(target), None).map(|reached| reached.ratio)
+    }
+
+    /// The properties.
+    pub fn properties(&self) -> &Properties {
+        &self.properties
+    }
+
+    /// The parts of time from `from` on within which nothing but a metered property changes, as text to compare: where it
+    /// is the same, so are the figures.
+    pub fn course(&self) -> impl Iterator<Item = (Time, String)> {
+        let text =
+            |s: &Stretch| format!("{:?} {:?} {:?} {:?} {:?}", s.lines, s.posts, s.flags, self.dimension, self.source());
+        self.stretches.iter().map(move |stretch| (stretch.to, text(stretch)))
+    }
+
+    /// The properties that come from other meters.
+    fn source(&self) -> Vec<(&'static str, &PropertySource)> {
+        let metered = self.properties.declared().filter(|(_, p)| matches!(p.source, PropertySource::Metered { .. }));
+        metered.map(|(kind, property)| (kind.name(), &property.source)).collect()
     }
 }
 
-/// A CEMS' activity is the CO2 itself, in micrograms.
-fn measured(category: Category) -> Vec<Post> {
-    let milligrams = Ratio::new(1, 1_000).unwrap_or(Ratio::ONE);
-    let post = |column| Post { column, own: milligrams, network: None, provisional: false };
-    match category {
-        Category::CemsCo2 => vec![post(Column::Co2), post(Column::Scope1)],
-        Category::StationaryCombustion | Category::PurchasedElectricity => Vec::new(),
+/// A value that any such property could have: enough to find out whether a way exists.
+fn nominal(dimension: Dimension) -> Ratio {
+    match dimension {
+        Dimension::Temperature => Ratio::whole(293_150_000),
+        Dimension::Pressure => Ratio::whole(101_325_000),
+        Dimension::Quotient(Top::Energy | Top::Mass, Bottom::Energy | Bottom::Mass | Bottom::Volume(_)) => Ratio::ONE,
+        _ => Ratio::new(1, 10).unwrap_or(Ratio::ONE),
     }
+}
+
+/// Bought energy is delivered energy: it has no heating value. Everything else that is multiplied by one must agree with it.
+fn check_basis(declared: &Declared, lines: &[Line], values: &Values) -> Result<(), MethodProblem> {
+    if declared.category.is_purchase() {
+        return Ok(());
+    }
+    for line in lines {
+        let Some((per, own, factor)) = line.heating() else {
+            continue;
+        };
+        let by_heat = reach(declared.dimension, values, per, own).is_some_and(|reached| reached.by_heat);
+        if !by_heat || declared.basis == Some(factor) {
+            continue;
+        }
+        // The table's own heat content is on the table's own basis.
+        let own_content =
+            values.get(PropertyKind::HeatContent).is_none() && declared.dimension != Dimension::Energy && own.is_some();
+        if !own_content || declared.basis.is_some() {
+            return Err(MethodProblem::Basis { set: line.set.to_string(), factor, meter: declared.basis });
+        }
+    }
+    Ok(())
 }
 
 impl Stretch {
@@ -209,12 +264,9 @@ impl Stretch {
                 let set = slice.set.clone();
                 return Err(MethodProblem::NotAllowed { set, usage: row.usage, allowed: term.allowed });
             }
-            let per_base = factor_per_base(declared, row)?;
-            let before = self.posts.len();
-            self.post(declared, term.slot, row, per_base, catalogue)?;
-            for post in self.posts.iter_mut().skip(before) {
-                post.provisional = slice.provisional || slice.backcast;
-            }
+            check_product(declared, row)?;
+            let line = Line::of_row(row, term.slot, slice.provisional || slice.backcast);
+            self.lines.push(line.with_potentials(declared, catalogue, &row.set)?);
             if term.slot == Slot::Market && row.usage == Use::Grid {
                 self.flags.push(Flag::GridAsResidual);
             }
@@ -228,98 +280,30 @@ impl Stretch {
         Ok(())
     }
 
-    fn post(
-        &mut self,
-        declared: &Declared,
-        slot: Slot,
-        row: &Row,
-        per_base: Ratio,
-        catalogue: &Catalogue,
-    ) -> Result<(), MethodProblem> {
-        let plain = |column| Post { column, own: per_base, network: None, provisional: false };
-        if row.gas == Gas::Co2 && row.biogenic {
-            // Once: bought energy has a location- and a market-based factor.
-            self.posts.extend((slot != Slot::Market).then(|| plain(Column::BiogenicCo2)));
-            return Ok(());
+    /// What a stack measures is calculated beside it, for its biogenic share, and not booked.
+    fn leave_co2_to_the_stack(&mut self) -> Result<(), MethodProblem> {
+        for line in &mut self.lines {
+            if line.gas == Gas::Co2e {
+                return Err(MethodProblem::Undivided(line.set.to_string()));
+            }
+            line.replaced = line.gas == Gas::Co2 && !line.biogenic;
         }
-        let mass = match (&row.gas, row.is_co2e) {
-            (Gas::Co2, _) => Some(Column::Co2),
-            (Gas::Ch4, false) => Some(Column::Ch4),
-            (Gas::N2o, false) => Some(Column::N2o),
-            _ => None,
-        };
-        self.posts.extend(mass.filter(|_| slot == Slot::Scope1).map(plain));
-        let equivalent = |gwp| -> Result<Ratio, MethodProblem> {
-            let potential = potential(catalogue, row, gwp)?;
-            per_base.times(potential).ok_or_else(|| MethodProblem::Overflow(row.set.clone()))
-        };
-        let column = match slot {
-            Slot::Scope1 => Column::Scope1,
-            Slot::Location => Column::Scope2Location,
-            Slot::Market => Column::Scope2Market,
-        };
-        let network = declared.network_gwp.map(equivalent).transpose()?;
-        self.posts.push(Post { column, own: equivalent(declared.gwp)?, network, provisional: false });
         Ok(())
     }
 }
 
-/// Methane from combustion and in grid rates takes the non-fossil potential: its carbon is counted as CO2 already.
-fn potential(catalogue: &Catalogue, row: &Row, gwp: GwpSet) -> Result<Ratio, MethodProblem> {
-    if row.is_co2e || matches!(row.gas, Gas::Co2 | Gas::Co2e) {
-        return Ok(Ratio::ONE);
-    }
-    let known = || {
-        let sets = [GwpSet::Ar4, GwpSet::Ar5, GwpSet::Ar6].into_iter();
-        sets.filter(|set| set.potential(catalogue, &row.gas, false).is_some()).map(GwpSet::name).collect()
+/// A factor of a product needs a meter that counts that product. What stands in brackets says how it is counted.
+fn check_product(declared: &Declared, row: &Row) -> Result<(), MethodProblem> {
+    let same = |a: &str, b: &str| a.trim().eq_ignore_ascii_case(b.trim());
+    let plain = |text: &str| text.split('(').next().unwrap_or("").to_owned();
+    let fits = match (&row.product, &declared.product) {
+        (None, None) => true,
+        (Some(factor), Some(meter)) => same(factor, meter) || same(&plain(factor), meter),
+        _ => false,
     };
-    let found = gwp.potential(catalogue, &row.gas, false);
-    found.ok_or_else(|| MethodProblem::NoPotential { gas: row.gas.name().to_owned(), gwp, known: known() })
-}
-
-/// Milligrams for one base unit of what the meter measures, through the declared properties.
-fn factor_per_base(declared: &Declared, row: &Row) -> Result<Ratio, MethodProblem> {
-    let no_path =
-        || MethodProblem::NoPath { set: row.set.clone(), unit: row.unit.clone(), measures: declared.dimension };
-    let overflow = || MethodProblem::Overflow(row.set.clone());
-    let per = row.per.ok_or_else(no_path)?;
-    let (amount, through_energy) = reach(declared, row, per).ok_or_else(no_path)?;
-    if let Some(factor) = row.basis.filter(|_| through_energy && declared.basis != row.basis) {
-        // The table's own heat content is on the table's own basis.
-        let own_content = declared.heat_content.is_none() && declared.dimension != Dimension::Energy;
-        if !own_content || declared.basis.is_some() {
-            return Err(MethodProblem::Basis { set: row.set.clone(), factor, meter: declared.basis });
-        }
+    if fits {
+        return Ok(());
     }
-    row.mg.times(amount).ok_or_else(overflow)
-}
-
-/// Base units of `per` for one base unit of the meter, and whether a heating value is involved.
-fn reach(declared: &Declared, row: &Row, per: Dimension) -> Option<(Ratio, bool)> {
-    let direct = |from: Dimension, to: Dimension| from.convert(to);
-    if let Some(ratio) = direct(declared.dimension, per) {
-        return Some((ratio, per == Dimension::Energy));
-    }
-    if let Some((volume, density)) = declared.density {
-        if let (Some(ratio), Dimension::Mass) = (direct(declared.dimension, volume), per) {
-            return Some((ratio.times(density)?, false));
-        }
-        if let (Dimension::Mass, Some(ratio)) = (declared.dimension, direct(volume, per)) {
-            return Some((ratio.over(density)?, false));
-        }
-    }
-    if per != Dimension::Energy {
-        return None;
-    }
-    let (bottom, content) = declared.heat_content.or(row.heat_content)?;
-    if let Some(ratio) = direct(declared.dimension, bottom) {
-        return Some((ratio.times(content)?, true));
-    }
-    let (volume, density) = declared.density?;
-    if bottom == Dimension::Mass {
-        let ratio = direct(declared.dimension, volume)?;
-        return Some((ratio.times(density)?.times(content)?, true));
-    }
-    let ratio = direct(volume, bottom).filter(|_| declared.dimension == Dimension::Mass)?;
-    Some((ratio.over(density)?.times(content)?, true))
+    let (factor, meter) = (row.product.clone(), declared.product.clone());
+    Err(MethodProblem::Product { set: row.set.clone(), factor, meter })
 }

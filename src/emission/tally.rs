@@ -104,12 +104,35 @@ pub enum Flag {
     GridAsResidual,
     /// Part of the timing is interpolated across a gap.
     Interpolated,
+    /// A property had no value of its time, and another stood in.
+    Substituted,
+    /// A property had no value, and nothing could be computed.
+    PropertyMissing,
+    /// The supplier's emissions per energy are not known, and nothing could be computed.
+    SupplierUnknown,
+    /// What was sent and what was received differ by more than the tolerance.
+    TransferDifference,
+    /// Sub-meters show more than their main meter.
+    NegativeRemainder,
+    /// An operator set the amount.
+    Adjusted,
 }
 
 impl Flag {
     /// In the order they are written.
-    pub const ALL: [Flag; 5] =
-        [Flag::FactorBackcast, Flag::FactorProvisional, Flag::ForeignGwp, Flag::GridAsResidual, Flag::Interpolated];
+    pub const ALL: [Flag; 11] = [
+        Flag::Adjusted,
+        Flag::FactorBackcast,
+        Flag::FactorProvisional,
+        Flag::ForeignGwp,
+        Flag::GridAsResidual,
+        Flag::Interpolated,
+        Flag::NegativeRemainder,
+        Flag::PropertyMissing,
+        Flag::Substituted,
+        Flag::SupplierUnknown,
+        Flag::TransferDifference,
+    ];
 
     /// As written in entries.
     pub fn name(self) -> &'static str {
@@ -119,13 +142,36 @@ impl Flag {
             Flag::ForeignGwp => "foreign-gwp",
             Flag::GridAsResidual => "grid-as-residual",
             Flag::Interpolated => "interpolated",
+            Flag::Substituted => "substituted",
+            Flag::PropertyMissing => "property-missing",
+            Flag::SupplierUnknown => "supplier-unknown",
+            Flag::TransferDifference => "transfer-difference",
+            Flag::NegativeRemainder => "negative-remainder",
+            Flag::Adjusted => "adjusted",
         }
     }
 }
 
 const COLUMNS: usize = Column::ALL.len();
-const CATEGORIES: usize = Category::ALL.len();
+/// The memo categories come last and have no emission of their own.
+const CATEGORIES: usize = Category::Generation as usize;
 const FLAGS: usize = Flag::ALL.len();
+
+/// Whose error a part of a sum has: one meter's, or one factor's. Errors of one source add up; those of several are
+/// independent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceKey(pub u64);
+
+impl SourceKey {
+    /// The same for the same name, now and in all versions: it is stored.
+    pub fn of(kind: &str, id: &str) -> SourceKey {
+        let bytes = kind.bytes().chain([b'/']).chain(id.bytes());
+        // FNV-1a, 64 bits.
+        let hash =
+            bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        SourceKey(hash)
+    }
+}
 
 /// A sum of emissions. Every part of it is an integer that adds, so the order of adding never matters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,6 +186,8 @@ pub struct Tally {
     pub covered_ms: i64,
     /// How many events are in it.
     pub events: u32,
+    /// By source, half the width of the 95 % interval in millionths of a milligram, sorted; none below a quarter.
+    errors: Vec<(SourceKey, i128)>,
 }
 
 impl Tally {
@@ -150,7 +198,7 @@ impl Tally {
 
     /// The milligrams of a category.
     pub fn category_mg(&self, category: Category) -> i128 {
-        self.categories[category as usize]
+        self.categories.get(category as usize).copied().unwrap_or(0)
     }
 
     /// How many meter quarters carry the flag.
@@ -166,8 +214,48 @@ impl Tally {
 
     /// Adds to a category.
     pub fn add_category(&mut self, category: Category, mg: i128) {
-        let sum = &mut self.categories[category as usize];
-        *sum = sum.saturating_add(mg);
+        if let Some(sum) = self.categories.get_mut(category as usize) {
+            *sum = sum.saturating_add(mg);
+        }
+    }
+
+    /// Adds to the error of a source.
+    pub fn add_error(&mut self, source: SourceKey, millionths: i128) {
+        match self.errors.binary_search_by_key(&source, |(key, _)| *key) {
+            Ok(at) => self.errors[at].1 = self.errors[at].1.saturating_add(millionths),
+            Err(at) => self.errors.insert(at, (source, millionths)),
+        }
+    }
+
+    /// The errors by source.
+    pub fn errors(&self) -> &[(SourceKey, i128)] {
+        &self.errors
+    }
+
+    /// The uncertainty of scope 1 and location-based scope 2 together, in percent at 95 %: the errors of one source added, of
+    /// several in quadrature (IPCC 2006, volume 1, chapter 3, equation 3.2). `None`: no error is declared, or nothing to
+    /// have one.
+    pub fn uncertainty_pct(&self) -> Option<f64> {
+        let total = self.mg(Column::Scope1).saturating_add(self.mg(Column::Scope2Location));
+        if self.errors().is_empty() || total == 0 {
+            return None;
+        }
+        let squares: f64 = self.errors().iter().map(|(_, error)| (*error as f64).powi(2)).sum();
+        Some(squares.sqrt() / 1e4 / (total as f64).abs())
+    }
+
+    /// As it counts where what was bought inside is left out: its scope 2 is eliminated. `market_kept` milligrams of the
+    /// market-based part stay, whose attributes have left.
+    /// `shown`: the level that leaves it out shows how much that is.
+    pub fn eliminated(&self, market_kept: i128, shown: bool) -> Tally {
+        let mut kept =
+            Tally { flags: self.flags, covered_ms: self.covered_ms, events: self.events, ..Tally::default() };
+        if shown {
+            kept.add(Column::EliminatedLocation, self.mg(Column::Scope2Location));
+            kept.add(Column::EliminatedMarket, self.mg(Column::Scope2Market).saturating_sub(market_kept));
+        }
+        kept.add(Column::Scope2Market, market_kept);
+        kept
     }
 
     /// Marks with a flag, for `count` meter quarters.
@@ -189,10 +277,12 @@ impl Tally {
         }
         self.covered_ms = self.covered_ms.saturating_add(other.covered_ms);
         self.events = self.events.saturating_add(other.events);
+        other.errors().iter().for_each(|(source, millionths)| self.add_error(*source, *millionths));
     }
 
     /// True where no activity is: an entry exists only where activity does.
     pub fn is_empty(&self) -> bool {
-        self.covered_ms == 0 && self.events == 0
+        let nothing = self.covered_ms == 0 && self.events == 0;
+        nothing && self.columns.iter().all(|mg| *mg == 0) && self.flags.iter().all(|count| *count == 0)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use crate::factor::row::{denominator, numerator};
-use crate::factor::{Basis, Gas, Row, Use};
+use crate::factor::{Basis, Denominator, Gas, Row, Use};
 use crate::quantity::{Decimal, Dimension, Ratio, Zone};
 
 /// The rows that ship with the product.
@@ -145,6 +145,9 @@ impl Problems {
     }
 }
 
+/// What a figure is stated per, and the product behind it.
+type Per = (Denominator, Option<String>);
+
 /// One record with its column names.
 struct Fields<'a> {
     line: u64,
@@ -176,6 +179,7 @@ impl Fields<'_> {
         let value = self.need("value")?;
         let unit = self.need("unit")?;
         let (mg, per, is_co2e) = self.figure(&value, &unit)?;
+        let (per, product) = per.map_or((None, None), |(per, product)| (Some(per), product));
         Ok(Row {
             series: self.some("series").unwrap_or_else(|| set.clone()),
             name: self.some("name").unwrap_or_else(|| id.clone()),
@@ -183,6 +187,7 @@ impl Fields<'_> {
             gas: Gas::parse(&self.need("gas")?),
             basis: self.basis()?,
             heat_content: self.heat_content()?,
+            uncertainty_pct: self.uncertainty()?,
             gwp_set: self.some("gwp_set"),
             valid_from: self.date("valid_from")?,
             valid_to: self.date("valid_to")?,
@@ -195,11 +200,12 @@ impl Fields<'_> {
             unit,
             mg,
             per,
+            product,
             is_co2e,
         })
     }
 
-    fn figure(&self, value: &str, unit: &str) -> Result<(Ratio, Option<Dimension>, bool), RowProblem> {
+    fn figure(&self, value: &str, unit: &str) -> Result<(Ratio, Option<Per>, bool), RowProblem> {
         let number = Decimal::parse(value).and_then(Ratio::from_decimal);
         let number = number.ok_or_else(|| self.problem("value", format!("`{value}` is not a decimal number")))?;
         let bad_unit =
@@ -208,7 +214,7 @@ impl Fields<'_> {
         let (mg, is_co2e) = numerator(top).ok_or_else(bad_unit)?;
         let mg = number.times(mg).ok_or_else(bad_unit)?;
         match denominator(bottom) {
-            Some((dimension, base)) => Ok((mg.over(base).ok_or_else(bad_unit)?, Some(dimension), is_co2e)),
+            Some((per, base, product)) => Ok((mg.over(base).ok_or_else(bad_unit)?, Some((per, product)), is_co2e)),
             None => Ok((mg, None, is_co2e)),
         }
     }
@@ -229,8 +235,17 @@ impl Fields<'_> {
         }
     }
 
-    /// A table's own heat content. Denominators such as a bare `scf` stay unread: the meter must declare one.
-    fn heat_content(&self) -> Result<Option<(Dimension, Ratio)>, RowProblem> {
+    fn uncertainty(&self) -> Result<Option<Ratio>, RowProblem> {
+        let Some(text) = self.some("uncertainty_pct") else {
+            return Ok(None);
+        };
+        let number = Decimal::parse(&text).and_then(Ratio::from_decimal).filter(|n| n.is_positive());
+        let problem = || self.problem("uncertainty_pct", format!("`{text}` is not a number of percent above nought"));
+        number.map(Some).ok_or_else(problem)
+    }
+
+    /// A table's own heat content.
+    fn heat_content(&self) -> Result<Option<(Denominator, Ratio)>, RowProblem> {
         let Some(text) = self.some("heat_content") else {
             return Ok(None);
         };
@@ -239,10 +254,10 @@ impl Fields<'_> {
         let unit = self.get("heat_content_unit");
         let read = || {
             let (top, bottom) = unit.split_once('/')?;
-            let (energy, top) = denominator(top)?;
-            let (dimension, bottom) = denominator(bottom)?;
+            let (energy, top, _) = denominator(top)?;
+            let (per, bottom, _) = denominator(bottom)?;
             let content = number.times(top)?.over(bottom)?;
-            (energy == Dimension::Energy).then_some((dimension, content))
+            (energy.dimension == Dimension::Energy).then_some((per, content))
         };
         Ok(read())
     }

@@ -8,4 +8,4 @@ mod row;
 pub use catalogue::{Catalogue, RowProblem};
 pub use gwp::GwpSet;
 pub use pick::{Slice, Vintages};
-pub use row::{Basis, Gas, Row, Use};
+pub use row::{Basis, Denominator, Family, Gas, Row, Use};

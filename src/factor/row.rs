@@ -1,6 +1,6 @@
 //! One row of a factor table: a figure with its unit, gas, basis, validity and source.
 
-use crate::quantity::{Dimension, Ratio, Unit};
+use crate::quantity::{Dimension, Ratio, Reference, Unit};
 
 /// A greenhouse gas, as the catalogue names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +18,21 @@ pub enum Gas {
 }
 
 impl Gas {
+    /// The family under whose CO2e a species is reported. `None`: a gas reported by mass, or one of no family.
+    pub fn family(&self) -> Option<Family> {
+        let Gas::Other(name) = self else {
+            return None;
+        };
+        match name.as_str() {
+            "SF6" => Some(Family::Sf6),
+            "NF3" => Some(Family::Nf3),
+            "CF4" | "C2F6" | "C3F8" | "C4F10" | "c-C4F8" | "C5F12" | "C6F14" => Some(Family::Pfc),
+            name if name.starts_with("PFC-") => Some(Family::Pfc),
+            name if name.starts_with("HFC-") || name.starts_with("R-") => Some(Family::Hfc),
+            _ => None,
+        }
+    }
+
     /// Reads the catalogue's name.
     pub fn parse(text: &str) -> Gas {
         match text {
@@ -39,6 +54,19 @@ impl Gas {
             Gas::Other(name) => name,
         }
     }
+}
+
+/// Gases reported together, in CO2e.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Hydrofluorocarbons, and the blends of them.
+    Hfc,
+    /// Perfluorocarbons.
+    Pfc,
+    /// Sulphur hexafluoride.
+    Sf6,
+    /// Nitrogen trifluoride.
+    Nf3,
 }
 
 /// What a row may be used for (column `use`).
@@ -139,13 +167,17 @@ pub struct Row {
     /// Milligrams for one base unit of `per`.
     pub mg: Ratio,
     /// What one multiplies with. `None`: a denominator that no meter can measure.
-    pub per: Option<Dimension>,
+    pub per: Option<Denominator>,
+    /// The product behind the unit of the denominator: `t CO2/t clinker`.
+    pub product: Option<String>,
     /// The unit says CO2e: never multiplied by a GWP.
     pub is_co2e: bool,
     /// The heating value its energy is stated on.
     pub basis: Option<Basis>,
     /// The table's own heat content: millijoules for one base unit of the dimension.
-    pub heat_content: Option<(Dimension, Ratio)>,
+    pub heat_content: Option<(Denominator, Ratio)>,
+    /// Half the width of its 95 % interval, in hundredths of it, as the table says.
+    pub uncertainty_pct: Option<Ratio>,
     /// The GWP set that a row in CO2e was computed with.
     pub gwp_set: Option<String>,
     /// First day of validity, `2024-01-01`.
@@ -160,20 +192,49 @@ pub struct Row {
     pub source: String,
 }
 
+/// What a figure is stated per.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denominator {
+    /// What it measures.
+    pub dimension: Dimension,
+    /// Tables of the United States say `scf` and leave the temperature open: one for each of a meter, at 60 °F or 68 °F.
+    pub any_scf: bool,
+}
+
+impl Denominator {
+    /// Of a dimension.
+    pub fn of(dimension: Dimension) -> Denominator {
+        Denominator { dimension, any_scf: false }
+    }
+
+    /// How many base units of it make one base unit of `from`, without any declared property.
+    pub fn reached_from(self, from: Dimension) -> Option<Ratio> {
+        if !self.any_scf {
+            return from.convert(self.dimension);
+        }
+        let is_scf = matches!(from, Dimension::Volume(Reference::Scf60 | Reference::Scf68));
+        is_scf.then_some(Ratio::ONE)
+    }
+}
+
 /// The words tables use in denominators, in our units. Other words behind a unit name a product.
 const DENOMINATORS: &[(&str, &str)] =
-    &[("gal (US)", "gal"), ("short ton", "short_ton"), ("Gg (= GJ/t)", "kt"), ("MJ", "MJ")];
-const KILOLITRE: &str = "kL";
+    &[("gal (US)", "gal"), ("short ton", "short_ton"), ("Gg (= GJ/t)", "kt"), ("scf", "scf60")];
 
-/// The dimension and base units of a denominator such as `mmBtu` or `gal (US)`.
-pub(crate) fn denominator(text: &str) -> Option<(Dimension, Ratio)> {
-    if text == KILOLITRE {
-        return Unit::parse("m3").ok().map(|u| (u.dimension, u.base));
+/// The denominator of a figure such as `mmBtu`, `gal (US)` or `t clinker`: what it measures, base units, and the product.
+pub(crate) fn denominator(text: &str) -> Option<(Denominator, Ratio, Option<String>)> {
+    let known = |unit: &str| Unit::parse(unit).ok().filter(|unit| unit.per.is_none());
+    if text == "kL" {
+        return known("m3").map(|unit| (Denominator::of(unit.dimension), unit.base, None));
     }
-    let spelled = DENOMINATORS.iter().find(|(word, _)| *word == text).map(|(_, unit)| *unit);
-    let first = text.split_whitespace().next()?;
-    let unit = Unit::parse(spelled.unwrap_or(first)).ok()?;
-    unit.per.is_none().then_some((unit.dimension, unit.base))
+    if let Some((word, unit)) = DENOMINATORS.iter().find(|(word, _)| *word == text) {
+        let unit = known(unit)?;
+        return Some((Denominator { dimension: unit.dimension, any_scf: *word == "scf" }, unit.base, None));
+    }
+    let (unit, product) = text.split_once(' ').unwrap_or((text, ""));
+    let unit = known(unit)?;
+    let product = Some(product.trim()).filter(|product| !product.is_empty());
+    Some((Denominator::of(unit.dimension), unit.base, product.map(str::to_owned)))
 }
 
 /// Milligrams in one unit of the numerator, and whether it says CO2e.

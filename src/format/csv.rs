@@ -22,13 +22,14 @@ pub fn csv_row(entry: &Entry, topology: &Topology) -> String {
         .map(|category| format!("{}={}", category.name(), entry.tally.category_mg(category)))
         .collect();
     format!(
-        "{},{},{},{},{},{:?},,{},{},{}",
+        "{},{},{},{},{},{:?},{},{},{},{}",
         key.entity.level().name(),
         topology.id(key.entity),
         key.window,
         key.start,
         columns.join(","),
         f64::from(entry.coverage_e4) / 10_000.0,
+        entry.uncertainty_pct().map_or_else(String::new, |percent| format!("{percent:?}")),
         flags.join(";"),
         categories.join(";"),
         entry.revision

@@ -22,8 +22,14 @@ pub fn entry_json(entry: &Entry, topology: &Topology) -> String {
     for column in Column::ALL {
         let _ = write!(text, r#","{}_mg":{}"#, column.name(), entry.tally.mg(column));
     }
-    let _ =
-        write!(text, r#","coverage":{:?},"uncertainty_pct":null,"flags":["#, f64::from(entry.coverage_e4) / 10_000.0);
+    let _ = write!(text, r#","coverage":{:?},"uncertainty_pct":"#, f64::from(entry.coverage_e4) / 10_000.0);
+    match entry.uncertainty_pct() {
+        Some(percent) => {
+            let _ = write!(text, "{percent:?}");
+        }
+        None => text.push_str("null"),
+    }
+    text.push_str(r#","flags":["#);
     let flags = Flag::ALL.into_iter().filter(|flag| entry.tally.flag_count(*flag) > 0);
     for (at, flag) in flags.enumerate() {
         let comma = if at > 0 { "," } else { "" };

@@ -40,6 +40,9 @@ pub fn entry_line(entry: &Entry, topology: &Topology, out: &mut String) -> Resul
         let separator = if at == 0 { ' ' } else { ',' };
         let _ = write!(out, "{separator}{}_kg={}", column.name(), kilograms(entry.tally.mg(column)));
     }
+    if let Some(percent) = entry.uncertainty_pct() {
+        let _ = write!(out, ",uncertainty_pct={percent:?}");
+    }
     let _ = writeln!(
         out,
         ",coverage={:?},revision={}i {}",

@@ -9,7 +9,7 @@ use crate::cluster::{Entity, Level, MeterIx, Topology};
 use crate::format::{csv_header, csv_row, entry_json, entry_line};
 use crate::http::{App, OpenView, Question};
 use crate::ledger::{Entry, Key};
-use crate::pipeline::{Rules, meter_entries};
+use crate::pipeline::{Amounts, Rules, meter_entries, quarters_of};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::{Reader, StoreError};
 use crate::window::Activity;
@@ -133,11 +133,10 @@ pub fn collect(rules: &Rules, reader: &Reader, asked: &Asked, open: OpenView) ->
     let now = open.now.unwrap_or(Time::MAX);
     let within = |start: Time| asked.from <= start && start < asked.to;
     let mut all: BTreeMap<Key, Entry> = BTreeMap::new();
-    let mut quarters: HashMap<Entity, Vec<(Quarter, Activity, u32)>> = open.quarters.into_iter().collect();
+    let quarters: HashMap<Entity, Vec<(Quarter, Activity, u32)>> = open.quarters.into_iter().collect();
     for entity in &asked.entities {
         if let Entity::Meter(ix) = entity {
-            let fresh = quarters.remove(entity).unwrap_or_default();
-            let entries = meter(rules, reader, asked, *ix, fresh, now)?;
+            let entries = meter(rules, reader, asked, *ix, &quarters, now)?;
             all.extend(entries.into_iter().map(|entry| (entry.key, entry)));
             continue;
         }
@@ -161,16 +160,16 @@ fn meter(
     reader: &Reader,
     asked: &Asked,
     ix: MeterIx,
-    open: Vec<(Quarter, Activity, u32)>,
+    open: &HashMap<Entity, Vec<(Quarter, Activity, u32)>>,
     now: Time,
 ) -> Result<Vec<Entry>, StoreError> {
-    let zone = rules.topology.zone(Entity::Meter(ix));
-    let from = zone.start(asked.window, asked.from.max(Time::MIN)).quarter();
-    let to = zone.end(asked.window, zone.start(asked.window, asked.to.min(Time::MAX))).quarter().next();
-    let stored = reader.activities(ix, (from, to))?;
-    let mut quarters: BTreeMap<Quarter, (Activity, u32)> = stored.into_iter().map(|(q, a, r)| (q, (a, r))).collect();
-    // What is open is newer than what is stored.
-    quarters.extend(open.into_iter().filter(|(q, ..)| (from..to).contains(q)).map(|(q, a, r)| (q, (a, r))));
-    let quarters = quarters.into_iter().map(|(quarter, (activity, revision))| (quarter, activity, revision));
-    Ok(meter_entries(rules, ix, asked.window, quarters, now))
+    let range = quarters_of(rules, ix, asked.window, (asked.from.max(Time::MIN), asked.to.min(Time::MAX)));
+    let load = |ix: MeterIx| -> Result<Vec<(Quarter, Activity, u32)>, StoreError> {
+        let mut quarters = reader.activities(ix, range)?;
+        // What is open is newer than what is stored.
+        let fresh = open.get(&Entity::Meter(ix)).into_iter().flatten();
+        quarters.extend(fresh.filter(|(quarter, ..)| (range.0..range.1).contains(quarter)).cloned());
+        Ok(quarters)
+    };
+    Ok(meter_entries(rules, ix, asked.window, &Amounts::collect(rules, ix, load)?, now))
 }

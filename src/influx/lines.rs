@@ -7,8 +7,8 @@ use crate::cluster::{Entity, Level, MeterIx};
 use crate::format::entry_line;
 use crate::influx::Options;
 use crate::ledger::{Closed, Entry, Key};
-use crate::pipeline::{Rules, meter_entries};
-use crate::quantity::{Quarter, Time, Window};
+use crate::pipeline::{Amounts, Rules, meter_entries, quarters_of};
+use crate::quantity::{Time, Window};
 use crate::store::{Changed, Reader, StoreError};
 
 /// One line, and the entry it tells of: level, id, window, start.
@@ -67,9 +67,11 @@ impl Lines {
         let mut entries: Vec<Entry> = changed.entries.iter().map(|c| self.closed(c)).collect();
         let mut touched: BTreeSet<(MeterIx, Window, Time)> = BTreeSet::new();
         for (meter, quarter) in &changed.quarters {
-            let zone = topology.zone(Entity::Meter(*meter));
-            for window in self.windows(Level::Meter) {
-                touched.insert((*meter, *window, zone.start(*window, quarter.start())));
+            for (meter, quarter) in self.rules.accounts.derived_from(*meter, *quarter) {
+                let zone = topology.zone(Entity::Meter(meter));
+                for window in self.windows(Level::Meter) {
+                    touched.insert((meter, *window, zone.start(*window, quarter.start())));
+                }
             }
         }
         for (meter, window, start) in touched {
@@ -85,12 +87,13 @@ impl Lines {
         (meter, window, start): (MeterIx, Window, Time),
         now: Time,
     ) -> Result<Vec<Entry>, StoreError> {
-        let end = self.rules.topology.zone(Entity::Meter(meter)).end(window, start);
-        let range = (start.quarter(), Quarter(end.quarter().0.max(start.quarter().0 + 1)));
-        let quarters = reader.activities(meter, range)?.into_iter();
+        let range = quarters_of(&self.rules, meter, window, (start, start));
+        let amounts = Amounts::collect(&self.rules, meter, |ix| reader.activities(ix, range))?;
+        let entries = meter_entries(&self.rules, meter, window, &amounts, now);
         // A minute's quarter holds its neighbours too.
-        let entries = meter_entries(&self.rules, meter, window, quarters, now);
-        Ok(entries.into_iter().filter(|entry| window == Window::Minute || entry.key.start == start).collect())
+        let quarter = start.quarter();
+        let wanted = |at: Time| if window == Window::Minute { at.quarter() == quarter } else { at == start };
+        Ok(entries.into_iter().filter(|entry| wanted(entry.key.start)).collect())
     }
 
     fn key(&self, entry: &Entry) -> String {

@@ -14,8 +14,8 @@ use crate::influx::mark::stands;
 use crate::influx::points::{self, Row};
 use crate::influx::{Database, Options, WriteError};
 use crate::ledger::{Entry, Key};
-use crate::pipeline::{Rules, meter_entries};
-use crate::quantity::{Quarter, Span, Time, Window};
+use crate::pipeline::{Amounts, Rules, meter_entries, quarters_of};
+use crate::quantity::{Span, Time, Window};
 use crate::store::{Lost, Reader, StoreError};
 
 /// Points compared with one question.
@@ -212,10 +212,10 @@ impl Reconciler {
 
     /// A window may begin before the part and its quarters lie in both.
     fn meter(&self, ix: MeterIx, part: Part) -> Result<Vec<Entry>, StoreError> {
-        let zone = self.lines.rules.topology.zone(Entity::Meter(ix));
-        let (from, to) = (zone.start(part.window, part.from), zone.end(part.window, part.to));
-        let quarters = self.reader.activities(ix, (from.quarter(), Quarter(to.quarter().0 + 1)))?;
-        let entries = meter_entries(&self.lines.rules, ix, part.window, quarters.into_iter(), self.now);
+        let rules = &self.lines.rules;
+        let range = quarters_of(rules, ix, part.window, (part.from, part.to));
+        let amounts = Amounts::collect(rules, ix, |ix| self.reader.activities(ix, range))?;
+        let entries = meter_entries(rules, ix, part.window, &amounts, self.now);
         Ok(entries.into_iter().filter(|entry| (part.from..part.to).contains(&entry.key.start)).collect())
     }
 

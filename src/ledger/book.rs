@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::cluster::{Entity, FacilityIx, Topology};
-use crate::emission::{Leaf, Tally};
+use crate::emission::{Leaf, Parts, Tally};
 use crate::ledger::parts::{chain, holders, members, network_holders, ranges, same_date};
 use crate::ledger::{Balance, Entry, Key, Range};
 use crate::quantity::{Quarter, Span, Time, Window};
@@ -91,8 +91,8 @@ impl Book {
         let entity = Entity::Facility(facility);
         let mut sum = Balance::default();
         for (part, own) in leaf.own.iter().enumerate() {
-            let network = leaf.network.as_ref().map(|tallies| Box::new(tallies[part].clone()));
-            let balance = Balance { own: own.clone(), network };
+            let view = |parts: &Option<Box<Parts>>| parts.as_ref().map(|tallies| Box::new(tallies[part].clone()));
+            let balance = Balance { own: own.clone(), cluster: view(&leaf.cluster), network: view(&leaf.network) };
             sum.merge(&balance);
             let start = Time(quarter.start().0 + 60_000 * part as i64);
             // The last part has no minute.
@@ -159,13 +159,13 @@ impl Book {
         sum
     }
 
-    /// A network takes its members in its own GWP set.
+    /// A cluster and a network take their members as they count them themselves.
     fn sum_of(&self, entity: Entity, keys: impl Iterator<Item = Key>) -> Balance {
         let mut sum = Balance::default();
         for slot in keys.filter_map(|key| self.slots.get(&key)) {
             match entity {
                 Entity::Network(_) => sum.own.merge(slot.balance.as_network()),
-                _ => sum.merge(&slot.balance),
+                _ => sum.merge_member(&slot.balance),
             }
         }
         sum

@@ -51,6 +51,11 @@ impl Entry {
         let coverage_e4 = coverage(tally.covered_ms, key.valid_ms(topology, now));
         Entry { key, tally, coverage_e4, revision }
     }
+
+    /// The uncertainty in percent at 95 %, from an hour up: below that, how a figure is spread over time says more of it.
+    pub fn uncertainty_pct(&self) -> Option<f64> {
+        if self.key.window < Window::Hour { None } else { self.tally.uncertainty_pct() }
+    }
 }
 
 /// Rounded half up. Where no meter's time could be covered, nothing is missing.

@@ -122,7 +122,7 @@ mod tests {
 
     fn micrograms() -> Conversion {
         let base = Ratio::ONE;
-        let unit = Unit { dimension: Dimension::Mass, per: None, base };
+        let unit = Unit { dimension: Dimension::Mass, per: None, base, zero: Ratio::whole(0) };
         Conversion { unit, scale: Ratio::ONE, offset: Ratio::whole(0) }
     }
 

@@ -112,8 +112,10 @@ impl Track {
         let (from, readings) = match meter.kind {
             Kind::Register { .. } => (time.quarter(), REGISTER_CONTEXT),
             Kind::Rate { .. } => (time.quarter(), 1),
-            Kind::Interval { length, .. } => (time.minus(length).quarter().previous(), 0),
-            Kind::Event => (time.quarter(), 0),
+            Kind::Interval { length, .. } | Kind::Gauge { hold: length } => {
+                (time.minus(length).quarter().previous(), 0)
+            }
+            Kind::Event | Kind::Derived => (time.quarter(), 0),
         };
         let Some(resident_from) = self.resident_from else {
             return Some(Need { from, readings });
@@ -218,7 +220,7 @@ impl Track {
         let wanted = match meter.kind {
             Kind::Register { .. } => REGISTER_CONTEXT,
             Kind::Rate { .. } => 1,
-            Kind::Interval { .. } | Kind::Event => 0,
+            Kind::Interval { .. } | Kind::Event | Kind::Gauge { .. } | Kind::Derived => 0,
         };
         let mut keep = open.start().minus(reach(meter)).quarter();
         let mut counted = 0;
@@ -246,7 +248,7 @@ impl Track {
 /// How far after its own time a reading's usage goes.
 fn reach(meter: &Meter) -> Span {
     match meter.kind {
-        Kind::Interval { length, stamp: Stamp::Start } => length,
+        Kind::Interval { length, stamp: Stamp::Start } | Kind::Gauge { hold: length } => length,
         _ => Span(0),
     }
 }

@@ -76,6 +76,8 @@ pub(crate) fn usages(
             let good = context.into_iter().chain(sift(readings, believable, aside));
             rates(good, shape, meter, each);
         }
+        Kind::Gauge { hold } => gauges(readings, hold, each),
+        Kind::Derived => {}
         Kind::Event => {
             for (time, amount) in readings {
                 each(Usage { from: *time, to: *time, amount: *amount, quality: Quality::Measured, covers_from: *time });
@@ -128,6 +130,23 @@ fn rates(readings: impl Iterator<Item = Sample>, shape: Shape, meter: &Meter, mu
         };
         let amount = half_even(twice_rate * i128::from(gap.0), 2 * DAY_MS);
         each(Usage { from, to, amount, quality: Quality::Measured, covers_from: from });
+    }
+}
+
+/// A reading holds until the next one, and no longer than `hold`. Cut at the quarters, each part by itself, so that a later
+/// reading changes nothing before its own quarter.
+fn gauges(readings: &[Sample], hold: Span, mut each: impl FnMut(Usage)) {
+    for (at, (time, value)) in readings.iter().enumerate() {
+        let next = readings.get(at + 1).map_or(Time::MAX, |next| next.0);
+        let end = next.min(time.plus(hold));
+        let held_to = |to: Time| half_even(i128::from(*value) * i128::from(to.since(*time).0), DAY_MS);
+        let mut from = *time;
+        while from < end {
+            let to = from.quarter().end().min(end);
+            let amount = held_to(to).saturating_sub(held_to(from));
+            each(Usage { from, to, amount, quality: Quality::Measured, covers_from: from });
+            from = to;
+        }
     }
 }
 

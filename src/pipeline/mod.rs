@@ -17,4 +17,4 @@ pub use counters::{Counters, Outcome, Tallied};
 pub use event::{Effect, Event, Row, Seal, SealedRow, Supply, Want};
 pub use path::Pipeline;
 pub use rules::Rules;
-pub use view::{MeterView, meter_entries};
+pub use view::{Amounts, MeterView, meter_entries, quarters_of};

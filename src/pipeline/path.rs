@@ -1,11 +1,12 @@
 //! The path itself: message to reading to usage to activity to emission to entry.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::cluster::{Entity, FacilityIx, MeterIx};
 use crate::decode::{Decoded, Message, Reading, Refusal};
-use crate::emission::{Leaf, Tally, book};
+use crate::emission::{Evaluation, Leaf, Tally};
 use crate::ledger::{Book, Entry, Key};
 use crate::meter::{SetOutcome, Verdict};
 use crate::pipeline::meters::MeterState;
@@ -227,7 +228,7 @@ impl Pipeline {
             let meter = self.rules.topology.meter(ix);
             self.late_changes |= self.meter(ix).changed_before(self.open_from);
             let changed = self.meters[ix.0 as usize].work_out(meter, &mut self.scratch);
-            self.leaves.extend(changed.into_iter().map(|quarter| (meter.facility, quarter)));
+            self.touch(ix, &changed);
         }
         self.late_changes |= self.leaves.iter().any(|(_, quarter)| *quarter < self.open_from);
         let wants = self.missing();
@@ -243,15 +244,25 @@ impl Pipeline {
         wants
     }
 
+    /// A meter's amounts have changed in these quarters: all that hangs on them is to be added up again.
+    fn touch(&mut self, ix: MeterIx, quarters: &[Quarter]) {
+        let accounts = &self.rules.accounts;
+        for facility in accounts.affected(ix) {
+            let together = quarters.iter().flat_map(|quarter| accounts.together(*facility, *quarter));
+            self.leaves.extend(together.map(|quarter| (*facility, quarter)));
+        }
+    }
+
     fn missing(&self) -> Vec<Want> {
         let mut wants = Vec::new();
+        let topology = &self.rules.topology;
         for (facility, quarter) in &self.leaves {
-            let meters = &self.rules.topology.facility(*facility).meters;
-            let topology = &self.rules.topology;
-            let unknown = |ix: &MeterIx| self.meter(*ix).activity(topology.meter(*ix), *quarter).is_err();
-            let stored = *quarter < self.open_from && !self.siblings.contains_key(&(*facility, *quarter));
-            if stored && meters.iter().any(unknown) {
-                wants.push(Want::Siblings(*facility, *quarter));
+            for near in self.rules.accounts.together(*facility, *quarter) {
+                let unknown = |ix: &MeterIx| self.meter(*ix).activity(topology.meter(*ix), near).is_err();
+                let stored = near < self.open_from && !self.siblings.contains_key(&(*facility, near));
+                if stored && topology.facility(*facility).inputs.iter().any(unknown) {
+                    wants.push(Want::Siblings(*facility, near));
+                }
             }
             let ranges = self.book.missing(&self.rules.topology, *facility, *quarter);
             wants.extend(ranges.into_iter().map(Want::Entries));
@@ -262,19 +273,19 @@ impl Pipeline {
     }
 
     fn leaf(&self, facility: FacilityIx, quarter: Quarter) -> Leaf {
-        let mut leaf = Leaf::new(self.rules.has_two_sets(facility));
-        let stored = self.siblings.get(&(facility, quarter));
-        for ix in &self.rules.topology.facility(facility).meters {
-            let meter = self.rules.topology.meter(*ix);
-            let activity = match self.meter(*ix).activity(meter, quarter) {
-                Ok(activity) => activity,
-                Err(()) => stored.and_then(|rows| rows.iter().find(|(m, _)| m == ix)).map(|(_, a)| a),
-            };
-            if let Some(activity) = activity {
-                book(self.rules.method(*ix), quarter, activity, meter.covers_time(), &mut leaf);
+        let facts = |ix: MeterIx, quarter: Quarter| self.activity(facility, ix, quarter).map(Cow::Borrowed);
+        Evaluation::new(&self.rules.accounts, quarter, &facts).leaf(facility)
+    }
+
+    /// The activity of a meter, for a facility whose stored ones are supplied.
+    fn activity(&self, facility: FacilityIx, ix: MeterIx, quarter: Quarter) -> Option<&Activity> {
+        match self.meter(ix).activity(self.rules.topology.meter(ix), quarter) {
+            Ok(activity) => activity,
+            Err(()) => {
+                let stored = self.siblings.get(&(facility, quarter))?;
+                stored.iter().find(|(meter, _)| *meter == ix).map(|(_, activity)| activity)
             }
         }
-        leaf
     }
 
     /// What must be stored now. Everything must be refreshed before.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::cluster::{FacilityIx, Kind, Meter, MeterIx, Stamp, Topology};
+use crate::cluster::{Kind, Meter, Stamp, Topology};
 use crate::decode::Routes;
-use crate::emission::Method;
+use crate::emission::Accounts;
 use crate::quantity::Span;
 
 /// The declarations and methods that turn messages into entries.
@@ -14,10 +14,8 @@ pub struct Rules {
     pub topology: Arc<Topology>,
     /// Which meters listen to which topic.
     pub routes: Routes,
-    /// How each meter's activity becomes emissions, by meter index.
-    pub methods: Vec<Arc<Method>>,
-    /// Whether a cluster's network counts in another GWP set, by cluster index.
-    pub two_sets: Vec<bool>,
+    /// How activity becomes emissions.
+    pub accounts: Accounts,
     /// A reading that arrives later than this after its time is not booked.
     pub late_horizon: Span,
     /// A window closes this long after its end.
@@ -25,17 +23,6 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The method of a meter.
-    pub fn method(&self, ix: MeterIx) -> &Method {
-        &self.methods[ix.0 as usize]
-    }
-
-    /// Whether a facility's books are kept in two GWP sets.
-    pub fn has_two_sets(&self, facility: FacilityIx) -> bool {
-        let cluster = self.topology.facility(facility).cluster;
-        self.two_sets.get(cluster.0 as usize).copied().unwrap_or(false)
-    }
-
     /// How long before the first open quarter a message may have arrived and still matter to it: clocks that run ahead,
     /// and intervals stamped with their start.
     pub fn lookback(&self) -> Span {

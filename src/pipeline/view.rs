@@ -1,9 +1,10 @@
 //! What can be seen of a meter: its state, and its entries, which are derived on read.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cluster::{Entity, MeterIx};
-use crate::emission::{Leaf, Tally, book};
+use crate::emission::{Evaluation, Tally};
 use crate::ledger::{Entry, Key};
 use crate::pipeline::Rules;
 use crate::quantity::{Quarter, Time, Window};
@@ -18,33 +19,73 @@ pub struct MeterView {
     pub quarantined: usize,
 }
 
-/// A meter's entries of one length of window, from its quarters in order of time. The revision is the highest of the
-/// quarters', and 0 while the window is open at `now`.
-pub fn meter_entries(
-    rules: &Rules,
-    ix: MeterIx,
-    window: Window,
-    quarters: impl Iterator<Item = (Quarter, Activity, u32)>,
-    now: Time,
-) -> Vec<Entry> {
+/// The activities of a meter, and of every meter its figures are worked out from, with their revisions.
+#[derive(Clone, Debug, Default)]
+pub struct Amounts {
+    meters: BTreeMap<MeterIx, BTreeMap<Quarter, (Activity, u32)>>,
+}
+
+impl Amounts {
+    /// Collects what a meter needs; later ones of a quarter replace earlier ones.
+    pub fn collect<E, I: IntoIterator<Item = (Quarter, Activity, u32)>>(
+        rules: &Rules,
+        ix: MeterIx,
+        mut load: impl FnMut(MeterIx) -> Result<I, E>,
+    ) -> Result<Amounts, E> {
+        let mut amounts = Amounts::default();
+        for meter in rules.accounts.needs(ix) {
+            let quarters = amounts.meters.entry(meter).or_default();
+            quarters
+                .extend(load(meter)?.into_iter().map(|(quarter, activity, revision)| (quarter, (activity, revision))));
+        }
+        Ok(amounts)
+    }
+
+    fn activity(&self, ix: MeterIx, quarter: Quarter) -> Option<Cow<'_, Activity>> {
+        self.meters.get(&ix)?.get(&quarter).map(|(activity, _)| Cow::Borrowed(activity))
+    }
+
+    fn quarters(&self) -> BTreeSet<Quarter> {
+        self.meters.values().flat_map(BTreeMap::keys).copied().collect()
+    }
+
+    fn revision(&self, quarter: Quarter) -> u32 {
+        let revisions = self.meters.values().filter_map(|quarters| quarters.get(&quarter));
+        revisions.map(|(_, revision)| *revision).max().unwrap_or(0)
+    }
+}
+
+/// The range of quarters that a meter's windows of `[from, to)` are worked out from: whole windows, and whole hours, by which
+/// contracts cover.
+pub fn quarters_of(rules: &Rules, ix: MeterIx, window: Window, (from, to): (Time, Time)) -> (Quarter, Quarter) {
+    let zone = rules.topology.zone(Entity::Meter(ix));
+    let window = window.max(Window::Hour);
+    let last = zone.end(window, zone.start(window, to));
+    (zone.start(window, from).quarter(), Quarter(last.quarter().0.saturating_add(1)))
+}
+
+/// A meter's entries of one length of window. The revision is the highest of the quarters', and 0 while the window is open at
+/// `now`.
+pub fn meter_entries(rules: &Rules, ix: MeterIx, window: Window, amounts: &Amounts, now: Time) -> Vec<Entry> {
     let topology = &rules.topology;
     let entity = Entity::Meter(ix);
     let zone = topology.zone(entity);
+    let facts = |ix: MeterIx, quarter: Quarter| amounts.activity(ix, quarter);
     let mut sums: BTreeMap<Time, (Tally, u32)> = BTreeMap::new();
-    for (quarter, activity, revision) in quarters {
-        let mut leaf = Leaf::new(false);
-        book(rules.method(ix), quarter, &activity, topology.meter(ix).covers_time(), &mut leaf);
-        for (part, tally) in leaf.own.iter().enumerate().filter(|(_, tally)| !tally.is_empty()) {
+    for quarter in amounts.quarters() {
+        let parts = Evaluation::new(&rules.accounts, quarter, &facts).meter(ix);
+        let holds = |tally: &Tally| !tally.is_empty() || !tally.errors().is_empty();
+        for (part, tally) in parts.iter().enumerate().filter(|(_, tally)| holds(tally)) {
             let time = Time(quarter.start().0 + 60_000 * part as i64);
             // The last part is known of the quarter as a whole.
             let time = if time < quarter.end() { time } else { quarter.start() };
-            if window == Window::Minute && part + 1 == leaf.own.len() {
+            if window == Window::Minute && part + 1 == parts.len() {
                 continue;
             }
             let start = zone.start(window, time);
             let (sum, highest) = sums.entry(start).or_default();
             sum.merge(tally);
-            *highest = revision.max(*highest);
+            *highest = amounts.revision(quarter).max(*highest);
         }
     }
     let entry = |(start, (tally, revision)): (Time, (Tally, u32))| {
@@ -52,5 +93,6 @@ pub fn meter_entries(
         let open = key.end(topology).plus(rules.close_after) > now;
         Entry::new(key, tally, if open { 0 } else { revision }, topology, now)
     };
-    sums.into_iter().map(entry).collect()
+    // Errors stand beside the minutes: what has nothing else is no entry.
+    sums.into_iter().filter(|(_, (tally, _))| !tally.is_empty()).map(entry).collect()
 }

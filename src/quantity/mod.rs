@@ -17,4 +17,4 @@ pub use decimal::Decimal;
 pub use id::Id;
 pub use ratio::Ratio;
 pub use time::{QUARTER_MS, Quarter, Span, Time};
-pub use unit::{Amount, Dimension, Period, Reference, Unit, UnitProblem};
+pub use unit::{Amount, Bottom, Dimension, PROPERTY_BASE, Period, Reference, Top, Unit, UnitProblem};

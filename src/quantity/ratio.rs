@@ -74,6 +74,21 @@ impl Ratio {
         Ratio::new(left.checked_add(right)?, self.denominator.checked_mul(other.denominator)?)
     }
 
+    /// The difference.
+    pub fn minus(self, other: Ratio) -> Option<Ratio> {
+        self.plus(Ratio { numerator: other.numerator.checked_neg()?, ..other })
+    }
+
+    /// Rounded half to even to a multiple of `1 / steps`.
+    pub fn rounded(self, steps: i128) -> Option<Ratio> {
+        Ratio::new(self.of(steps)?, steps)
+    }
+
+    /// True below nought.
+    pub fn is_negative(self) -> bool {
+        self.numerator < 0
+    }
+
     /// True above nought.
     pub fn is_positive(self) -> bool {
         self.numerator > 0
@@ -82,6 +97,17 @@ impl Ratio {
     /// The nearest float, for display only.
     pub fn to_f64(self) -> f64 {
         self.numerator as f64 / self.denominator as f64
+    }
+
+    /// `amount x self`, rounded down; held at the ends of `i128`.
+    pub fn of_floor(self, amount: i128) -> i128 {
+        match amount.checked_mul(self.numerator) {
+            Some(product) => product.div_euclid(self.denominator),
+            None => {
+                let product = I256::from(amount) * I256::from(self.numerator);
+                i128::try_from(product.div_euclid(I256::from(self.denominator))).unwrap_or(i128::MAX)
+            }
+        }
     }
 
     /// `amount x self`, rounded once, half to even. `None` when the result leaves `i128`.

@@ -32,7 +32,38 @@ pub enum Dimension {
     Mass,
     /// Microlitres at the stated reference.
     Volume(Reference),
+    /// Microkelvin above absolute zero.
+    Temperature,
+    /// Thousandths of a pascal, absolute.
+    Pressure,
+    /// Parts of a thousand million.
+    Share,
+    /// What one base unit of the second holds of the first, in parts of a thousand million: a heat content, a density.
+    Quotient(Top, Bottom),
 }
+
+/// What a property says how much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Top {
+    /// Of energy.
+    Energy,
+    /// Of mass.
+    Mass,
+}
+
+/// What a property says it per.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bottom {
+    /// Per energy.
+    Energy,
+    /// Per mass.
+    Mass,
+    /// Per volume.
+    Volume(Reference),
+}
+
+/// Base units of a property in the property's own unit: shares and quotients are kept to nine decimals.
+pub const PROPERTY_BASE: i128 = 1_000_000_000;
 
 /// The time in the denominator of a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +87,8 @@ pub struct Unit {
     pub per: Option<Period>,
     /// Base units in one of this unit; for a rate, base units a day.
     pub base: Ratio,
+    /// Where the unit's nought lies, in the unit: degrees count from above absolute zero.
+    pub zero: Ratio,
 }
 
 /// A number with its unit, as written in configuration: `"42 t/h"`, `"39.5 MJ/Nm3"`.
@@ -78,6 +111,8 @@ pub enum UnitProblem {
     NoNumber(String),
     /// No unit behind the number.
     NoUnit(String),
+    /// Not the unit of a property.
+    NoProperty(String),
 }
 
 impl fmt::Display for UnitProblem {
@@ -90,6 +125,14 @@ impl fmt::Display for UnitProblem {
             },
             UnitProblem::NoNumber(text) => write!(f, "`{text}` has no number in front of the unit"),
             UnitProblem::NoUnit(text) => write!(f, "`{text}` needs a unit, such as `{text} t`"),
+            UnitProblem::NoProperty(text) => {
+                let states: Vec<&str> = STATES.iter().map(|row| row.0).collect();
+                write!(
+                    f,
+                    "`{text}` is no unit of a property; those are {} and quotients such as `MJ/Nm3`, `kg/L`, `kg/kg`",
+                    states.join(" ")
+                )
+            }
         }
     }
 }
@@ -135,6 +178,28 @@ const UNITS: &[Row] = &[
     ("Sm3", SM3, 1_000_000_000, 1),
     ("scf60", Dimension::Volume(Reference::Scf60), 28_316_846_592, 1_000),
     ("scf68", Dimension::Volume(Reference::Scf68), 28_316_846_592, 1_000),
+];
+
+/// Name, dimension, base units, and where the nought lies, both as exact fractions.
+type StateRow = (&'static str, Dimension, i128, i128, (i128, i128));
+
+/// Units of a state, of which there is no amount.
+#[rustfmt::skip]
+const STATES: &[StateRow] = &[
+    ("K", Dimension::Temperature, 1_000_000, 1, (0, 1)),
+    ("degC", Dimension::Temperature, 1_000_000, 1, (27_315, 100)),
+    ("degF", Dimension::Temperature, 10_000_000, 18, (45_967, 100)),
+    ("Pa", Dimension::Pressure, 1_000, 1, (0, 1)),
+    ("hPa", Dimension::Pressure, 100_000, 1, (0, 1)),
+    ("mbar", Dimension::Pressure, 100_000, 1, (0, 1)),
+    ("kPa", Dimension::Pressure, 1_000_000, 1, (0, 1)),
+    ("bar", Dimension::Pressure, 100_000_000, 1, (0, 1)),
+    ("MPa", Dimension::Pressure, 1_000_000_000, 1, (0, 1)),
+    ("atm", Dimension::Pressure, 101_325_000, 1, (0, 1)),
+    ("psi", Dimension::Pressure, 6_894_757_293_168, 1_000_000, (0, 1)),
+    ("%", Dimension::Share, 10_000_000, 1, (0, 1)),
+    ("ppm", Dimension::Share, 1_000, 1, (0, 1)),
+    ("share", Dimension::Share, PROPERTY_BASE, 1, (0, 1)),
 ];
 
 /// Power units: millijoules a second.
@@ -195,15 +260,44 @@ impl Unit {
             return Err(UnitProblem::Ambiguous(choice));
         }
         if let Some((_, mj_per_s)) = POWERS.iter().find(|(name, _)| *name == text) {
-            return Ok(Unit {
-                dimension: Dimension::Energy,
-                per: Some(Period::Second),
-                base: Ratio::whole(mj_per_s * 86_400),
-            });
+            let base = Ratio::whole(mj_per_s * 86_400);
+            return Ok(Unit::plain(Dimension::Energy, Some(Period::Second), base));
         }
         let unknown = || UnitProblem::Unknown(text.to_owned());
         let row = UNITS.iter().find(|u| u.0 == text).ok_or_else(unknown)?;
-        Ok(Unit { dimension: row.1, per: None, base: Ratio::new(row.2, row.3).ok_or_else(unknown)? })
+        Ok(Unit::plain(row.1, None, Ratio::new(row.2, row.3).ok_or_else(unknown)?))
+    }
+
+    fn plain(dimension: Dimension, per: Option<Period>, base: Ratio) -> Unit {
+        Unit { dimension, per, base, zero: Ratio::whole(0) }
+    }
+
+    /// Reads the unit of a property: `degC`, `bar`, `%`, or a quotient such as `MJ/Nm3`.
+    pub fn parse_property(text: &str) -> Result<Unit, UnitProblem> {
+        let text = text.trim();
+        if let Some((_, dimension, base, divisor, zero)) = STATES.iter().find(|row| row.0 == text) {
+            let unknown = || UnitProblem::Unknown(text.to_owned());
+            let base = Ratio::new(*base, *divisor).ok_or_else(unknown)?;
+            let zero = Ratio::new(zero.0, zero.1).ok_or_else(unknown)?;
+            return Ok(Unit { dimension: *dimension, per: None, base, zero });
+        }
+        let (top, bottom) = text.split_once('/').ok_or_else(|| UnitProblem::NoProperty(text.to_owned()))?;
+        Unit::quotient(text, &Unit::parse(top)?, &Unit::parse(bottom)?)
+    }
+
+    fn quotient(text: &str, top: &Unit, bottom: &Unit) -> Result<Unit, UnitProblem> {
+        let unknown = || UnitProblem::NoProperty(text.to_owned());
+        if top.per.is_some() || bottom.per.is_some() {
+            return Err(unknown());
+        }
+        let above = match top.dimension {
+            Dimension::Energy => Top::Energy,
+            Dimension::Mass => Top::Mass,
+            _ => return Err(unknown()),
+        };
+        let below = Bottom::of(bottom.dimension).ok_or_else(unknown)?;
+        let base = top.base.over(bottom.base).and_then(|base| base.times(Ratio::whole(PROPERTY_BASE)));
+        Ok(Unit::plain(Dimension::Quotient(above, below), None, base.ok_or_else(unknown)?))
     }
 
     fn rate(text: &str, top: &str, bottom: &str) -> Result<Unit, UnitProblem> {
@@ -234,19 +328,21 @@ impl Amount {
         Ok(Amount { value, unit: Unit::parse(unit)? })
     }
 
-    /// Reads a property with two units, such as the heat content `"39.5 MJ/Nm3"`: base units of the first
-    /// for one base unit of the second.
-    pub fn parse_quotient(text: &str) -> Result<(Dimension, Dimension, Ratio), UnitProblem> {
+    /// Reads a property, such as the heat content `"39.5 MJ/Nm3"`, the temperature `"15 degC"`, or `"68 %"`.
+    pub fn parse_property(text: &str) -> Result<Amount, UnitProblem> {
         let (number, unit) = split_number(text);
         let value = Decimal::parse(number).ok_or_else(|| UnitProblem::NoNumber(text.to_owned()))?;
-        let (top, bottom) = unit.split_once('/').ok_or_else(|| UnitProblem::NoUnit(text.to_owned()))?;
-        let (top, bottom) = (Unit::parse(top)?, Unit::parse(bottom)?);
-        let unknown = || UnitProblem::Unknown(unit.to_owned());
-        if top.per.is_some() || bottom.per.is_some() {
-            return Err(unknown());
+        if unit.is_empty() {
+            return Err(UnitProblem::NoUnit(text.to_owned()));
         }
-        let value = Ratio::from_decimal(value).and_then(|v| v.times(top.base)?.over(bottom.base));
-        Ok((top.dimension, bottom.dimension, value.ok_or_else(unknown)?))
+        Ok(Amount { value, unit: Unit::parse_property(unit)? })
+    }
+
+    /// A property's exact value in base units of its dimension, divided by [`PROPERTY_BASE`] where it is a share or a
+    /// quotient.
+    pub fn to_property(self) -> Option<Ratio> {
+        let base = Ratio::from_decimal(self.value)?.plus(self.unit.zero)?.times(self.unit.base)?;
+        self.unit.dimension.as_property(base)
     }
 
     /// The amount in base units. `None`: beyond `i64`.
@@ -274,7 +370,25 @@ impl Dimension {
             Dimension::Volume(Reference::Standard) => "gas volume at 15 °C (Sm3)",
             Dimension::Volume(Reference::Scf60) => "gas volume at 60 °F (scf60)",
             Dimension::Volume(Reference::Scf68) => "gas volume at 68 °F (scf68)",
+            Dimension::Temperature => "temperature",
+            Dimension::Pressure => "pressure",
+            Dimension::Share => "share",
+            Dimension::Quotient(Top::Energy, _) => "heat content",
+            Dimension::Quotient(Top::Mass, _) => "mass per amount",
         }
+    }
+
+    /// The value of a property from base units of it.
+    pub fn as_property(self, base: Ratio) -> Option<Ratio> {
+        match self {
+            Dimension::Share | Dimension::Quotient(..) => base.over(Ratio::whole(PROPERTY_BASE)),
+            _ => Some(base),
+        }
+    }
+
+    /// An amount of something, and no state.
+    pub fn is_amount(self) -> bool {
+        matches!(self, Dimension::Energy | Dimension::Mass | Dimension::Volume(_))
     }
 
     /// How many base units of `other` make one base unit of this dimension, without any declared property:
@@ -284,6 +398,27 @@ impl Dimension {
             (a, b) if a == b => Some(Ratio::ONE),
             (Dimension::Volume(a), Dimension::Volume(b)) => a.normal()?.over(b.normal()?),
             _ => None,
+        }
+    }
+}
+
+impl Bottom {
+    /// `None`: nothing is stated per such a thing.
+    pub fn of(dimension: Dimension) -> Option<Bottom> {
+        match dimension {
+            Dimension::Energy => Some(Bottom::Energy),
+            Dimension::Mass => Some(Bottom::Mass),
+            Dimension::Volume(reference) => Some(Bottom::Volume(reference)),
+            _ => None,
+        }
+    }
+
+    /// What it measures.
+    pub fn dimension(self) -> Dimension {
+        match self {
+            Bottom::Energy => Dimension::Energy,
+            Bottom::Mass => Dimension::Mass,
+            Bottom::Volume(reference) => Dimension::Volume(reference),
         }
     }
 }
@@ -353,9 +488,17 @@ mod tests {
     }
 
     #[test]
-    fn quotients() {
-        let (top, bottom, ratio) = Amount::parse_quotient("39.5 MJ/Nm3").unwrap();
-        assert_eq!((top, bottom), (Dimension::Energy, NM3));
-        assert_eq!(ratio, Ratio::new(395, 10).unwrap());
+    fn properties() {
+        let read = |text: &str| {
+            let amount = Amount::parse_property(text).unwrap();
+            (amount.unit.dimension, amount.to_property().unwrap())
+        };
+        let content = Dimension::Quotient(Top::Energy, Bottom::Volume(Reference::Normal));
+        assert_eq!(read("39.5 MJ/Nm3"), (content, Ratio::new(395, 10).unwrap()));
+        assert_eq!(read("68 %"), (Dimension::Share, Ratio::new(68, 100).unwrap()));
+        assert_eq!(read("10 degC"), (Dimension::Temperature, Ratio::whole(283_150_000)));
+        assert_eq!(read("50 degF").1, read("10 degC").1);
+        assert_eq!(read("4 bar"), (Dimension::Pressure, Ratio::whole(400_000_000)));
+        assert!(Amount::parse_property("4 kWh").unwrap_err().to_string().contains("no unit of a property"));
     }
 }

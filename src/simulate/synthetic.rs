@@ -19,7 +19,7 @@ struct Synthetic {
     mapping: Mapping,
     kind: Kind,
     every_ms: i64,
-    /// Units an hour at full load.
+    /// Units an hour in the mean, or the value of a state.
     load: f64,
     phase: f64,
     register: f64,
@@ -82,25 +82,18 @@ impl Synthetic {
             _ => every_ms.map_or(meter.expected_every.0, |every| every.min(meter.expected_every.0)),
         };
         let unit_base = mapping.conversion.unit.base.to_f64();
-        // Base units an hour at full load: 2 to 10 MW, 500 to 2,500 m3/h, 20 to 100 t/h.
-        let size = 0.2 + 0.8 * random.f64();
-        let load = match (meter.category, meter.dimension) {
-            (Category::CemsCo2, _) => 100e12,
-            (_, Dimension::Energy) => 36e12,
-            (_, Dimension::Volume(_)) => 2.5e12,
-            (_, Dimension::Mass) => 10e12,
-        } * size;
-        let per_hour = match meter.kind {
-            Kind::Rate { .. } => load * 24.0 / unit_base,
-            _ => load / unit_base,
+        let per_day = meter.typical.map_or_else(|| usual(meter, random.f64()), |typical| typical as f64);
+        let load = match meter.kind {
+            Kind::Rate { .. } | Kind::Gauge { .. } => per_day / unit_base,
+            _ => per_day / 24.0 / unit_base,
         };
         Synthetic {
             mapping: mapping.clone(),
             kind: meter.kind,
             every_ms: every.max(1),
-            load: per_hour,
+            load,
             phase: random.f64() * TAU,
-            register: (per_hour * 1_000.0).round(),
+            register: (load * 1_000.0).round(),
             unit_base,
             last: now.0,
             due: now.0 - now.0.rem_euclid(every.max(1)),
@@ -112,7 +105,9 @@ impl Synthetic {
         let stamp = self.due;
         self.due = now.0 - now.0.rem_euclid(self.every_ms) + self.every_ms;
         let day = (stamp as f64 / 86_400_000.0 * TAU + self.phase).sin();
-        let rate = self.load * (0.7 + 0.2 * day + 0.1 * fastrand::f64());
+        // A state hardly moves; an amount has its day and its noise, one in the mean.
+        let swing = if matches!(self.kind, Kind::Gauge { .. }) { 0.01 } else { 1.0 };
+        let rate = self.load * (1.0 + swing * (0.2 * day + 0.1 * (fastrand::f64() - 0.5)));
         let hours = |ms: i64| ms as f64 / 3_600_000.0;
         self.register += rate * hours((stamp - self.last).max(0));
         self.last = stamp;
@@ -121,6 +116,8 @@ impl Synthetic {
             Kind::Rate { .. } => rate,
             Kind::Interval { length, .. } => rate * hours(length.0),
             Kind::Event => rate * hours(self.every_ms),
+            // A state stays near what it is.
+            Kind::Gauge { .. } | Kind::Derived => rate,
         };
         let stamp = match self.kind {
             Kind::Interval { length, stamp: Stamp::Start } => stamp - length.0,
@@ -131,6 +128,21 @@ impl Synthetic {
         let decimals = if self.unit_base > 1e12 { 1e6 } else { 1e3 };
         (stamp, ((value - self.mapping.conversion.offset.to_f64()) / scale * decimals).round() / decimals)
     }
+}
+
+/// Base units a day where nothing is declared: 1.4 to 7 MW, 350 to 1,750 m3/h, 14 to 70 t/h of CO2, a tenth of that of fuel.
+fn usual(meter: &Meter, random: f64) -> f64 {
+    let per_hour = match (meter.category, meter.dimension) {
+        (Category::CemsCo2, _) => 70e12,
+        (_, Dimension::Energy) => 25e12,
+        (_, Dimension::Volume(_)) => 1.75e12,
+        (_, Dimension::Mass) => 7e12,
+        (_, Dimension::Temperature) => return 290e6,
+        (_, Dimension::Pressure) => return 400e6,
+        (_, Dimension::Share) => return 0.3e9,
+        (_, Dimension::Quotient(..)) => return 36e9,
+    };
+    per_hour * 24.0 * (0.2 + 0.8 * random)
 }
 
 fn written(format: &TimeFormat, stamp: i64) -> Value {

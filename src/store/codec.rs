@@ -1,7 +1,7 @@
 //! How readings, activities and balances are written. Codes are part of the format: never reuse one.
 
 use crate::cluster::Category;
-use crate::emission::{Column, Flag, Tally};
+use crate::emission::{Column, Flag, SourceKey, Tally};
 use crate::ledger::Balance;
 use crate::meter::{Held, Point, QuarterSet};
 use crate::quantity::{QUARTER_MS, Quarter};
@@ -149,8 +149,20 @@ pub(crate) fn read_minute(cursor: &mut Cursor<'_>) -> Option<Minute> {
 fn category_code(category: Category) -> u8 {
     match category {
         Category::StationaryCombustion => 1,
+        Category::MobileCombustion => 2,
+        Category::Process => 3,
+        Category::Fugitive => 4,
         Category::CemsCo2 => 5,
         Category::PurchasedElectricity => 6,
+        Category::PurchasedSteam => 7,
+        Category::PurchasedHeat => 8,
+        Category::PurchasedCooling => 9,
+        Category::Generation => 10,
+        Category::Export => 11,
+        Category::CapturedCo2 => 12,
+        Category::Production => 13,
+        Category::Property => 14,
+        Category::Memo => 15,
     }
 }
 
@@ -161,15 +173,35 @@ fn flag_code(flag: Flag) -> u8 {
         Flag::ForeignGwp => 3,
         Flag::GridAsResidual => 4,
         Flag::Interpolated => 5,
+        Flag::Substituted => 6,
+        Flag::PropertyMissing => 7,
+        Flag::SupplierUnknown => 8,
+        Flag::TransferDifference => 9,
+        Flag::NegativeRemainder => 10,
+        Flag::Adjusted => 11,
     }
 }
 
+/// What follows the entity's own sum, and the errors of all.
+const HAS_NETWORK: u8 = 1;
+const HAS_CLUSTER: u8 = 2;
+const HAS_ERRORS: u8 = 4;
+
 pub(crate) fn write_balance(balance: &Balance) -> Vec<u8> {
     let mut writer = Writer::default();
+    let views = [(&balance.network, HAS_NETWORK), (&balance.cluster, HAS_CLUSTER)];
     write_tally(&mut writer, &balance.own);
-    writer.unsigned(u128::from(balance.network.is_some()));
-    if let Some(network) = &balance.network {
-        write_tally(&mut writer, network);
+    let mut marks = views.iter().filter(|(view, _)| view.is_some()).fold(0, |sum, (_, bit)| sum | bit);
+    let all = || [Some(&balance.own), balance.network.as_deref(), balance.cluster.as_deref()].into_iter().flatten();
+    if all().any(|tally| !tally.errors().is_empty()) {
+        marks |= HAS_ERRORS;
+    }
+    writer.unsigned(u128::from(marks));
+    for view in views.iter().filter_map(|(view, _)| view.as_deref()) {
+        write_tally(&mut writer, view);
+    }
+    if marks & HAS_ERRORS != 0 {
+        all().for_each(|tally| write_errors(&mut writer, tally));
     }
     writer.0
 }
@@ -178,11 +210,36 @@ pub(crate) fn write_balance(balance: &Balance) -> Vec<u8> {
 pub fn read_balance(bytes: &[u8]) -> Option<Balance> {
     let mut cursor = Cursor(bytes);
     let own = read_tally(&mut cursor)?;
-    let network = match cursor.number::<u8>()? {
-        0 => None,
-        _ => Some(Box::new(read_tally(&mut cursor)?)),
+    let marks: u8 = cursor.number()?;
+    let mut view = |bit: u8| match marks & bit {
+        0 => Some(None),
+        _ => read_tally(&mut cursor).map(|tally| Some(Box::new(tally))),
     };
-    Some(Balance { own, network })
+    let (network, cluster) = (view(HAS_NETWORK)?, view(HAS_CLUSTER)?);
+    let mut balance = Balance { own, cluster, network };
+    if marks & HAS_ERRORS != 0 {
+        read_errors(&mut cursor, &mut balance.own)?;
+        for view in [&mut balance.network, &mut balance.cluster].into_iter().flatten() {
+            read_errors(&mut cursor, view)?;
+        }
+    }
+    Some(balance)
+}
+
+fn write_errors(writer: &mut Writer, tally: &Tally) {
+    writer.unsigned(tally.errors().len() as u128);
+    for (source, millionths) in tally.errors() {
+        writer.unsigned(u128::from(source.0));
+        writer.signed(*millionths);
+    }
+}
+
+fn read_errors(cursor: &mut Cursor<'_>, tally: &mut Tally) -> Option<()> {
+    for _ in 0..cursor.number::<u32>()? {
+        let source = SourceKey(cursor.number()?);
+        tally.add_error(source, cursor.signed()?);
+    }
+    Some(())
 }
 
 /// Only what is not nought, each with its code.
@@ -256,7 +313,10 @@ mod tests {
         own.add(Column::ProvisionalFactor, i128::MAX / 2);
         own.add_category(Category::PurchasedElectricity, 9);
         own.add_flag(Flag::Interpolated, 3);
-        let balance = Balance { network: Some(Box::new(own.clone())), own };
+        let mut cluster = own.clone();
+        cluster.add_error(SourceKey(u64::MAX), -7);
+        let (network, cluster) = (Some(Box::new(own.clone())), Some(Box::new(cluster)));
+        let balance = Balance { cluster, network, own };
         assert_eq!(read_balance(&write_balance(&balance)), Some(balance));
     }
 

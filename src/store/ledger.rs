@@ -198,7 +198,7 @@ impl Ledger {
     fn load_siblings(&mut self, facility: FacilityIx, quarter: Quarter) -> Result<Supply, StoreError> {
         let mut activities = Vec::new();
         let topology = Arc::clone(&self.topology);
-        for meter in &topology.facility(facility).meters {
+        for meter in &topology.facility(facility).inputs {
             let number = self.names.number(Entity::Meter(*meter));
             let rows = self.quarters("WHERE meter = ?1 AND start = ?2", (number, quarter.0))?;
             if rows.is_empty() {

@@ -164,7 +164,7 @@ fn words(bytes: &[u8]) {
         Window::ALL.iter().for_each(|window| drop(black_box(Zone::UTC.start(*window, time).to_string())));
     }
     black_box((Span::parse(text).map(|span| span.to_string()), Window::parse(text), Id::parse(text)));
-    let _ = black_box((Unit::parse(text).map_err(|problem| problem.to_string()), Amount::parse_quotient(text)));
+    let _ = black_box((Unit::parse(text).map_err(|problem| problem.to_string()), Amount::parse_property(text)));
     black_box(Amount::parse(text).map(Amount::to_base)).ok();
     black_box((Zone::parse(text), Zone::UTC.day_of_text(text), TimeFormat::parse(text)));
     let _ = black_box((Server::parse(text), Column::parse(text)));

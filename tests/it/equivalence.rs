@@ -9,7 +9,7 @@ use emissiond::config::{Plan, check};
 use emissiond::daemon::Books;
 use emissiond::decode::Message;
 use emissiond::ledger::Entry;
-use emissiond::pipeline::{Counters, Event, Pipeline, meter_entries};
+use emissiond::pipeline::{Amounts, Counters, Event, Pipeline, meter_entries};
 use emissiond::quantity::{Quarter, Span, Time, Window};
 use emissiond::store::Reader;
 use fastrand::Rng;
@@ -203,9 +203,10 @@ pub fn offline(plan: &Plan, messages: &[Message]) -> (Books4, Counters) {
     assert!(pipeline.refresh().is_empty());
     let mut entries = pipeline.open_entries(|_, _| true);
     for (ix, _) in (0u32..).zip(&plan.rules.topology.meters) {
-        let quarters = pipeline.open_activities(MeterIx(ix));
+        let amounts =
+            Amounts::collect(&plan.rules, MeterIx(ix), |ix| Ok::<_, ()>(pipeline.open_activities(ix))).unwrap();
         for window in Window::ALL {
-            entries.extend(meter_entries(&plan.rules, MeterIx(ix), window, quarters.iter().cloned(), Time::MAX));
+            entries.extend(meter_entries(&plan.rules, MeterIx(ix), window, &amounts, Time::MAX));
         }
     }
     (show(plan, entries), pipeline.counters().clone())
@@ -296,9 +297,10 @@ pub fn close(plan: &Plan, state: &std::path::Path, mut books: Books, now: Time) 
         }
     }
     for (ix, _) in (0u32..).zip(&plan.rules.topology.meters) {
-        let quarters = reader.activities(MeterIx(ix), (Quarter(i32::MIN), Quarter(i32::MAX))).unwrap();
+        let all = (Quarter(i32::MIN), Quarter(i32::MAX));
+        let amounts = Amounts::collect(&plan.rules, MeterIx(ix), |ix| reader.activities(ix, all)).unwrap();
         for window in Window::ALL {
-            entries.extend(meter_entries(&plan.rules, MeterIx(ix), window, quarters.iter().cloned(), Time::MAX));
+            entries.extend(meter_entries(&plan.rules, MeterIx(ix), window, &amounts, Time::MAX));
         }
     }
     assert!(entries.iter().all(|e| e.revision >= 1 || matches!(e.key.entity, Entity::Meter(_))));

@@ -1,6 +1,7 @@
 //! The tests from outside: everything here uses the product as its users do, or drives its parts over a timetable.
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "a test that cannot go on says where")]
 
+mod accounting;
 mod architecture;
 mod broker;
 mod brokers;
