@@ -82,7 +82,8 @@ fn query(arguments: &Arguments) -> HashMap<String, String> {
 
 fn from_store(plan: &Plan, asked: &Asked) -> Result<(String, Vec<String>), StoreError> {
     let state = &plan.daemon.state_dir;
-    let books = Books::open(state, plan, clock::now())?;
+    let mut books = Books::open(state, plan, clock::now())?;
+    books.restate_all(|_, _| {})?;
     let open = open_view(&books.pipeline, &asked.entities, asked.window);
     let topology = Arc::clone(&plan.rules.topology);
     let reader = Reader::open(state, Arc::clone(books.ledger.names()), topology)?;

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod backfill;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
@@ -12,6 +13,7 @@ mod replay;
 mod run;
 mod simulate;
 mod status;
+mod trail;
 
 pub use replay::read_message;
 
@@ -61,6 +63,14 @@ enum Command {
     Refused(refused::Arguments),
     /// Readings that are set aside: list them, release them, reject them
     Quarantine(quarantine::Arguments),
+    /// Book history of any age from a file of messages
+    Backfill(backfill::Arguments),
+    /// Correct the amount of a meter in a time, of any age
+    Adjust(trail::Adjust),
+    /// Work closed figures out again, and print what changed
+    Restate(trail::Restate),
+    /// What changed closed figures on purpose: when, why, by whom, before and after
+    Audit(trail::Audit),
     /// Ask the running daemon how it is
     Status(status::Arguments),
     /// Publish what meters would: synthetic readings, or the rows of a CSV file
@@ -107,6 +117,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Refused(arguments) => refused::run(&arguments),
         Command::Quarantine(arguments) => quarantine::run(&arguments),
+        Command::Backfill(arguments) => backfill::run(&arguments),
+        Command::Adjust(arguments) => trail::adjust(&arguments),
+        Command::Restate(arguments) => trail::restate(&arguments),
+        Command::Audit(arguments) => trail::audit(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
@@ -145,6 +159,11 @@ pub(crate) fn lock(plan: &Plan) -> Result<Option<Lock>, Failure> {
         };
         return Err(Failure::new(FAILED, message));
     }
+    lock_or_create(plan)
+}
+
+/// The same, also of one that holds nothing yet.
+pub(crate) fn lock_or_create(plan: &Plan) -> Result<Option<Lock>, Failure> {
     match Lock::take(&plan.daemon.state_dir) {
         Ok(lock) => Ok(Some(lock)),
         Err(StoreError::Locked(_)) => Ok(None),

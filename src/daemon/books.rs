@@ -2,12 +2,14 @@
 //! Restart is replay: the ledger as of the last seal, and the journal from there. What was damaged is rebuilt from the
 //! journal as far as that reaches.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::cluster::MeterIx;
+use crate::cluster::{Kind, MeterIx};
 use crate::config::Plan;
 use crate::daemon::hand::{Hand, Reach};
+use crate::daemon::restate::Restatement;
 use crate::decode::Message;
 use crate::http::Undecided;
 use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline};
@@ -34,6 +36,9 @@ pub struct Books {
     pub replayed: u64,
     /// What was found damaged or missing at the start.
     pub damage: Vec<String>,
+    pub(crate) restating: VecDeque<Restatement>,
+    /// The hash of the plan in force.
+    pub(crate) plan: String,
     progress: Progress,
     poison: Poison,
     refused: Vec<Refused>,
@@ -84,7 +89,12 @@ impl Books {
             }
         };
         let (refused, damage) = (Vec::new(), ledger.found_damage().to_vec());
-        let mut books = Books { journal, ledger, pipeline, opened, replayed: 0, damage, progress, poison, refused };
+        let (restating, plan) = (VecDeque::new(), plan.hash.clone());
+        let replayed = 0;
+        let mut books =
+            Books { journal, ledger, pipeline, opened, replayed, damage, restating, plan, progress, poison, refused };
+        books.pipeline.note_adjustments(books.ledger.adjustments()?);
+        books.recall_gauges()?;
         for judgement in books.ledger.judgements()? {
             if let Some(ix) = books.hand().meter(&judgement) {
                 books.pipeline.note_verdict(ix, judgement.time, judgement.verdict);
@@ -95,7 +105,8 @@ impl Books {
         if !books.damage.is_empty() && !is_bare {
             books.rebuild(counted_to, before)?;
         }
-        for ix in (0u32..).zip(&plan.rules.topology.meters).map(|(i, _)| MeterIx(i)) {
+        let meters = books.pipeline.rules().topology.meters.len() as u32;
+        for ix in (0..meters).map(MeterIx) {
             if let Some(reading) = books.ledger.latest_reading(ix)? {
                 books.pipeline.note_latest(ix, reading);
             }
@@ -109,8 +120,21 @@ impl Books {
         books.damage.retain(|record| !known.iter().any(|(_, before)| before == record));
         books.ledger.note_damage(now, &books.damage)?;
         books.ledger.rebuilt()?;
+        books.compare_plans()?;
+        books.follow_adjustments()?;
         books.note_progress(0);
         Ok(books)
+    }
+
+    /// A reading of a property holds far beyond its own time: what holds in the open quarter may be older than the journal.
+    fn recall_gauges(&mut self) -> Result<(), StoreError> {
+        let rules = Arc::clone(self.pipeline.rules());
+        let open = self.pipeline.open_from().start();
+        let gauges = (0u32..).zip(&rules.topology.meters).filter(|(_, m)| matches!(m.kind, Kind::Gauge { .. }));
+        for (at, _) in gauges {
+            self.hand().load_reading(MeterIx(at), open)?;
+        }
+        Ok(())
     }
 
     /// Applies the journal from `from` on; what the counters hold already is not counted again.
@@ -133,6 +157,7 @@ impl Books {
                     hand.pipeline.apply(Event::Tick(time), &mut Vec::new());
                     Ok(())
                 }
+                Record::Adjustment(adjustment) => hand.adjust(number, &adjustment),
                 Record::Plan(_) => Ok(()),
             }
         })?;
@@ -165,6 +190,7 @@ impl Books {
                     since_seal += messages.len() as u64;
                 }
                 Some(Block { number, record: Record::Judgement(judgement) }) => hand.judge(number, &judgement)?,
+                Some(Block { number, record: Record::Adjustment(adjustment) }) => hand.adjust(number, &adjustment)?,
                 _ => {}
             }
             if since_seal >= REBUILD_SEAL_MESSAGES {
@@ -205,14 +231,14 @@ impl Books {
     }
 
     /// An aid of the next start, no part of a commit: were that to fail here, its block would be committed twice.
-    fn note_progress(&mut self, committed: i64) {
+    pub(crate) fn note_progress(&mut self, committed: i64) {
         let committed = committed.max(self.journal.last());
         if let Err(error) = self.progress.note(ProgressPosition { committed, ..ProgressPosition::default() }) {
             tracing::warn!(%error, "how far the journal goes cannot be noted");
         }
     }
 
-    fn hand(&mut self) -> Hand<'_> {
+    pub(crate) fn hand(&mut self) -> Hand<'_> {
         Hand { ledger: &mut self.ledger, pipeline: &mut self.pipeline, refused: &mut self.refused }
     }
 

@@ -238,7 +238,9 @@ impl Desk {
 
     /// Waits for one thing, then takes all that are ready, up to a block. True: stop.
     fn take(&mut self) -> Result<bool, StoreError> {
-        let wait = if self.pending.is_empty() || self.held.is_some() {
+        let wait = if self.pending.is_empty() && self.held.is_none() && self.books.is_restating() {
+            Duration::ZERO
+        } else if self.pending.is_empty() || self.held.is_some() {
             IDLE
         } else {
             BLOCK_DELAY.saturating_sub(self.clocks.first_pending.elapsed())
@@ -370,6 +372,10 @@ impl Desk {
             self.retain(now)?;
             self.clocks.retained = instant();
         }
+        // A part at a time: what comes in goes first.
+        if !stop && self.pending.is_empty() {
+            self.books.restate_some()?;
+        }
         Ok(())
     }
 
@@ -437,6 +443,12 @@ impl Desk {
                     Err(message) => Err(message),
                 };
                 let _ = reply.send(decided);
+            }
+            Question::Adjust(correction, reply) => {
+                let _ = reply.send(self.adjust(correction)?);
+            }
+            Question::Restate(again, reply) => {
+                let _ = reply.send(self.restate(&again)?);
             }
             Question::Meters(reply) => {
                 let _ = reply.send(views::meters(&self.books.pipeline));

@@ -2,9 +2,11 @@
 
 use crate::cluster::MeterIx;
 use crate::decode::{Decoded, Message, Reading, Refusal};
-use crate::pipeline::{Effect, Event, Outcome, Pipeline, Want};
+use crate::pipeline::{Adjusted, Effect, Event, Outcome, Pipeline, Want};
 use crate::quantity::{Quarter, Time};
-use crate::store::{Judgement, Ledger, NONE, Poison, Progress, ProgressPosition, Refused, StoreError, WHOLE};
+use crate::store::{
+    Adjustment, Judgement, Ledger, NONE, Poison, Progress, ProgressPosition, Refused, StoreError, WHOLE,
+};
 
 /// Refused messages that wait for the next seal; of a flood, the first are kept.
 const REFUSED_MAX: usize = 2_000;
@@ -86,6 +88,16 @@ impl Hand<'_> {
         if let Some(ix) = self.meter(judgement) {
             self.load_reading(ix, judgement.time)?;
             self.pipeline.apply(Event::Verdict(ix, judgement.time, judgement.verdict), &mut Vec::new());
+        }
+        Ok(())
+    }
+
+    /// Takes a correction from the journal into the ledger and into what is open.
+    pub(crate) fn adjust(&mut self, number: i64, adjustment: &Adjustment) -> Result<(), StoreError> {
+        self.ledger.adjust(number, adjustment)?;
+        if let Some(ix) = self.pipeline.rules().topology.find_meter(&adjustment.meter) {
+            let Adjustment { from, to, base, .. } = *adjustment;
+            self.pipeline.adjust(ix, Adjusted { from, to, amount: base });
         }
         Ok(())
     }

@@ -1,16 +1,20 @@
 //! The process: start, the desk, stop, and what systemd wants to know.
 
+mod backfill;
 mod books;
 mod complaints;
 mod desk;
 mod hand;
+mod restate;
 mod run;
 mod systemd;
 mod timekeeper;
 mod views;
 
+pub use backfill::Backfilled;
 pub use books::Books;
 pub use desk::{Desk, Inbox};
+pub use restate::Cause;
 pub use run::{Running, StartError, run, start};
 pub use timekeeper::{Timekeeper, Told};
 pub use views::open as open_view;

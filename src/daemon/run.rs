@@ -140,9 +140,7 @@ fn open_books(plan: &Plan) -> Result<Books, StoreError> {
     let now = books.pipeline.now();
     books.journal.append(&Record::Plan(plan.hash.clone()), now)?;
     if books.ledger.plan()?.is_some_and(|before| before != plan.hash) {
-        tracing::warn!(
-            "the configuration is another than before: what is closed keeps its figures, what is open takes the new ones"
-        );
+        tracing::info!("the configuration is another than before: closed figures that it changes are worked out again");
     }
     books.ledger.set_plan(&plan.hash)?;
     let undeclared = books.ledger.undeclared()?;

@@ -170,7 +170,7 @@ impl Account {
     }
 
     /// Electricity of the grid, which a contract may cover.
-    pub(crate) fn is_contractable(&self) -> bool {
+    pub fn is_contractable(&self) -> bool {
         self.category == Category::PurchasedElectricity && self.purchase().is_none()
     }
 }

@@ -16,17 +16,22 @@ const PROPERTY_STEPS: i128 = 1_000_000;
 const STATE_STEP: i128 = 1_000;
 
 impl<'a> Evaluation<'a> {
+    /// What a meter itself showed. A quarter that is only known to have readings has no amount.
+    fn read(&self, meter: MeterIx, quarter: Quarter) -> Option<Cow<'a, Activity>> {
+        (self.facts)(meter, quarter).filter(|activity| !activity.is_empty())
+    }
+
     /// The amounts of a meter, of its terms where it has them.
     pub(crate) fn net(&self, meter: MeterIx, quarter: Quarter) -> Option<Cow<'a, Activity>> {
         let account = self.accounts.meter(meter);
         if account.terms().is_empty() {
-            return (self.facts)(meter, quarter);
+            return self.read(meter, quarter);
         }
         let is_derived = account.special.as_ref().is_some_and(|special| special.is_derived);
         let mut inputs = Vec::new();
         for (input, coefficient) in account.terms() {
             // A meter with sub-meters is among its own terms, as it was read.
-            let activity = if *input == meter { (self.facts)(meter, quarter) } else { self.net(*input, quarter) };
+            let activity = if *input == meter { self.read(meter, quarter) } else { self.net(*input, quarter) };
             match activity {
                 Some(activity) => inputs.push((activity, *coefficient, is_derived || *input == meter)),
                 None if *input == meter => return None,
@@ -119,6 +124,7 @@ fn sum(inputs: &[(Cow<'_, Activity>, Ratio, bool)]) -> Activity {
         };
         result.add(at, minute);
     }
+    inputs.iter().for_each(|(activity, ..)| result.mark_like(activity));
     result
 }
 
@@ -137,5 +143,6 @@ fn cut(activity: &Activity, share: &Share) -> Activity {
         (done, doubted) = (upto, doubt);
         result.add(at, part);
     }
+    result.mark_like(activity);
     result
 }

@@ -22,6 +22,8 @@ pub struct Leaf {
     pub cluster: Option<Box<Parts>>,
     /// As its network counts it, where that differs: in its GWP set, and without what was bought inside.
     pub network: Option<Box<Parts>>,
+    /// Of some of it only the quarter's sum is left: its minutes stay as they were booked.
+    pub packed: bool,
 }
 
 /// One mass, rounded once.

@@ -45,6 +45,7 @@ impl<'a> Evaluation<'a> {
             own: Parts::default(),
             cluster: account.cluster_view.then(Box::default),
             network: account.network_view.then(Box::default),
+            packed: false,
         };
         for meter in &account.meters {
             let Some(booking) = self.booking(*meter, Some(facility)) else {
@@ -52,6 +53,7 @@ impl<'a> Evaluation<'a> {
             };
             booking.add_to(&mut leaf.own, Gwp::Own);
             self.add_views(&booking, &mut leaf);
+            leaf.packed |= booking.activity.is_packed();
         }
         leaf
     }
@@ -120,6 +122,9 @@ impl<'a> Evaluation<'a> {
         }
         let applied = self.applied(account);
         let mut booking = self.empty(meter, account, activity);
+        if booking.activity.is_adjusted() {
+            add_flag(&mut booking.flags, Flag::Adjusted);
+        }
         booking.values = applied.values.clone();
         booking.flags.extend_from_slice(applied.flags);
         if applied.values.substituted {

@@ -203,18 +203,21 @@ impl Method {
         &self.properties
     }
 
-    /// The parts of time from `from` on within which nothing but a metered property changes, as text to compare: where it
-    /// is the same, so are the figures.
-    pub fn course(&self) -> impl Iterator<Item = (Time, String)> {
-        let text =
-            |s: &Stretch| format!("{:?} {:?} {:?} {:?} {:?}", s.lines, s.posts, s.flags, self.dimension, self.source());
-        self.stretches.iter().map(move |stretch| (stretch.to, text(stretch)))
+    /// Where it changes.
+    pub fn edges(&self) -> impl Iterator<Item = Time> {
+        self.stretches.iter().map(|stretch| stretch.to)
     }
 
-    /// The properties that come from other meters.
-    fn source(&self) -> Vec<(&'static str, &PropertySource)> {
-        let metered = self.properties.declared().filter(|(_, p)| matches!(p.source, PropertySource::Metered { .. }));
-        metered.map(|(kind, property)| (kind.name(), &property.source)).collect()
+    /// Everything that decides figures at a time, as text to compare: where it is the same, so are the figures.
+    pub fn text_at(&self, time: Time, name: impl Fn(MeterIx) -> String) -> String {
+        let at = self.stretches.partition_point(|s| s.to <= time).min(self.stretches.len().saturating_sub(1));
+        let mut text = self.stretches.get(at).map_or_else(String::new, Stretch::text);
+        for (kind, property) in self.properties.declared() {
+            if let PropertySource::Metered { meter, otherwise } = &property.source {
+                text.push_str(&format!(" {} {} {otherwise:?}", kind.name(), name(*meter)));
+            }
+        }
+        text
     }
 }
 
@@ -252,6 +255,10 @@ fn check_basis(declared: &Declared, lines: &[Line], values: &Values) -> Result<(
 }
 
 impl Stretch {
+    fn text(&self) -> String {
+        format!("{:?} {:?} {:?}", self.lines, self.posts, self.flags)
+    }
+
     fn add(
         &mut self,
         declared: &Declared,

@@ -20,7 +20,7 @@ use crate::quantity::{Quarter, Time};
 use crate::store::Judgement;
 
 /// What is kept for ever is kept short.
-const TEXT_MAX: usize = 1_000;
+pub(crate) const TEXT_MAX: usize = 1_000;
 
 /// A request to decide about a reading.
 #[derive(Debug, Deserialize, Serialize)]

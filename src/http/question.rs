@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::cluster::{Entity, Level, MeterIx};
-use crate::http::Decision;
+use crate::http::{Again, Correction, Decision};
 use crate::ledger::Entry;
 use crate::pipeline::{Counters, MeterView};
 use crate::quantity::{Quarter, Time, Window};
@@ -28,6 +28,10 @@ pub enum Question {
     SetAside(oneshot::Sender<Vec<(MeterIx, Time, i64)>>),
     /// Decides about a reading. `Err`: why not, and what to do.
     Decide(Decision, oneshot::Sender<Result<(), String>>),
+    /// Sets the amount of a meter in a time. `Err`: why not, and what to do.
+    Adjust(Correction, oneshot::Sender<Result<(), String>>),
+    /// Works closed figures out again.
+    Restate(Again, oneshot::Sender<Result<(), String>>),
 }
 
 /// Quarters of one meter: the activity and its revision.

@@ -9,13 +9,13 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::http::{
-    Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, Question, entries, metrics, quarantine, status,
+    Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, Question, entries, metrics, quarantine, status, trail,
 };
 use crate::pipeline::Rules;
 use crate::store::Reader;
@@ -56,6 +56,9 @@ pub async fn serve(
         .route("/api/v1/meters", get(show_meters))
         .route("/api/v1/refused", get(show_refused))
         .route("/api/v1/quarantine", get(quarantine::show).post(quarantine::decide))
+        .route("/api/v1/adjustments", post(trail::adjust))
+        .route("/api/v1/restatements", post(trail::restate))
+        .route("/api/v1/audit", get(trail::audit))
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(show_ready))

@@ -96,7 +96,7 @@ impl Book {
             sum.merge(&balance);
             let start = Time(quarter.start().0 + 60_000 * part as i64);
             // The last part has no minute.
-            if start < quarter.end() {
+            if start < quarter.end() && !leaf.packed {
                 self.set(Key { entity, window: Window::Minute, start }, balance);
             }
         }

@@ -100,12 +100,18 @@ impl MeterState {
             return;
         }
         let known = self.track.resident_from().unwrap_or(Quarter(i32::MAX));
+        // Where readings reach ahead, the activity of more quarters is forgotten than of readings.
+        let settled = self.track.settled_from(meter).unwrap_or(Quarter(i32::MAX));
         let mut held = Vec::new();
-        for row in rows.into_iter().filter(|row| row.held.quarter < known) {
-            let state = self.state(row.held.quarter);
-            state.revision = row.revision;
-            state.activity = (!row.activity.is_empty()).then(|| Box::new(row.activity));
-            if !row.held.set.points().is_empty() {
+        for row in rows.into_iter().filter(|row| row.held.quarter < settled) {
+            let quarter = row.held.quarter;
+            let is_resident = self.quarters.binary_search_by_key(&quarter, |state| state.quarter).is_ok();
+            if quarter < known || !is_resident {
+                let state = self.state(quarter);
+                state.revision = row.revision;
+                state.activity = (!row.activity.is_empty()).then(|| Box::new(row.activity));
+            }
+            if quarter < known && !row.held.set.points().is_empty() {
                 held.push(row.held);
             }
         }
@@ -180,6 +186,17 @@ impl MeterState {
         self.track.evict(meter, open);
         let from = self.track.settled_from(meter).unwrap_or(Quarter(i32::MIN));
         self.quarters.retain(|s| s.quarter >= from || s.readings_changed || s.activity_changed);
+    }
+
+    /// Something else made its figures others: it gets a new revision. False: the quarter is not in memory.
+    pub(crate) fn mark_changed(&mut self, quarter: Quarter) -> bool {
+        match self.quarters.iter_mut().find(|state| state.quarter == quarter) {
+            Some(state) => {
+                state.activity_changed |= state.revision > 0;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Some quarter before `open` differs from what is stored.

@@ -6,14 +6,18 @@
 //! refresh -> supply -> ... -> seal        when a quarter closes, or a closed one changed
 //! ```
 
+mod adjust;
 mod counters;
+mod course;
 mod event;
 mod meters;
 mod path;
 mod rules;
 mod view;
 
+pub use adjust::{Adjusted, Adjustments};
 pub use counters::{Counters, Outcome, Tallied};
+pub use course::{Course, course, differences};
 pub use event::{Effect, Event, Row, Seal, SealedRow, Supply, Want};
 pub use path::Pipeline;
 pub use rules::Rules;

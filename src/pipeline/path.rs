@@ -1,6 +1,5 @@
 //! The path itself: message to reading to usage to activity to emission to entry.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use crate::emission::{Evaluation, Leaf, Tally};
 use crate::ledger::{Book, Entry, Key};
 use crate::meter::{SetOutcome, Verdict};
 use crate::pipeline::meters::MeterState;
-use crate::pipeline::{Counters, Effect, Event, MeterView, Outcome, Rules, Seal, Supply, Want};
+use crate::pipeline::{Adjusted, Adjustments, Counters, Effect, Event, MeterView, Outcome, Rules, Seal, Supply, Want};
 use crate::quantity::{Quarter, Time, Window};
 use crate::window::Activity;
 
@@ -31,6 +30,9 @@ pub struct Pipeline {
     /// Something closed was worked out anew since the last seal.
     late_changes: bool,
     scratch: Vec<(Time, i64)>,
+    adjustments: Adjustments,
+    /// Nothing is too late.
+    history: bool,
 }
 
 impl Pipeline {
@@ -65,6 +67,8 @@ impl Pipeline {
             latest_reading: Time::MIN,
             late_changes: false,
             scratch: Vec::new(),
+            adjustments: Adjustments::default(),
+            history: false,
         }
     }
 
@@ -206,7 +210,12 @@ impl Pipeline {
     }
 
     fn is_late(&self, reading: &Reading) -> bool {
-        reading.received.since(reading.time) > self.rules.late_horizon
+        !self.history && reading.received.since(reading.time) > self.rules.late_horizon
+    }
+
+    /// From here on nothing is too late, or it is again.
+    pub fn take_history(&mut self, history: bool) {
+        self.history = history;
     }
 
     /// Counts a message that is refused unread.
@@ -273,7 +282,8 @@ impl Pipeline {
     }
 
     fn leaf(&self, facility: FacilityIx, quarter: Quarter) -> Leaf {
-        let facts = |ix: MeterIx, quarter: Quarter| self.activity(facility, ix, quarter).map(Cow::Borrowed);
+        let read = |ix: MeterIx, quarter: Quarter| self.activity(facility, ix, quarter);
+        let facts = |ix: MeterIx, quarter: Quarter| self.adjustments.of(ix, quarter, read(ix, quarter));
         Evaluation::new(&self.rules.accounts, quarter, &facts).leaf(facility)
     }
 
@@ -356,7 +366,36 @@ impl Pipeline {
     /// A meter's resident quarters with activity that is not stored as it stands.
     pub fn open_activities(&self, ix: MeterIx) -> Vec<(Quarter, Activity, u32)> {
         let activities = self.meter(ix).activities().filter(|(.., unstored)| *unstored);
-        activities.map(|(quarter, activity, revision, _)| (quarter, activity.clone(), revision)).collect()
+        let as_it_stands = |quarter, activity| self.adjustments.of(ix, quarter, Some(activity));
+        let stand = activities.filter_map(|(quarter, activity, revision, _)| {
+            Some((quarter, as_it_stands(quarter, activity)?.into_owned(), revision))
+        });
+        stand.collect()
+    }
+
+    /// An operator set an amount. What is open follows at once; closed quarters are for the caller to add up again.
+    pub fn adjust(&mut self, ix: MeterIx, adjusted: Adjusted) {
+        self.adjustments.note(ix, adjusted);
+        let open: Vec<Quarter> = (adjusted.from.0.max(self.open_from.0)..adjusted.to.0).map(Quarter).collect();
+        if self.open_from > Quarter(i32::MIN) {
+            self.touch(ix, &open);
+        }
+    }
+
+    /// Corrections from the store, whose consequences are in the store.
+    pub fn note_adjustments(&mut self, adjustments: Adjustments) {
+        self.adjustments = adjustments;
+    }
+
+    /// A facility's quarters are to be added up again.
+    pub fn add_up_facility(&mut self, facility: FacilityIx, quarters: &[Quarter]) {
+        self.leaves.extend(quarters.iter().map(|quarter| (facility, *quarter)));
+    }
+
+    /// A meter's figures of these quarters are others, though its amounts are not. Returns the quarters that are not in memory.
+    pub fn mark_changed(&mut self, ix: MeterIx, quarters: &[Quarter]) -> Vec<Quarter> {
+        let state = self.meter_mut(ix);
+        quarters.iter().copied().filter(|quarter| !state.mark_changed(*quarter)).collect()
     }
 
     /// A stored reading of a meter, for what can be seen of it.

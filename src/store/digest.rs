@@ -12,10 +12,13 @@ pub(crate) enum Kind {
     Day = 1,
     Entry = 2,
     Verdict = 3,
+    Adjustment = 4,
+    Audit = 5,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 4] = [Kind::Quarter, Kind::Day, Kind::Entry, Kind::Verdict];
+    pub(crate) const ALL: [Kind; 6] =
+        [Kind::Quarter, Kind::Day, Kind::Entry, Kind::Verdict, Kind::Adjustment, Kind::Audit];
 
     pub(crate) fn table(self) -> &'static str {
         match self {
@@ -23,6 +26,8 @@ impl Kind {
             Kind::Day => "day",
             Kind::Entry => "entry",
             Kind::Verdict => "verdict",
+            Kind::Adjustment => "adjustment",
+            Kind::Audit => "audit",
         }
     }
 
@@ -33,6 +38,8 @@ impl Kind {
             Kind::Day => "SELECT meter, start, 0, 0, crc FROM day",
             Kind::Entry => "SELECT entity, start, window, changed, crc FROM entry",
             Kind::Verdict => "SELECT number, decided, 0, 0, crc FROM verdict",
+            Kind::Adjustment => "SELECT number, decided, 0, 0, crc FROM adjustment",
+            Kind::Audit => "SELECT number, decided, 0, 0, crc FROM audit",
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::quantity::{Span, Time, Window, Zone};
 use crate::store::bytes::{Cursor, Writer};
 use crate::store::codec::checksum;
 use crate::store::rescue::is_damage;
-use crate::store::{Judgement, StoreError, judgement, records, salvage, schema};
+use crate::store::{Adjustment, Judgement, StoreError, adjustment, judgement, records, salvage, schema};
 
 const COMPRESSION: i32 = 1;
 /// A block never unpacks to more: the desk commits long before.
@@ -32,6 +32,8 @@ pub enum Record {
     Plan(String),
     /// What an operator decided.
     Judgement(Judgement),
+    /// What an operator corrected.
+    Adjustment(Adjustment),
 }
 
 /// One committed block.
@@ -60,6 +62,7 @@ impl Block {
             1 => Record::Tick(Time(cursor.integer()?)),
             2 => Record::Plan(String::from_utf8(cursor.bytes()?.to_vec()).ok()?),
             3 => Record::Judgement(judgement::read(&mut cursor)?),
+            4 => Record::Adjustment(adjustment::read(&mut cursor)?),
             _ => return None,
         };
         Some(Block { number, record })
@@ -290,6 +293,10 @@ impl Journal {
                 judgement::write(writer, judgement);
                 (3, 1)
             }
+            Record::Adjustment(adjustment) => {
+                adjustment::write(writer, adjustment);
+                (4, 1)
+            }
         }
     }
 }
@@ -367,7 +374,7 @@ fn reach(record: &Record, received: Time) -> (Time, Time) {
             let times = messages.iter().map(|m| m.received);
             (times.clone().min().unwrap_or(received), times.max().unwrap_or(received))
         }
-        Record::Tick(_) | Record::Plan(_) | Record::Judgement(_) => (received, received),
+        Record::Tick(_) | Record::Plan(_) | Record::Judgement(_) | Record::Adjustment(_) => (received, received),
     }
 }
 

@@ -214,6 +214,12 @@ impl Ledger {
         select.and_then(|mut s| s.exists([meter])).map_err(StoreError::database(&self.path))
     }
 
+    /// Whether only the sum of a meter's quarter is left.
+    pub fn is_packed(&self, meter: MeterIx, quarter: Quarter) -> Result<bool, StoreError> {
+        let number = self.names.number(Entity::Meter(meter));
+        Ok(self.packed(number, quarter)?.is_some())
+    }
+
     /// The activity of a quarter that is packed already.
     fn packed(&self, meter: i64, quarter: Quarter) -> Result<Option<Activity>, StoreError> {
         let sql = "SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start <= ?2 AND start > ?2 - 96";
@@ -325,6 +331,14 @@ impl Ledger {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn changed(&self) -> i64 {
+        self.changed
+    }
+
+    pub(crate) fn set_changed(&mut self, changed: i64) {
+        self.changed = changed;
     }
 }
 

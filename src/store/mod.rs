@@ -8,9 +8,11 @@
 //! of it has lost, `ledger.suspect` that reading the ledger failed. A file that is damaged is set aside as `*.damaged-1`, and
 //! what is sound of it goes on.
 
+mod adjustment;
 mod bytes;
 mod codec;
 mod counters;
+mod courses;
 mod cursors;
 mod days;
 mod digest;
@@ -35,6 +37,7 @@ mod salvage;
 mod schema;
 mod space;
 
+pub use adjustment::Adjustment;
 pub use codec::{read_activity, read_balance, read_held};
 pub use counters::read_counters;
 pub use cursors::{Cursors, SetAside};

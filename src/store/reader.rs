@@ -109,7 +109,8 @@ impl Reader {
             Ok(Some(activities))
         };
         let activities = read().map_err(StoreError::database(&self.path))?;
-        let activities = activities.ok_or_else(|| self.damaged("a quarter", Entity::Meter(meter)))?;
+        let mut activities = activities.ok_or_else(|| self.damaged("a quarter", Entity::Meter(meter)))?;
+        self.adjustments()?.apply(meter, (from, to), &mut activities);
         Ok(activities.into_iter().map(|(quarter, (activity, revision))| (quarter, activity, revision)).collect())
     }
 
@@ -133,6 +134,10 @@ impl Reader {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.topology
     }
 
     /// What changed after `after` and up to `to`, in the order it was stored, at most `limit` records.

@@ -6,8 +6,8 @@ use rusqlite::{Connection, Row};
 
 use crate::store::codec::checksum;
 use crate::store::digest::{self, BUCKETS, Digest, Kind};
-use crate::store::judgement;
 use crate::store::schema::{meta_crc, name_crc};
+use crate::store::{adjustment, judgement};
 
 /// A table.
 pub(crate) struct Table {
@@ -20,7 +20,7 @@ pub(crate) struct Table {
 }
 
 /// The tables of `ledger.db`, apart from the digests, which follow from the others.
-pub(crate) const LEDGER: [Table; 10] = [
+pub(crate) const LEDGER: [Table; 12] = [
     Table { name: "meta", columns: "key, value, crc", key: &["key"], sound: meta_sound },
     Table { name: "name", columns: "number, level, id, crc", key: &["number"], sound: name_sound },
     Table { name: "name_copy", columns: "number, level, id, crc", key: &["number"], sound: name_sound },
@@ -61,6 +61,8 @@ pub(crate) const LEDGER: [Table; 10] = [
         sound: |row| Ok(row.get::<_, i64>(1)? <= row.get::<_, i64>(2)? && row.get::<_, String>(3).is_ok()),
     },
     Table { name: "verdict", columns: judgement::COLUMNS, key: &["number"], sound: judgement::is_sound },
+    Table { name: "adjustment", columns: adjustment::COLUMNS, key: &["number"], sound: adjustment::is_sound },
+    Table { name: "audit", columns: adjustment::COLUMNS, key: &["number"], sound: adjustment::is_sound },
     Table {
         name: "damage",
         columns: "number, found, record",

@@ -160,15 +160,23 @@ fn write_day<'a>(
         writer.unsigned(u128::from(*revision));
         write_minute(&mut writer, &activity.total());
     }
-    let crc = checksum(&[meter, i64::from(start)], &[&writer.0]);
+    store_day(transaction, (meter, start), &writer.0)?;
+    Ok(true)
+}
+
+pub(crate) fn store_day(
+    transaction: &Transaction<'_>,
+    (meter, start): (i64, i32),
+    body: &[u8],
+) -> rusqlite::Result<()> {
+    let crc = checksum(&[meter, i64::from(start)], &[body]);
     let sql = "INSERT INTO day(meter, start, body, crc) VALUES (?1, ?2, ?3, ?4) ON CONFLICT(meter, start) DO UPDATE SET body = ?3, crc = ?4";
     let key = format!("{} WHERE meter = ?1 AND start = ?2", Kind::Day.marks());
     let old = transaction.prepare_cached(&key)?.query_row((meter, start), digest::read_mark).optional()?;
-    transaction.prepare_cached(sql)?.execute((meter, start, writer.0, crc))?;
+    transaction.prepare_cached(sql)?.execute((meter, start, body, crc))?;
     let mut digests = Changes::default();
     digests.replace(Kind::Day, old, Some([meter, i64::from(start), 0, 0, crc]));
-    digests.write(transaction)?;
-    Ok(true)
+    digests.write(transaction)
 }
 
 /// Columns: meter, start, body, crc. A packed quarter has no minutes. `None`: damaged.
@@ -183,9 +191,7 @@ pub(crate) fn read_day(row: &SqlRow<'_>) -> Option<Vec<(Quarter, Activity, u32)>
     for _ in 0..cursor.number::<u32>()? {
         let quarter = Quarter(start.checked_add(cursor.integer()?)?);
         let revision = cursor.number()?;
-        let mut activity = Activity::default();
-        activity.add(Activity::WHOLE, read_minute(&mut cursor)?);
-        quarters.push((quarter, activity, revision));
+        quarters.push((quarter, Activity::packed(read_minute(&mut cursor)?), revision));
     }
     Some(quarters)
 }

@@ -8,8 +8,9 @@ use crate::store::StoreError;
 use crate::store::codec::checksum;
 use crate::store::digest;
 
-/// The format this version reads and writes. 1: no checksums on names and meta, no digests. 2: no verdicts.
-pub(crate) const FORMAT: i64 = 3;
+/// The format this version reads and writes. 1: no checksums on names and meta, no digests. 2: no verdicts. 3: no corrections
+/// and no trail.
+pub(crate) const FORMAT: i64 = 4;
 
 /// `name_copy` is the same as `name`: a lost name would orphan all rows of an entity.
 const TABLES: &str = "
@@ -50,6 +51,13 @@ const VERDICTS: &str = "
         number INTEGER PRIMARY KEY, decided INTEGER NOT NULL, meter TEXT NOT NULL, time INTEGER NOT NULL,
         base INTEGER NOT NULL, verdict TEXT NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL, crc INTEGER NOT NULL);";
 
+/// What format 4 added.
+const TRAIL: &str = "
+    CREATE TABLE adjustment(
+        number INTEGER PRIMARY KEY, decided INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL);
+    CREATE TABLE audit(
+        number INTEGER PRIMARY KEY, decided INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL);";
+
 /// Opens a ledger, creating or migrating it. A file of a newer format is refused untouched.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path).map_err(StoreError::database(path))?;
@@ -66,7 +74,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         write_ahead(&connection)?;
         match found {
             FORMAT => Ok(()),
-            1 | 2 => migrate(&mut connection, found),
+            1..=3 => migrate(&mut connection, found),
             _ => create(&mut connection),
         }
     };
@@ -85,7 +93,7 @@ pub(crate) fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
 
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(&format!("{TABLES}{ADDED}{VERDICTS}"))?;
+    transaction.execute_batch(&format!("{TABLES}{ADDED}{VERDICTS}{TRAIL}"))?;
     let incarnation: String = (0..8).map(|_| format!("{:02x}", fastrand::u8(..))).collect();
     set_meta(&transaction, "incarnation", &incarnation)?;
     transaction.execute_batch(&format!("PRAGMA user_version = {FORMAT}"))?;
@@ -98,7 +106,10 @@ fn migrate(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
     if found == 1 {
         add_checksums(&transaction)?;
     }
-    transaction.execute_batch(VERDICTS)?;
+    if found < 3 {
+        transaction.execute_batch(VERDICTS)?;
+    }
+    transaction.execute_batch(TRAIL)?;
     if found == 1 {
         digest::recount(&transaction)?;
     }

@@ -26,6 +26,10 @@ pub struct Activity {
     amounts: [i64; PARTS],
     covered_ms: [u16; MINUTES],
     whole_covered_ms: u32,
+    /// An operator set the amount.
+    adjusted: bool,
+    /// Only the sum of the quarter is left of it.
+    packed: bool,
     rare: Option<Box<Rare>>,
 }
 
@@ -64,6 +68,34 @@ impl Activity {
             rare.interpolated[at] = rare.interpolated[at].saturating_add(more.interpolated);
             rare.events[at] = rare.events[at].saturating_add(more.events);
         }
+    }
+
+    /// A quarter of which only the sum is left.
+    pub fn packed(sum: Minute) -> Activity {
+        let mut activity = Activity { packed: true, ..Activity::default() };
+        activity.add(Activity::WHOLE, sum);
+        activity
+    }
+
+    /// Whether its minutes are gone.
+    pub fn is_packed(&self) -> bool {
+        self.packed
+    }
+
+    /// Says that an operator set the amount.
+    pub fn mark_adjusted(&mut self) {
+        self.adjusted = true;
+    }
+
+    /// Whether an operator set the amount.
+    pub fn is_adjusted(&self) -> bool {
+        self.adjusted
+    }
+
+    /// Takes over what is known of another that is a part of this one.
+    pub fn mark_like(&mut self, other: &Activity) {
+        self.adjusted |= other.adjusted;
+        self.packed |= other.packed;
     }
 
     /// The sum over the quarter.

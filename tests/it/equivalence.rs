@@ -16,7 +16,7 @@ use fastrand::Rng;
 
 use crate::harness::Files;
 
-/// Five meters of all kinds in two zones.
+/// Meters of all kinds in two zones, and the relations between them: what one is charged with hangs on others.
 pub const CONFIG: &str = r#"
 [networks.n]
 gwp = "ar6"
@@ -48,8 +48,107 @@ rollover_at = 100000
 expected_every = "1m"
 category = "stationary-combustion"
 factor = "epa98_natural_gas"
-heat_content = "39.5 MJ/Nm3"
+heat_content = { meter = "a-hhv", max_age = "3h", otherwise = "39.5 MJ/Nm3" }
 basis = "HHV"
+uncertainty_pct = 2
+[meters.a-hhv]
+facility = "a"
+topic = "a/hhv"
+format = "json"
+value = "/v"
+time = "/t"
+time_format = "ms"
+unit = "MJ/Nm3"
+category = "property"
+[meters.a-heat]
+facility = "a"
+topic = "a/heat"
+format = "json"
+value = "/v"
+time = "/t"
+time_format = "ms"
+kind = "rate"
+unit = "kW"
+expected_every = "30m"
+category = "export"
+buyer = "b"
+[chp.plant]
+facility = "a"
+fuels = ["a-gas"]
+heat = ["a-heat"]
+[meters.b-steam]
+facility = "b"
+topic = "b/steam"
+format = "json"
+value = "/v"
+time = "/t"
+time_format = "ms"
+kind = "interval"
+interval = "30m"
+unit = "kWh"
+category = "purchased-steam"
+supplier = "a"
+factor = ["supplier", "epahub_steam"]
+[transfers.pipe]
+sent = "a-heat"
+received = "b-steam"
+[meters.a-wind]
+facility = "a"
+topic = "a/wind"
+format = "json"
+value = "/v"
+time = "/t"
+time_format = "ms"
+kind = "interval"
+interval = "15m"
+unit = "kWh"
+category = "generation"
+[contracts.wind]
+facility = "b"
+generation = "a-wind"
+site = "external"
+factor = "0.01 kg/kWh"
+[contracts.all]
+cluster = "paris"
+share = "10 %"
+factor = "0.02 kg/kWh"
+valid_from = "2026-10-25"
+[meters.ab-shared]
+allocate = { a = 0.3, b = "rest" }
+topic = "ab/el"
+format = "json"
+value = "/v"
+time = "/t"
+time_format = "ms"
+kind = "register"
+unit = "kWh"
+expected_every = "30m"
+max_gap = "40m"
+category = "purchased-electricity"
+[meters.b-sub]
+facility = "b"
+parent = "a-el"
+topic = "b/sub"
+format = "json"
+value = "/v"
+time = "/t"
+time_format = "ms"
+kind = "interval"
+interval = "15m"
+unit = "kWh"
+category = "purchased-electricity"
+[meters.c-rest]
+facility = "c"
+unit = "L"
+sum = { c-oil = 0.1 }
+category = "mobile-combustion"
+factor = "ipcc06_diesel"
+heat_content = "43 GJ/t"
+density = "0.84 kg/L"
+basis = "LHV"
+[stacks.c]
+cems = "c-stack"
+fuels = ["c-oil"]
 [meters.a-el]
 facility = "a"
 topic = "a/el"
@@ -97,6 +196,7 @@ category = "stationary-combustion"
 factor = "ipcc06_diesel"
 heat_content = "43 GJ/t"
 density = "0.84 kg/L"
+biomass_share = "7 %"
 basis = "LHV"
 "#;
 
@@ -153,10 +253,26 @@ pub fn messages(random: &mut Rng) -> Vec<Message> {
             add(random, time, "c/oil", oil);
         }
     }
+    let mut shared = 0;
     for quarter in 1..120 {
-        if random.u8(0..8) > 0 {
-            let energy = random.i64(0..500_000);
-            add(random, start + quarter * 15 * MINUTE, "a/el", energy);
+        let end = start + quarter * 15 * MINUTE;
+        let (energy, wind, sub) = (random.i64(0..500_000), random.i64(0..900_000), random.i64(0..90_000));
+        for (topic, milli) in [("a/el", energy), ("a/wind", wind), ("b/sub", sub)] {
+            if random.u8(0..8) > 0 {
+                add(random, end, topic, milli);
+            }
+        }
+        shared += random.i64(0..300_000);
+        let (heat, steam, hhv) = (random.i64(0..900_000), random.i64(0..400_000), random.i64(35_000..42_000));
+        if random.u8(0..3) == 0 {
+            let shift = random.i64(0..10 * MINUTE);
+            add(random, end + shift, "ab/el", shared);
+            add(random, end, "a/heat", heat);
+            add(random, end + 15 * MINUTE, "b/steam", steam);
+        }
+        if random.u8(0..6) == 0 {
+            let shift = random.i64(0..10 * MINUTE);
+            add(random, end + shift, "a/hhv", hhv);
         }
     }
     for hour in 0..30 {

@@ -46,7 +46,7 @@ fn earlier_formats_are_migrated_with_the_same_figures() {
         let (printed, said, well) = export(&files);
         assert!(well && said.is_empty(), "{said}");
         assert_eq!(printed, expected);
-        assert_eq!(format_of(&files.path("state/ledger.db")), 3);
+        assert_eq!(format_of(&files.path("state/ledger.db")), 4);
         assert_eq!(export(&files).0, expected, "and again");
     }
 }

@@ -1,0 +1,120 @@
+//! History of any age: booked as if it had come in time. It is not journalled, for the file can be given again: what is there
+//! already is a duplicate.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::daemon::Books;
+use crate::daemon::restate::Cause;
+use crate::decode::{Decoded, Message, Reading};
+use crate::pipeline::{Effect, Event, Outcome};
+use crate::store::StoreError;
+
+/// What became of the readings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backfilled {
+    /// Messages.
+    pub messages: u64,
+    /// Readings in them.
+    pub readings: u64,
+    /// Booked.
+    pub accepted: u64,
+    /// There already.
+    pub duplicate: u64,
+    /// Of quarters whose readings are gone, and only their sums are kept: these stay.
+    pub packed: u64,
+    /// Anything else, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+}
+
+impl Backfilled {
+    /// Adds another part.
+    pub fn add(&mut self, other: Backfilled) {
+        self.messages += other.messages;
+        self.readings += other.readings;
+        self.accepted += other.accepted;
+        self.duplicate += other.duplicate;
+        self.packed += other.packed;
+        for (reason, count) in other.refused {
+            *self.refused.entry(reason).or_default() += count;
+        }
+    }
+
+    /// What was not booked, and why.
+    pub fn left_out(&self) -> String {
+        let mut text = String::from("not all readings were booked:");
+        if self.packed > 0 {
+            text.push_str(&format!(
+                " {} are of quarters of which only the sums are kept; `adjust` corrects those;",
+                self.packed
+            ));
+        }
+        for (reason, count) in &self.refused {
+            text.push_str(&format!(" {count} {reason};"));
+        }
+        text
+    }
+}
+
+impl Books {
+    /// Books messages of any age, and stores what follows.
+    pub fn backfill(&mut self, messages: &[Message]) -> Result<Backfilled, StoreError> {
+        let mut done = Backfilled { messages: messages.len() as u64, ..Backfilled::default() };
+        self.pipeline.take_history(true);
+        let booked = messages.iter().try_for_each(|message| self.backfill_one(message, &mut done));
+        self.pipeline.take_history(false);
+        booked?;
+        self.seal()?;
+        Ok(done)
+    }
+
+    fn backfill_one(&mut self, message: &Message, done: &mut Backfilled) -> Result<(), StoreError> {
+        let mut decoded = self.pipeline.decode(message);
+        if let Decoded::Readings(readings) = &mut decoded {
+            done.readings += readings.len() as u64;
+            let before = readings.len();
+            let mut kept = Vec::new();
+            for (meter, reading) in readings.drain(..) {
+                if !reading.as_ref().is_ok_and(|reading| self.is_packed(reading)) {
+                    kept.push((meter, reading));
+                }
+            }
+            done.packed += (before - kept.len()) as u64;
+            *readings = kept;
+        }
+        let mut wants = Vec::new();
+        self.pipeline.wants(&decoded, &mut wants);
+        self.hand().load(&wants)?;
+        let before = self.pipeline.counters().readings.clone();
+        let mut effects = Vec::new();
+        self.pipeline.apply(Event::Message { received: message.received, decoded, counted: true }, &mut effects);
+        let after = &self.pipeline.counters().readings;
+        done.accepted += after.accepted - before.accepted;
+        done.duplicate += after.duplicate - before.duplicate;
+        for effect in effects {
+            if let Effect::NotBooked(_, outcome) = effect {
+                let reason = match outcome {
+                    Outcome::Refused(reason) => reason.name(),
+                    other => other.name(),
+                };
+                *done.refused.entry(reason).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_packed(&self, reading: &Reading) -> bool {
+        self.ledger.is_packed(reading.meter, reading.time.quarter()).unwrap_or(false)
+    }
+
+    /// Puts what was done into the trail; returns the line.
+    pub fn trail_backfill(&mut self, done: &Backfilled, by: &str, reason: &str) -> Result<String, StoreError> {
+        let detail = json!({
+            "messages": done.messages, "readings": done.readings, "accepted": done.accepted,
+            "duplicate": done.duplicate, "packed": done.packed, "refused": done.refused,
+        });
+        let cause = Cause { what: "backfill", by: by.to_owned(), reason: reason.to_owned(), detail };
+        self.note_trail(cause)
+    }
+}

@@ -1,0 +1,159 @@
+//! How each meter is booked in the closed figures, and what of its amounts is still there to be booked differently.
+
+use std::collections::BTreeSet;
+
+use rusqlite::OptionalExtension;
+
+use crate::cluster::{Entity, MeterIx};
+use crate::pipeline::Course;
+use crate::quantity::{Quarter, Time, Window};
+use crate::store::bytes::Writer;
+use crate::store::codec::{checksum, write_minute};
+use crate::store::digest::{self, Changes, Kind};
+use crate::store::ledger::read_row;
+use crate::store::retention::{self, read_day};
+use crate::store::{Ledger, StoreError, schema};
+
+impl Ledger {
+    fn course_key(&self, meter: MeterIx) -> String {
+        format!("course/{}", self.topology.meter(meter).id)
+    }
+
+    /// How a meter is booked in what is closed. `None`: it was never said.
+    pub fn course(&self, meter: MeterIx) -> Result<Option<Course>, StoreError> {
+        let Some(text) = self.meta(&self.course_key(meter))? else {
+            return Ok(None);
+        };
+        let pairs: Option<Vec<(i64, u64)>> = serde_json::from_str(&text).ok();
+        Ok(pairs.map(|pairs| pairs.into_iter().map(|(to, mark)| (Time(to), mark)).collect()))
+    }
+
+    /// Says how all meters are booked in what is closed.
+    pub fn set_courses(&mut self, courses: &[(MeterIx, Course)]) -> Result<(), StoreError> {
+        let write = || -> rusqlite::Result<()> {
+            let transaction = self.connection.unchecked_transaction()?;
+            for (meter, course) in courses {
+                let pairs: Vec<(i64, u64)> = course.iter().map(|(to, mark)| (to.0, *mark)).collect();
+                let text = serde_json::json!(pairs).to_string();
+                let key = self.course_key(*meter);
+                if schema::meta(&transaction, &key)?.as_ref() != Some(&text) {
+                    schema::set_meta(&transaction, &key, &text)?;
+                }
+            }
+            transaction.commit()
+        };
+        write().map_err(StoreError::database(self.path()))
+    }
+
+    /// The quarters in `[from, to)` that some of these meters have an amount in: read, or set by an operator.
+    pub fn stored_quarters(
+        &self,
+        meters: &[MeterIx],
+        (from, to): (Quarter, Quarter),
+    ) -> Result<BTreeSet<Quarter>, StoreError> {
+        let mut quarters = BTreeSet::new();
+        let mut read = |number: i64| -> rusqlite::Result<()> {
+            let sql = "SELECT start FROM quarter WHERE meter = ?1 AND start >= ?2 AND start < ?3";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map((number, from.0, to.0), |row| row.get(0).map(Quarter))?;
+            for quarter in rows {
+                quarters.insert(quarter?);
+            }
+            let sql = "SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start > ?2 AND start < ?3";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query((number, from.0.saturating_sub(96), to.0))?;
+            while let Some(row) = rows.next()? {
+                let day = read_day(row).unwrap_or_default();
+                quarters.extend(day.into_iter().map(|(quarter, ..)| quarter).filter(|q| (from..to).contains(q)));
+            }
+            Ok(())
+        };
+        for meter in meters {
+            read(self.names.number(Entity::Meter(*meter))).map_err(StoreError::database(self.path()))?;
+        }
+        let adjustments = self.adjustments()?;
+        meters.iter().for_each(|meter| adjustments.quarters(*meter, (from, to), &mut quarters));
+        Ok(quarters)
+    }
+
+    /// The first quarter-hour entry of an entity.
+    pub fn first_entry(&self, entity: Entity) -> Result<Option<Time>, StoreError> {
+        let sql = "SELECT min(start) FROM entry WHERE entity = ?1 AND window = ?2";
+        let number = self.names.number(entity);
+        let found =
+            self.connection.query_row(sql, (number, Window::Quarter as i64), |row| row.get::<_, Option<i64>>(0));
+        Ok(found.map_err(StoreError::database(self.path()))?.map(Time))
+    }
+
+    /// A meter's figures of these quarters are others, though its amounts are not: a new revision of each.
+    pub fn mark_changed(&mut self, meter: MeterIx, quarters: &[Quarter]) -> Result<(), StoreError> {
+        let number = self.names.number(Entity::Meter(meter));
+        let mut changed = self.changed();
+        let mut mark = || -> rusqlite::Result<()> {
+            let transaction = self.connection.unchecked_transaction()?;
+            let mut digests = Changes::default();
+            for quarter in quarters {
+                self.mark_row(&transaction, (number, *quarter), &mut changed, &mut digests)?;
+            }
+            digests.write(&transaction)?;
+            mark_days(&transaction, number, quarters)?;
+            schema::set_meta(&transaction, "changed", &changed.to_string())?;
+            transaction.commit()
+        };
+        mark().map_err(StoreError::database(self.path()))?;
+        self.set_changed(changed);
+        Ok(())
+    }
+
+    fn mark_row(
+        &self,
+        transaction: &rusqlite::Transaction<'_>,
+        (number, quarter): (i64, Quarter),
+        changed: &mut i64,
+        digests: &mut Changes,
+    ) -> rusqlite::Result<()> {
+        let sql = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter WHERE meter = ?1 AND start = ?2";
+        let mut select = transaction.prepare_cached(sql)?;
+        let mut rows = select.query((number, quarter.0))?;
+        let Some(row) = rows.next()? else {
+            return Ok(());
+        };
+        // A damaged record stays as it is, to be found.
+        if read_row(&self.names, row).is_none() {
+            return Ok(());
+        }
+        let (readings, minutes): (Vec<u8>, Vec<u8>) = (row.get(2)?, row.get(3)?);
+        let revision = row.get::<_, u32>(4)?.saturating_add(1);
+        *changed += 1;
+        let crc = checksum(&[number, i64::from(quarter.0), i64::from(revision)], &[&readings, &minutes]);
+        let marks = format!("{} WHERE meter = ?1 AND start = ?2", Kind::Quarter.marks());
+        let old = transaction.prepare_cached(&marks)?.query_row((number, quarter.0), digest::read_mark).optional()?;
+        digests.replace(Kind::Quarter, old, Some([number, i64::from(quarter.0), 0, *changed, crc]));
+        let sql = "UPDATE quarter SET revision = ?3, changed = ?4, crc = ?5 WHERE meter = ?1 AND start = ?2";
+        transaction.prepare_cached(sql)?.execute((number, quarter.0, revision, *changed, crc))?;
+        Ok(())
+    }
+}
+
+/// The same for quarters of which only the sums are left, a record a day.
+fn mark_days(transaction: &rusqlite::Transaction<'_>, number: i64, quarters: &[Quarter]) -> rusqlite::Result<()> {
+    let wanted: BTreeSet<Quarter> = quarters.iter().copied().collect();
+    let days: BTreeSet<i32> = quarters.iter().map(|quarter| quarter.0.div_euclid(96) * 96).collect();
+    for start in days {
+        let sql = "SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start = ?2";
+        let mut select = transaction.prepare_cached(sql)?;
+        let mut rows = select.query((number, start))?;
+        let Some(day) = rows.next()?.and_then(read_day) else {
+            continue;
+        };
+        let mut writer = Writer::default();
+        writer.unsigned(day.len() as u128);
+        for (quarter, activity, revision) in day {
+            writer.signed(i128::from(quarter.0 - start));
+            writer.unsigned(u128::from(revision + u32::from(wanted.contains(&quarter))));
+            write_minute(&mut writer, &activity.total());
+        }
+        retention::store_day(transaction, (number, start), &writer.0)?;
+    }
+    Ok(())
+}
