@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod examples;
+mod reference;
 
 use std::collections::BTreeMap;
 
