@@ -170,9 +170,20 @@ impl MeterCheck<'_> {
             ("format", section.format.is_some()),
             ("value", section.value.is_some()),
             ("time", section.time.is_some()),
+            ("time_format", section.time_format.is_some()),
             ("kind", section.kind.is_some()),
             ("scale", section.scale.is_some()),
             ("offset", section.offset.is_some()),
+            ("interval", section.interval.is_some()),
+            ("stamp", section.stamp.is_some()),
+            ("shape", section.shape.is_some()),
+            ("rollover_at", section.rollover_at.is_some()),
+            ("reset", section.reset.is_some()),
+            ("max_gap", section.max_gap.is_some()),
+            ("max_rate", section.max_rate.is_some()),
+            ("expected_every", section.expected_every.is_some()),
+            ("typical", section.typical.is_some()),
+            ("parent", section.parent.is_some()),
         ];
         for (key, _) in keys.into_iter().filter(|(_, written)| *written) {
             self.error("C006", key, format!("`{key}` is of readings, and a `sum` of meters has none; remove it"));
@@ -336,11 +347,22 @@ impl MeterCheck<'_> {
             }
         }
         let mut hold = self.span("max_age", section.max_age.as_ref());
-        for user in self.declarations.file.meters.values() {
-            let ages = PropertyKind::ALL.into_iter().filter_map(|kind| property::written(user, kind));
-            let mine = ages.filter(|written| property::metered(written) == Some(self.id));
-            let written = mine.filter_map(|written| written.0.get("max_age").and_then(Value::as_str));
-            hold = hold.max(written.filter_map(Span::parse).max());
+        for (user, section) in &self.declarations.file.meters {
+            for kind in PropertyKind::ALL {
+                let written = property::written(section, kind).filter(|w| property::metered(w) == Some(self.id));
+                let age = written.and_then(|written| written.0.get("max_age")).and_then(Value::as_str);
+                let Some(age) = age.and_then(Span::parse) else {
+                    continue;
+                };
+                if *hold.get_or_insert(age) != age {
+                    let message = format!(
+                        "`max_age` is {age}, and {} elsewhere for the same meter `{}`: a reading holds equally long for all",
+                        hold.unwrap_or(age),
+                        self.id
+                    );
+                    self.checker.error("C006", &["meters", user, kind.name()], message);
+                }
+            }
         }
         let every = self.span("expected_every", section.expected_every.as_ref()).unwrap_or(Span::minutes(15));
         let hold = hold.unwrap_or(Span(every.0.saturating_mul(3)));

@@ -9,7 +9,7 @@ use crate::config::check::Checker;
 use crate::config::file::MeterSection;
 use crate::config::value::Written;
 use crate::emission::{Properties, Property, PropertyKind, PropertySource};
-use crate::quantity::{Amount, Decimal, Dimension, Ratio, Time, Zone};
+use crate::quantity::{Amount, Decimal, Dimension, Ratio, Span, Time, Zone};
 
 /// Where properties are declared, and what they may refer to.
 pub(crate) struct PropertyCheck<'a> {
@@ -158,6 +158,11 @@ impl PropertyCheck<'_> {
         if let Some(key) = table.keys().find(|key| !["meter", "max_age", "otherwise"].contains(&key.as_str())) {
             let message = format!("unknown key `{key}` in `{name}`; allowed: meter, max_age, otherwise");
             self.error(name, "C003", message);
+        }
+        if let Some(age) = table.get("max_age")
+            && age.as_str().and_then(Span::parse).is_none_or(|age| age <= Span(0))
+        {
+            self.error(name, "C006", format!("`max_age` of `{name}` is {age}; write a duration such as \"15m\""));
         }
         let id = table.get("meter").and_then(Value::as_str).unwrap_or("");
         let Some(meter) = self.topology.find_meter(id) else {

@@ -153,6 +153,10 @@ impl RelationCheck<'_> {
             let Some(main) = self.meter(&path, parent) else {
                 continue;
             };
+            if main == child {
+                self.checker.error("C006", &path, format!("`{id}` cannot be its own main meter"));
+                continue;
+            }
             if self.declarations.file.meters.get(parent).is_some_and(|main| main.sum.is_some()) {
                 let message = format!("`{parent}` is a sum itself: take `{id}` off there with `{id} = -1`");
                 self.checker.error("C006", &path, message);

@@ -120,7 +120,7 @@ fn every_shipped_configuration_passes() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 3);
+    assert_eq!(checked, 4);
 }
 
 #[test]

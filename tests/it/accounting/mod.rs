@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod examples;
+mod reference;
 mod restate;
 
 use std::collections::BTreeMap;
