@@ -4,6 +4,7 @@ mod backfill;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod explain;
 mod export;
 mod factors;
 mod quarantine;
@@ -57,6 +58,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Write entries to standard output, beside a running daemon or without one
     Export(export::Arguments),
+    /// Why a meter is booked as it is: payload, usage, factor, masses
+    Explain(explain::Arguments),
     /// Compare the database with the ledger and repair what differs
     Reconcile(reconcile::Arguments),
     /// List what was received and not booked
@@ -113,6 +116,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Refused(arguments) => refused::run(&arguments),

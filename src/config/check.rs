@@ -71,6 +71,8 @@ impl Checker {
         let accounts = check_accounts(self, &declarations, &mut topology);
         let late_horizon = self.span(&["ledger", "late_horizon"], file.ledger.late_horizon.as_ref(), Span::days(7));
         let close_after = self.span(&["ledger", "close_after"], file.ledger.close_after.as_ref(), Span::minutes(5));
+        let gwp = |cluster: &Cluster| cluster_rules.get(cluster.id.as_str()).map_or(GwpSet::Ar6, |rules| rules.gwp);
+        let gwp = topology.clusters.iter().map(gwp).collect();
         let routes = Routes::new(&mappings);
         let mqtt = self.mqtt(&file, &routes);
         let rules = Rules { topology: Arc::new(topology), routes, accounts, late_horizon, close_after };
@@ -82,6 +84,7 @@ impl Checker {
             influx: self.influx(&file),
             retention: self.retention(&file),
             hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            gwp,
             catalogue,
         })
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::decode::Mapping;
-use crate::factor::Catalogue;
+use crate::factor::{Catalogue, GwpSet};
 use crate::influx;
 use crate::mqtt;
 use crate::pipeline::Rules;
@@ -18,6 +18,8 @@ pub struct Plan {
     pub rules: Arc<Rules>,
     /// How each meter's readings are found in its payloads, by meter index.
     pub mappings: Vec<Mapping>,
+    /// The potentials each cluster counts with, by cluster index.
+    pub gwp: Vec<GwpSet>,
     /// The factors, shipped and the user's.
     pub catalogue: Catalogue,
     /// The process.

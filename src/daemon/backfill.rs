@@ -1,5 +1,5 @@
-//! History of any age: booked as if it had come in time. It is not journalled, for the file can be given again: what is there
-//! already is a duplicate.
+//! History of any age: journalled as it came, and booked as if it had come in time. If the process ends on the way, the file
+//! can be given again: what is there already is a duplicate.
 
 use std::collections::BTreeMap;
 
@@ -61,6 +61,9 @@ impl Books {
     /// Books messages of any age, and stores what follows.
     pub fn backfill(&mut self, messages: &[Message]) -> Result<Backfilled, StoreError> {
         let mut done = Backfilled { messages: messages.len() as u64, ..Backfilled::default() };
+        let mut messages = messages.to_vec();
+        let now = self.pipeline.now();
+        self.commit(&mut messages, now)?;
         self.pipeline.take_history(true);
         let booked = messages.iter().try_for_each(|message| self.backfill_one(message, &mut done));
         self.pipeline.take_history(false);

@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock;
-use crate::cluster::{Entity, Kind, MeterIx};
+use crate::cluster::{Entity, Kind};
 use crate::config::{Plan, Retention};
 use crate::daemon::complaints::Complaints;
 use crate::daemon::timekeeper::Timekeeper;
@@ -19,8 +19,8 @@ use crate::decode::Message;
 use crate::http::Question;
 use crate::ledger::Entry;
 use crate::mqtt::{Delivery, News};
-use crate::quantity::{Span, Time, Window};
-use crate::store::{BROKER_DROPPED, Gap, Keep, SESSION_LOST, Space, StoreError};
+use crate::quantity::{Time, Window};
+use crate::store::{BROKER_DROPPED, Gap, SESSION_LOST, Space, StoreError};
 
 /// A block holds at most this many messages.
 const BLOCK_MESSAGES: usize = 500;
@@ -37,8 +37,8 @@ const SEAL_LATE_AFTER: Duration = Duration::from_secs(1);
 const REFRESH_EVERY: Duration = Duration::from_millis(100);
 /// Retention takes a few entities at a time, and is around in ten minutes.
 const RETAIN_EVERY: Duration = Duration::from_millis(500);
-const RETAIN_CALLS_A_ROUND: usize = 1_200;
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const RETAIN_CALLS_A_ROUND: usize = 1_200;
+pub(crate) const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// After the disk turned out to be full, it is looked at again so much later.
 const FULL_PAUSE: Duration = Duration::from_secs(5);
 /// How often the desk looks at the disk.
@@ -67,7 +67,7 @@ pub struct Desk {
     /// Set at every turn of the loop, for the watchdog.
     progress: watch::Sender<Instant>,
     commit_seconds: Histogram,
-    retention: Retention,
+    pub(crate) retention: Retention,
     filters: Arc<[String]>,
     inflight: usize,
     pending: Vec<Message>,
@@ -80,7 +80,7 @@ pub struct Desk {
     pub(crate) held: Option<Held>,
     /// When the broker last told how many messages it dropped.
     drops_seen: Option<Time>,
-    clocks: Clocks,
+    pub(crate) clocks: Clocks,
     complaints: Complaints,
 }
 
@@ -113,7 +113,7 @@ impl Held {
 }
 
 /// When things were last done.
-struct Clocks {
+pub(crate) struct Clocks {
     started: Instant,
     /// At the disk.
     looked: Option<Instant>,
@@ -121,8 +121,8 @@ struct Clocks {
     sealed: Instant,
     refreshed: Instant,
     retained: Instant,
-    pruned: Instant,
-    next_retained: usize,
+    pub(crate) pruned: Instant,
+    pub(crate) next_retained: usize,
     touched: bool,
 }
 
@@ -375,42 +375,6 @@ impl Desk {
         // A part at a time: what comes in goes first.
         if !stop && self.pending.is_empty() {
             self.books.restate_some()?;
-        }
-        Ok(())
-    }
-
-    /// A few meters or entities at each call, and the journal once a minute.
-    fn retain(&mut self, now: Time) -> Result<(), StoreError> {
-        let rules = Arc::clone(self.books.pipeline.rules());
-        let meters = rules.topology.meters.len();
-        let entities = rules.topology.entities();
-        let keep = Keep { late_horizon: rules.late_horizon, activity: self.retention.keep_activity };
-        // A clock that is wrong by years must not make anything look old: readings tell the time as well.
-        let now = now.min(self.books.pipeline.latest_reading().plus(Span::days(1)));
-        for _ in 0..=(meters + entities.len()) / RETAIN_CALLS_A_ROUND {
-            let at = self.clocks.next_retained;
-            match at.checked_sub(meters).map(|i| entities.get(i)) {
-                None => self.books.ledger.retain(MeterIx(at as u32), now, keep)?,
-                Some(Some(entity)) => self.books.ledger.retain_minutes(*entity, now, keep)?,
-                Some(None) => {}
-            }
-            self.clocks.next_retained = (at + 1) % (meters + entities.len()).max(1);
-        }
-        if self.clocks.pruned.elapsed() >= PRUNE_EVERY {
-            self.prune(now)?;
-        }
-        Ok(())
-    }
-
-    fn prune(&mut self, now: Time) -> Result<(), StoreError> {
-        self.clocks.pruned = instant();
-        let pipeline = &self.books.pipeline;
-        let replay_from = pipeline.open_from().start().minus(pipeline.rules().lookback());
-        let (keep, max_bytes) = (self.retention.journal_keep, self.retention.journal_max_bytes);
-        let days = self.books.journal.old_days(now, replay_from, keep, max_bytes)?;
-        if !days.is_empty() {
-            self.books.forget(&days)?;
-            tracing::info!(days = days.len(), "old days of the journal are removed");
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod complaints;
 mod desk;
 mod hand;
 mod restate;
+mod retain;
 mod run;
 mod systemd;
 mod timekeeper;

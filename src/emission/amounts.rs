@@ -42,6 +42,16 @@ impl<'a> Evaluation<'a> {
         (!sum.is_empty()).then_some(Cow::Owned(sum))
     }
 
+    /// What a sum of meters is made of, and a main meter with sub-meters: each with its factor and its amount.
+    pub fn terms(&self, meter: MeterIx) -> Vec<(MeterIx, Ratio, i64)> {
+        let amount = |input: MeterIx| {
+            let activity = if input == meter { self.read(meter, self.quarter) } else { self.net(input, self.quarter) };
+            activity.map_or(0, |activity| activity.total().amount)
+        };
+        let terms = self.accounts.meter(meter).terms().iter();
+        terms.map(|(input, coefficient)| (*input, *coefficient, amount(*input))).collect()
+    }
+
     /// One facility's part of the amounts.
     pub(crate) fn part(
         &self,

@@ -80,6 +80,11 @@ pub(crate) enum Gwp {
 }
 
 impl Booking<'_> {
+    /// Free of what it was worked out from.
+    pub fn into_owned(self) -> Booking<'static> {
+        Booking { activity: Cow::Owned(self.activity.into_owned()), ..self }
+    }
+
     /// The sum of a column.
     pub(crate) fn mg(&self, column: Column, gwp: Gwp) -> i128 {
         self.postings.iter().filter(|posting| posting.column == column).map(|posting| posting.in_set(gwp)).sum()

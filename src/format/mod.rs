@@ -1,9 +1,11 @@
 //! Entries as text: JSON lines, CSV and InfluxDB line protocol, one encoder each. Pure.
 
 mod csv;
+mod explain;
 mod json;
 mod line;
 
 pub use csv::{csv_header, csv_row};
+pub use explain::{Beside, explanation_json, explanation_text};
 pub use json::{entry_json, summary_json};
 pub use line::{LineError, entry_line};

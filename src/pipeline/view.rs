@@ -41,7 +41,7 @@ impl Amounts {
         Ok(amounts)
     }
 
-    fn activity(&self, ix: MeterIx, quarter: Quarter) -> Option<Cow<'_, Activity>> {
+    pub(crate) fn activity(&self, ix: MeterIx, quarter: Quarter) -> Option<Cow<'_, Activity>> {
         self.meters.get(&ix)?.get(&quarter).map(|(activity, _)| Cow::Borrowed(activity))
     }
 

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::cluster::{Entity, MeterIx, Topology};
 use crate::ledger::Closed;
+use crate::meter::Held;
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::ledger::{read_entry, read_row};
 use crate::store::retention::read_day;
@@ -112,6 +113,36 @@ impl Reader {
         let mut activities = activities.ok_or_else(|| self.damaged("a quarter", Entity::Meter(meter)))?;
         self.adjustments()?.apply(meter, (from, to), &mut activities);
         Ok(activities.into_iter().map(|(quarter, (activity, revision))| (quarter, activity, revision)).collect())
+    }
+
+    /// The quarters with readings that decide what a meter used in one: those of it, and the nearest before and after.
+    pub fn readings_around(&self, meter: MeterIx, quarter: Quarter) -> Result<Vec<Held>, StoreError> {
+        /// A reading may be judged by a few after it, and continue from a few before it.
+        const NEAREST: usize = 12;
+        let number = self.names.number(Entity::Meter(meter));
+        let columns = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter WHERE meter = ?1";
+        let some = "AND length(readings) > 2";
+        let before = format!("{columns} AND start < ?2 {some} ORDER BY start DESC LIMIT {NEAREST}");
+        let after = format!("{columns} AND start >= ?2 {some} ORDER BY start LIMIT {NEAREST}");
+        let read = |sql: &str| -> rusqlite::Result<Option<Vec<Held>>> {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query((number, quarter.0))?;
+            let mut held = Some(Vec::new());
+            while let Some(row) = rows.next()? {
+                held = held.zip(read_row(&self.names, row)).map(|(list, row)| with(list, row.held));
+            }
+            Ok(held)
+        };
+        let both = read(&before).and_then(|before| Ok(before.zip(read(&after)?)));
+        let both = both.map_err(StoreError::database(&self.path))?;
+        let (before, after) = both.ok_or_else(|| self.damaged("a quarter", Entity::Meter(meter)))?;
+        Ok(before.into_iter().rev().chain(after).collect())
+    }
+
+    /// The first quarter that is not closed.
+    pub fn open_from(&self) -> Result<Quarter, StoreError> {
+        let read = schema::meta(&self.connection, "open_from").map_err(StoreError::database(&self.path))?;
+        Ok(Quarter(read.and_then(|text| text.parse().ok()).unwrap_or(i32::MIN)))
     }
 
     /// A figure without it would be wrong, so there is none.

@@ -203,6 +203,32 @@ basis = "LHV"
 const HOUR: i64 = 3_600_000;
 const MINUTE: i64 = 60_000;
 
+/// What reports by the quarter-hour, and what hangs together.
+fn by_quarters(random: &mut Rng, start: i64, add: &mut impl FnMut(&mut Rng, i64, &'static str, i64)) {
+    let mut shared = 0;
+    for quarter in 1..120 {
+        let end = start + quarter * 15 * MINUTE;
+        let (energy, wind, sub) = (random.i64(0..500_000), random.i64(0..900_000), random.i64(0..90_000));
+        for (topic, milli) in [("a/el", energy), ("a/wind", wind), ("b/sub", sub)] {
+            if random.u8(0..8) > 0 {
+                add(random, end, topic, milli);
+            }
+        }
+        shared += random.i64(0..300_000);
+        let (heat, steam, hhv) = (random.i64(0..900_000), random.i64(0..400_000), random.i64(35_000..42_000));
+        if random.u8(0..3) == 0 {
+            let shift = random.i64(0..10 * MINUTE);
+            add(random, end + shift, "ab/el", shared);
+            add(random, end, "a/heat", heat);
+            add(random, end + 15 * MINUTE, "b/steam", steam);
+        }
+        if random.u8(0..6) == 0 {
+            let shift = random.i64(0..10 * MINUTE);
+            add(random, end + shift, "a/hhv", hhv);
+        }
+    }
+}
+
 /// A scenario: messages in order of receipt, over two days around a change to winter time.
 pub fn messages(random: &mut Rng) -> Vec<Message> {
     let start = Time::parse_rfc3339("2026-10-24T20:00:00Z").unwrap().0;
@@ -253,28 +279,7 @@ pub fn messages(random: &mut Rng) -> Vec<Message> {
             add(random, time, "c/oil", oil);
         }
     }
-    let mut shared = 0;
-    for quarter in 1..120 {
-        let end = start + quarter * 15 * MINUTE;
-        let (energy, wind, sub) = (random.i64(0..500_000), random.i64(0..900_000), random.i64(0..90_000));
-        for (topic, milli) in [("a/el", energy), ("a/wind", wind), ("b/sub", sub)] {
-            if random.u8(0..8) > 0 {
-                add(random, end, topic, milli);
-            }
-        }
-        shared += random.i64(0..300_000);
-        let (heat, steam, hhv) = (random.i64(0..900_000), random.i64(0..400_000), random.i64(35_000..42_000));
-        if random.u8(0..3) == 0 {
-            let shift = random.i64(0..10 * MINUTE);
-            add(random, end + shift, "ab/el", shared);
-            add(random, end, "a/heat", heat);
-            add(random, end + 15 * MINUTE, "b/steam", steam);
-        }
-        if random.u8(0..6) == 0 {
-            let shift = random.i64(0..10 * MINUTE);
-            add(random, end + shift, "a/hhv", hhv);
-        }
-    }
+    by_quarters(random, start, &mut add);
     for hour in 0..30 {
         let mass = random.i64(0..90_000);
         add(random, start + hour * HOUR, "c/stack", mass);

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod examples;
+mod explain;
 mod reference;
 mod restate;
 

@@ -103,26 +103,31 @@ fn a_day_at_the_typical_rates_is_a_day_of_the_baseline() {
     }
 }
 
-impl Reference {
-    /// The tonnes of a simulated day. The meters report by the quarter-hour, so that a day is soon over.
-    fn day(&self) -> f64 {
-        let slow = |line: &str| match line.starts_with("expected_every") {
-            true => "expected_every = \"15m\"\n".to_owned(),
-            false => format!("{line}\n"),
-        };
-        let files = Files::new(&[("c.toml", &text(self.file).lines().map(slow).collect::<String>())]);
-        let plan = config::check(Some(&files.path("c.toml"))).unwrap();
-        let midnight = Time::parse_rfc3339(self.midnight).unwrap();
-        let mut fleet = Fleet::new(&plan.rules.topology, &plan.mappings, midnight, Some(QUARTER_MS));
-        let mut messages = String::new();
-        while fleet.next_due() <= midnight.0 + DAY_MS {
-            let now = Time(fleet.next_due());
-            for sent in fleet.due(now) {
-                messages.push_str(&message(&now.to_string(), &sent.topic, &sent.payload));
-                messages.push('\n');
-            }
+/// A configuration whose meters report by the quarter-hour, so that a day is soon over, with the messages of one day.
+pub fn simulated_day(file: &str, midnight: Time) -> Files {
+    let slow = |line: &str| match line.starts_with("expected_every") {
+        true => "expected_every = \"15m\"\n".to_owned(),
+        false => format!("{line}\n"),
+    };
+    let files = Files::new(&[("c.toml", &text(file).lines().map(slow).collect::<String>())]);
+    let plan = config::check(Some(&files.path("c.toml"))).unwrap();
+    let mut fleet = Fleet::new(&plan.rules.topology, &plan.mappings, midnight, Some(QUARTER_MS));
+    let mut messages = String::new();
+    while fleet.next_due() <= midnight.0 + DAY_MS {
+        let now = Time(fleet.next_due());
+        for sent in fleet.due(now) {
+            messages.push_str(&message(&now.to_string(), &sent.topic, &sent.payload));
+            messages.push('\n');
         }
-        std::fs::write(files.path("m.jsonl"), messages).unwrap();
+    }
+    std::fs::write(files.path("m.jsonl"), messages).unwrap();
+    files
+}
+
+impl Reference {
+    /// The tonnes of a simulated day.
+    fn day(&self) -> f64 {
+        let files = simulated_day(self.file, Time::parse_rfc3339(self.midnight).unwrap());
         let ledger = Ledger::parse(&replay(&files, "c.toml", "m.jsonl"));
         let summary = &ledger.summary;
         assert_eq!(summary["received"], summary["accepted"], "{summary}");
