@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::impact::impact;
 use crate::cli::{CONFIGURATION, Failure};
 use crate::config::{Plan, Problem, Severity, load};
 use crate::store::{Reader, StoreError};
@@ -17,6 +18,9 @@ pub(crate) struct Arguments {
     /// How to print problems
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Also show what would be restated in the closed figures of the state directory
+    #[arg(long)]
+    impact: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum, PartialEq)]
@@ -52,6 +56,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         topology.meters.len(),
         &plan.hash[..12]
     );
+    if arguments.impact {
+        print!("{}", impact(&plan)?);
+    }
     Ok(())
 }
 

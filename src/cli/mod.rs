@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod export;
 mod factors;
+mod impact;
 mod quarantine;
 mod reconcile;
 mod refused;

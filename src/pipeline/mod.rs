@@ -23,4 +23,4 @@ pub use event::{Effect, Event, Row, Seal, SealedRow, Supply, Want};
 pub use explain::{Explanation, Part, explain};
 pub use path::Pipeline;
 pub use rules::Rules;
-pub use view::{Amounts, MeterView, meter_entries, quarters_of};
+pub use view::{Amounts, MeterView, facility_quarter, meter_entries, quarters_of};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::{Entity, MeterIx};
+use crate::cluster::{Entity, FacilityIx, MeterIx};
 use crate::emission::{Evaluation, Tally};
 use crate::ledger::{Entry, Key};
 use crate::pipeline::Rules;
@@ -30,10 +30,18 @@ impl Amounts {
     pub fn collect<E, I: IntoIterator<Item = (Quarter, Activity, u32)>>(
         rules: &Rules,
         ix: MeterIx,
+        load: impl FnMut(MeterIx) -> Result<I, E>,
+    ) -> Result<Amounts, E> {
+        Amounts::of(rules.accounts.needs(ix), load)
+    }
+
+    /// Collects the amounts of some meters.
+    pub fn of<E, I: IntoIterator<Item = (Quarter, Activity, u32)>>(
+        meters: impl IntoIterator<Item = MeterIx>,
         mut load: impl FnMut(MeterIx) -> Result<I, E>,
     ) -> Result<Amounts, E> {
         let mut amounts = Amounts::default();
-        for meter in rules.accounts.needs(ix) {
+        for meter in meters {
             let quarters = amounts.meters.entry(meter).or_default();
             quarters
                 .extend(load(meter)?.into_iter().map(|(quarter, activity, revision)| (quarter, (activity, revision))));
@@ -53,6 +61,15 @@ impl Amounts {
         let revisions = self.meters.values().filter_map(|quarters| quarters.get(&quarter));
         revisions.map(|(_, revision)| *revision).max().unwrap_or(0)
     }
+}
+
+/// What a facility adds up to in a quarter, under these rules.
+pub fn facility_quarter(rules: &Rules, facility: FacilityIx, quarter: Quarter, amounts: &Amounts) -> Tally {
+    let facts = |ix: MeterIx, quarter: Quarter| amounts.activity(ix, quarter);
+    let leaf = Evaluation::new(&rules.accounts, quarter, &facts).leaf(facility);
+    let mut sum = Tally::default();
+    leaf.own.iter().for_each(|part| sum.merge(part));
+    sum
 }
 
 /// The range of quarters that a meter's windows of `[from, to)` are worked out from: whole windows, and whole hours, by which

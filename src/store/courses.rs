@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
-use crate::cluster::{Entity, MeterIx};
+use crate::cluster::{Entity, MeterIx, Topology};
 use crate::pipeline::Course;
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::bytes::Writer;
@@ -12,20 +12,12 @@ use crate::store::codec::{checksum, write_minute};
 use crate::store::digest::{self, Changes, Kind};
 use crate::store::ledger::read_row;
 use crate::store::retention::{self, read_day};
-use crate::store::{Ledger, StoreError, schema};
+use crate::store::{Ledger, Names, Reader, StoreError, schema};
 
 impl Ledger {
-    fn course_key(&self, meter: MeterIx) -> String {
-        format!("course/{}", self.topology.meter(meter).id)
-    }
-
     /// How a meter is booked in what is closed. `None`: it was never said.
     pub fn course(&self, meter: MeterIx) -> Result<Option<Course>, StoreError> {
-        let Some(text) = self.meta(&self.course_key(meter))? else {
-            return Ok(None);
-        };
-        let pairs: Option<Vec<(i64, u64)>> = serde_json::from_str(&text).ok();
-        Ok(pairs.map(|pairs| pairs.into_iter().map(|(to, mark)| (Time(to), mark)).collect()))
+        course(&self.connection, &self.topology, meter).map_err(StoreError::database(self.path()))
     }
 
     /// Says how all meters are booked in what is closed.
@@ -35,7 +27,7 @@ impl Ledger {
             for (meter, course) in courses {
                 let pairs: Vec<(i64, u64)> = course.iter().map(|(to, mark)| (to.0, *mark)).collect();
                 let text = serde_json::json!(pairs).to_string();
-                let key = self.course_key(*meter);
+                let key = course_key(&self.topology, *meter);
                 if schema::meta(&transaction, &key)?.as_ref() != Some(&text) {
                     schema::set_meta(&transaction, &key, &text)?;
                 }
@@ -51,26 +43,8 @@ impl Ledger {
         meters: &[MeterIx],
         (from, to): (Quarter, Quarter),
     ) -> Result<BTreeSet<Quarter>, StoreError> {
-        let mut quarters = BTreeSet::new();
-        let mut read = |number: i64| -> rusqlite::Result<()> {
-            let sql = "SELECT start FROM quarter WHERE meter = ?1 AND start >= ?2 AND start < ?3";
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let rows = statement.query_map((number, from.0, to.0), |row| row.get(0).map(Quarter))?;
-            for quarter in rows {
-                quarters.insert(quarter?);
-            }
-            let sql = "SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start > ?2 AND start < ?3";
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let mut rows = statement.query((number, from.0.saturating_sub(96), to.0))?;
-            while let Some(row) = rows.next()? {
-                let day = read_day(row).unwrap_or_default();
-                quarters.extend(day.into_iter().map(|(quarter, ..)| quarter).filter(|q| (from..to).contains(q)));
-            }
-            Ok(())
-        };
-        for meter in meters {
-            read(self.names.number(Entity::Meter(*meter))).map_err(StoreError::database(self.path()))?;
-        }
+        let mut quarters = stored_quarters(&self.connection, &self.names, meters, (from, to))
+            .map_err(StoreError::database(self.path()))?;
         let adjustments = self.adjustments()?;
         meters.iter().for_each(|meter| adjustments.quarters(*meter, (from, to), &mut quarters));
         Ok(quarters)
@@ -132,6 +106,63 @@ impl Ledger {
         let sql = "UPDATE quarter SET revision = ?3, changed = ?4, crc = ?5 WHERE meter = ?1 AND start = ?2";
         transaction.prepare_cached(sql)?.execute((number, quarter.0, revision, *changed, crc))?;
         Ok(())
+    }
+}
+
+fn course_key(topology: &Topology, meter: MeterIx) -> String {
+    format!("course/{}", topology.meter(meter).id)
+}
+
+fn course(connection: &Connection, topology: &Topology, meter: MeterIx) -> rusqlite::Result<Option<Course>> {
+    let Some(text) = schema::meta(connection, &course_key(topology, meter))? else {
+        return Ok(None);
+    };
+    let pairs: Option<Vec<(i64, u64)>> = serde_json::from_str(&text).ok();
+    Ok(pairs.map(|pairs| pairs.into_iter().map(|(to, mark)| (Time(to), mark)).collect()))
+}
+
+fn stored_quarters(
+    connection: &Connection,
+    names: &Names,
+    meters: &[MeterIx],
+    (from, to): (Quarter, Quarter),
+) -> rusqlite::Result<BTreeSet<Quarter>> {
+    let mut quarters = BTreeSet::new();
+    for number in meters.iter().map(|meter| names.number(Entity::Meter(*meter))) {
+        let sql = "SELECT start FROM quarter WHERE meter = ?1 AND start >= ?2 AND start < ?3";
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map((number, from.0, to.0), |row| row.get(0).map(Quarter))?;
+        for quarter in rows {
+            quarters.insert(quarter?);
+        }
+        let sql = "SELECT meter, start, body, crc FROM day WHERE meter = ?1 AND start > ?2 AND start < ?3";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query((number, from.0.saturating_sub(96), to.0))?;
+        while let Some(row) = rows.next()? {
+            let day = read_day(row).unwrap_or_default();
+            quarters.extend(day.into_iter().map(|(quarter, ..)| quarter).filter(|q| (from..to).contains(q)));
+        }
+    }
+    Ok(quarters)
+}
+
+impl Reader {
+    /// How a meter is booked in what is closed. `None`: it was never said.
+    pub fn course(&self, meter: MeterIx) -> Result<Option<Course>, StoreError> {
+        course(self.connection(), self.topology(), meter).map_err(StoreError::database(self.path()))
+    }
+
+    /// The quarters in `[from, to)` that some of these meters have an amount in: read, or set by an operator.
+    pub fn stored_quarters(
+        &self,
+        meters: &[MeterIx],
+        range: (Quarter, Quarter),
+    ) -> Result<BTreeSet<Quarter>, StoreError> {
+        let stored = stored_quarters(self.connection(), self.names(), meters, range);
+        let mut quarters = stored.map_err(StoreError::database(self.path()))?;
+        let adjustments = self.adjustments()?;
+        meters.iter().for_each(|meter| adjustments.quarters(*meter, range, &mut quarters));
+        Ok(quarters)
     }
 }
 

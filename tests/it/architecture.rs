@@ -33,8 +33,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "quantity", "clock", "cluster", "decode", "meter", "factor", "ledger", "pipeline", "format", "store",
-            "mqtt", "influx", "http", "simulate", "config", "daemon",
+            "quantity", "clock", "cluster", "decode", "meter", "factor", "emission", "ledger", "pipeline", "format",
+            "store", "mqtt", "influx", "http", "simulate", "config", "daemon",
         ],
     ),
 ];

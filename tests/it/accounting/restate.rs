@@ -236,6 +236,24 @@ fn an_adjusted_month_has_its_amount_and_its_author() {
 }
 
 #[test]
+fn the_impact_of_a_plan_is_shown_before_it_is_in_force() {
+    let before = site("{ \"2026-01-01\" = \"42 GJ/t\", \"2026-02-01\" = \"43 GJ/t\" }", "");
+    let after = site("{ \"2026-01-01\" = \"42 GJ/t\", \"2026-02-01\" = \"44 GJ/t\" }", "");
+    let site = Site::filled(&before);
+    let first = site.entries();
+    assert!(site.run(&["check", "--impact"]).contains("impact: none"));
+    site.replan(&after);
+    let said = site.run(&["check", "--impact"]);
+    // 24 t from February on: 57.9 t of CO2 and 0.2 t of CH4 before, a forty-third more after.
+    for line in ["booked differently: fuel", "f: 6 quarter-hours from 2026-02-01T08:00:00Z", "scope1:"] {
+        assert!(said.contains(line), "{said}");
+    }
+    site.replan(&before);
+    assert_eq!(site.entries(), first);
+    assert_eq!(site.audit().len(), 1);
+}
+
+#[test]
 fn what_cannot_be_corrected_is_said() {
     let site = Site::filled(&site("\"42 GJ/t\"", ""));
     for (arguments, cure) in [
