@@ -232,6 +232,7 @@ impl RelationCheck<'_> {
                     POWER_EFFICIENCY,
                 ),
             };
+            self.check_plant_stack(id, &chp);
             for meter in chp.heat.iter().chain(&chp.power) {
                 let meter = self.topology.meter(*meter);
                 let has_content =
@@ -250,6 +251,19 @@ impl RelationCheck<'_> {
                 self.checker.error("C006", &["chp", id, "facility"], message);
             }
             self.found.chps.push(chp);
+        }
+    }
+
+    /// What a stack measures is not booked at its fuels: the plant's emissions are those of its CEMS as well.
+    fn check_plant_stack(&mut self, id: &str, chp: &Chp) {
+        for stack in &self.found.stacks {
+            let burnt = chp.fuels.iter().find(|fuel| stack.fuels.contains(fuel));
+            if let Some(fuel) = burnt.filter(|_| !chp.fuels.contains(&stack.cems)) {
+                let (fuel, cems) = (&self.topology.meter(*fuel).id, &self.topology.meter(stack.cems).id);
+                let message =
+                    format!("the CO2 of `{fuel}` is booked at the CEMS of its stack: add `{cems}` to `fuels`");
+                self.checker.error("C006", &["chp", id, "fuels"], message);
+            }
         }
     }
 

@@ -238,6 +238,10 @@ impl Accounts {
         let account = self.meter(ix);
         let mut needs: Vec<MeterIx> = account.method.properties().meters().collect();
         needs.extend(account.terms().iter().map(|(meter, _)| *meter));
+        for transfer in &self.transfers {
+            needs.extend((transfer.received == ix).then_some(transfer.sent));
+            needs.extend((transfer.sent == ix).then_some(transfer.received));
+        }
         let Some(special) = &account.special else {
             return with_contracts(self, account, ix, needs);
         };
@@ -253,9 +257,6 @@ impl Accounts {
         }
         if special.sold {
             needs.extend(self.with_exports(ix));
-        }
-        for transfer in self.transfers.iter().filter(|transfer| transfer.received == ix) {
-            needs.push(transfer.sent);
         }
         with_contracts(self, account, ix, needs)
     }

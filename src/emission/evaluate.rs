@@ -145,6 +145,7 @@ impl<'a> Evaluation<'a> {
             None if account.category == Category::CemsCo2 => self.stack(&mut booking, None),
             None => self.plain(&mut booking, posts, facility),
         }
+        self.compare_transfers(&mut booking);
         Some(booking)
     }
 
@@ -213,7 +214,6 @@ impl<'a> Evaluation<'a> {
             Some(purchase) if purchase.chp.is_some() => self.supplied(booking, posts, purchase),
             _ => self.plain(booking, posts, facility),
         }
-        self.compare_transfers(booking);
     }
 
     /// A stack: the biogenic share, declared or as its fuels have it, leaves scope 1 for the memo; what the fuels book there
@@ -350,11 +350,12 @@ impl<'a> Evaluation<'a> {
         account.method.reach(&applied.values, Dimension::Energy)?.of(self.total_of(meter, self.quarter))
     }
 
+    /// What was sent against what was received: both ends say it, for neither is preferred.
     fn compare_transfers(&self, booking: &mut Booking<'_>) {
-        let mine = self.accounts.transfers.iter().filter(|transfer| transfer.received == booking.meter);
-        for transfer in mine {
-            let (sent, received) =
-                (self.total_of(transfer.sent, self.quarter), self.total_of(transfer.received, self.quarter));
+        let meter = booking.meter;
+        for transfer in self.accounts.transfers.iter().filter(|t| t.received == meter || t.sent == meter) {
+            let amount = |meter: MeterIx| self.total_of(meter, self.quarter);
+            let (sent, received) = (amount(transfer.sent), amount(transfer.received));
             if transfer.tolerance.of(sent.abs()).is_some_and(|most| (sent - received).abs() > most) {
                 add_flag(&mut booking.flags, Flag::TransferDifference);
             }

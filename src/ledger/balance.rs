@@ -32,7 +32,7 @@ impl Balance {
 
     /// Adds what a member adds to its cluster.
     pub fn merge_member(&mut self, member: &Balance) {
-        if self.network.is_some() || member.network.is_some() || member.cluster.is_some() {
+        if self.network.is_some() || member.network.is_some() {
             let mut network = self.as_network().clone();
             network.merge(member.as_network());
             self.network = Some(Box::new(network));

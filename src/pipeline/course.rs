@@ -72,8 +72,9 @@ fn always(rules: &Rules, ix: MeterIx) -> String {
     let (accounts, account) = (&rules.accounts, rules.accounts.meter(ix));
     let holders: Vec<String> = accounts.holders(ix).map(|holder| facility(rules, holder)).collect();
     let mut text = format!("{} {:?} {holders:?}", account.category.name(), account.error);
-    for transfer in accounts.transfers.iter().filter(|transfer| transfer.received == ix) {
-        text.push_str(&format!(" from {} within {}", id(rules, transfer.sent), transfer.tolerance));
+    for transfer in accounts.transfers.iter().filter(|transfer| transfer.received == ix || transfer.sent == ix) {
+        let (sent, received) = (id(rules, transfer.sent), id(rules, transfer.received));
+        text.push_str(&format!(" {sent} to {received} within {}", transfer.tolerance));
     }
     if let Some(special) = &account.special {
         text.push_str(&of_special(rules, special));

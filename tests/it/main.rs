@@ -25,4 +25,5 @@ mod simulation;
 mod stub;
 mod syscalls;
 mod timetable;
+mod trail;
 mod upgrade;

@@ -38,6 +38,20 @@ fn format_of(path: &PathBuf) -> i64 {
     Connection::open(path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
 }
 
+/// Format 3 is format 2 with a table for decisions.
+#[test]
+fn the_format_before_the_trail_is_migrated_with_the_same_figures() {
+    let (files, expected) = golden("state-v2");
+    let table = "CREATE TABLE verdict(number INTEGER PRIMARY KEY, decided INTEGER NOT NULL, meter TEXT NOT NULL,
+        time INTEGER NOT NULL, base INTEGER NOT NULL, verdict TEXT NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL,
+        crc INTEGER NOT NULL); PRAGMA user_version = 3;";
+    Connection::open(files.path("state/ledger.db")).unwrap().execute_batch(table).unwrap();
+    let (printed, said, well) = export(&files);
+    assert!(well && said.is_empty(), "{said}");
+    assert_eq!(printed, expected);
+    assert_eq!(format_of(&files.path("state/ledger.db")), 4);
+}
+
 #[test]
 fn earlier_formats_are_migrated_with_the_same_figures() {
     for format in [1, 2] {
@@ -58,6 +72,6 @@ fn a_newer_format_is_refused_untouched() {
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
     let before = std::fs::read(&path).unwrap();
     let (_, said, well) = export(&files);
-    assert!(!well && said.contains("has format 99, this version knows 3"), "{said}");
+    assert!(!well && said.contains("has format 99, this version knows 4"), "{said}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
