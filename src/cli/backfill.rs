@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let trail = books.trail_backfill(&all, &arguments.by, &arguments.reason);
     println!("{}", trail.map_err(|error| failure(error.into()))?);
-    if all.readings == all.accepted + all.duplicate { Ok(()) } else { Err(Failure::new(FAILED, all.left_out())) }
+    if all.is_whole() { Ok(()) } else { Err(Failure::new(FAILED, all.left_out())) }
 }
 
 fn style() -> ProgressStyle {

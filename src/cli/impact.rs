@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::cli::Failure;
 use crate::cli::run::failure;
-use crate::cluster::{Entity, FacilityIx, MeterIx};
+use crate::cluster::{Entity, FacilityIx};
 use crate::config::Plan;
 use crate::emission::Column;
-use crate::pipeline::{Amounts, course, differences, facility_quarter};
+use crate::pipeline::{Amounts, Comparison, Touched, facility_quarter};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::{Reader, StoreError};
 
@@ -32,47 +32,27 @@ pub(crate) fn impact(plan: &Plan) -> Result<String, Failure> {
     }
     let look = || -> Result<String, StoreError> {
         let reader = Reader::beside(state, Arc::clone(&plan.rules.topology))?;
-        let touched = touched(plan, &reader)?;
+        let gone = reader.gone()?;
+        let touched = Comparison::of(&plan.rules, |ix| reader.booked(ix), &gone)?.touched;
         let changes = changes(plan, &reader, &touched)?;
-        Ok(text(plan, touched.keys().copied(), &changes))
+        Ok(text(plan, &touched, &changes))
     };
     look().map_err(|error| failure(error.into()))
 }
 
-/// The meters that the plan books differently, and when.
-fn touched(plan: &Plan, reader: &Reader) -> Result<BTreeMap<MeterIx, Vec<(Time, Time)>>, StoreError> {
-    let mut touched = BTreeMap::new();
-    for at in 0..plan.rules.topology.meters.len() as u32 {
-        let ix = MeterIx(at);
-        if let Some(before) = reader.course(ix)? {
-            let differ = differences(&before, &course(&plan.rules, ix));
-            if !differ.is_empty() {
-                touched.insert(ix, differ);
-            }
-        }
-    }
-    Ok(touched)
-}
-
-fn changes(
-    plan: &Plan,
-    reader: &Reader,
-    touched: &BTreeMap<MeterIx, Vec<(Time, Time)>>,
-) -> Result<BTreeMap<FacilityIx, Change>, StoreError> {
+fn changes(plan: &Plan, reader: &Reader, touched: &Touched) -> Result<BTreeMap<FacilityIx, Change>, StoreError> {
     let (rules, open) = (&plan.rules, reader.open_from()?);
-    let mut facilities: BTreeMap<FacilityIx, BTreeSet<Quarter>> = BTreeMap::new();
-    for (ix, ranges) in touched {
-        for facility in rules.accounts.affected(*ix) {
-            let inputs = &rules.topology.facility(*facility).inputs;
-            for (from, to) in ranges {
-                let stored = reader.stored_quarters(inputs, (from.quarter(), to.quarter().min(open)))?;
-                facilities.entry(*facility).or_default().extend(stored);
-            }
-        }
-    }
     let mut changes = BTreeMap::new();
-    for (facility, quarters) in facilities {
-        changes.insert(facility, change(plan, reader, facility, &quarters)?);
+    for (facility, ranges) in &touched.facilities {
+        let inputs = &rules.topology.facility(*facility).inputs;
+        let mut quarters = BTreeSet::new();
+        for (from, to) in ranges {
+            let range = (from.quarter(), to.quarter().min(open));
+            let mut stored = reader.stored_quarters(inputs, range)?;
+            stored.extend(reader.entered(Entity::Facility(*facility), range)?);
+            quarters.extend(stored.into_iter().flat_map(|quarter| rules.accounts.together(*facility, quarter)));
+        }
+        changes.insert(*facility, change(plan, reader, *facility, &quarters)?);
     }
     Ok(changes)
 }
@@ -108,10 +88,10 @@ fn change(
     Ok(change)
 }
 
-fn text(plan: &Plan, meters: impl Iterator<Item = MeterIx>, changes: &BTreeMap<FacilityIx, Change>) -> String {
+fn text(plan: &Plan, touched: &Touched, changes: &BTreeMap<FacilityIx, Change>) -> String {
     let topology = &plan.rules.topology;
-    let meters: Vec<&str> = meters.map(|ix| topology.meter(ix).id.as_str()).collect();
-    if meters.is_empty() {
+    let meters: Vec<&str> = touched.meters.keys().map(|ix| topology.meter(*ix).id.as_str()).collect();
+    if touched.is_empty() {
         return "impact: none; every meter is booked as before\n".to_owned();
     }
     let mut text = format!("impact: booked differently: {}\n", meters.join(", "));

@@ -144,7 +144,7 @@ fn finish(books: &mut Books) -> Result<(), StoreError> {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:40} {pos}/{len} facility days, {eta} left")
+    ProgressStyle::with_template("{bar:40} {pos}/{len} parts, {eta} left")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 

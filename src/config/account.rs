@@ -151,7 +151,7 @@ impl AccountCheck<'_> {
             .properties(self.section);
         let special = self.special(ix);
         let factors = self.factors(ix, &special, &properties, &zone);
-        let error = self.error_of(meter.category);
+        let error = self.error_of();
         let misspelt = format!("meters.{}.", self.id);
         let misspelt = self.checker.problems.iter().any(|p| p.code == "C003" && p.path.starts_with(&misspelt));
         if self.has_errors_since(before) || misspelt {
@@ -260,13 +260,12 @@ impl AccountCheck<'_> {
         }
     }
 
-    fn error_of(&mut self, category: Category) -> Option<(SourceKey, i64)> {
+    fn error_of(&mut self) -> Option<(SourceKey, i64)> {
         let Number(written) = self.section.uncertainty_pct?;
         let millionths =
             Ratio::from_decimal(written).and_then(|pct| pct.of(10_000)).and_then(|m| i64::try_from(m).ok());
         match millionths.filter(|m| (0..=10_000_000).contains(m)) {
             Some(0) => None,
-            Some(_) if category.is_memo() => None,
             Some(millionths) => Some((SourceKey::of("meter", self.id), millionths)),
             None => {
                 self.error(
@@ -283,7 +282,7 @@ impl AccountCheck<'_> {
 
     fn special(&mut self, ix: MeterIx) -> Special {
         let category = self.topology.meter(ix).category;
-        let resold = category == Category::PurchasedElectricity && self.buyer();
+        let resold = self.buyer() && category == Category::PurchasedElectricity;
         Special {
             terms: self.relations.terms.get(&ix).cloned().unwrap_or_default(),
             is_derived: self.topology.meter(ix).kind == Kind::Derived,
@@ -336,7 +335,8 @@ impl AccountCheck<'_> {
                 Some(_) => {}
             }
         }
-        Some(Capture { deduct })
+        let stack = self.section.captured_from.as_ref().and_then(|id| self.relations.stack_of.get(id)).copied();
+        Some(Capture { deduct, stack })
     }
 
     fn shares(&mut self) -> Vec<Share> {

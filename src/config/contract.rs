@@ -9,7 +9,7 @@ use crate::config::file::ContractSection;
 use crate::config::relation::RelationCheck;
 use crate::emission::{Contract, Declared, Method, Properties, Slot, Term, Volume};
 use crate::factor::{GwpSet, Vintages};
-use crate::quantity::{Amount, Dimension, Time, Zone};
+use crate::quantity::{Amount, Dimension, Time, Window, Zone};
 
 impl RelationCheck<'_> {
     /// In the order they claim: what a plant produced, then fixed amounts, then shares; one facility's before a cluster's.
@@ -23,8 +23,30 @@ impl RelationCheck<'_> {
             Volume::Amount(_) => 1,
             Volume::Share(_) => 2,
         };
-        contracts.sort_by_key(|contract| (rank(contract), contract.facilities.len()));
+        let of_cluster = |contract: &Contract| {
+            let section = self.declarations.file.contracts.get(contract.id.as_str());
+            section.is_some_and(|section| section.cluster.is_some())
+        };
+        contracts.sort_by_key(|contract| (rank(contract), of_cluster(contract)));
+        self.check_hours(&contracts);
         self.found.contracts = contracts;
+    }
+
+    /// One plant under contracts whose hours begin at different times would cover more than it made.
+    fn check_hours(&mut self, contracts: &[Contract]) {
+        // Once in winter and once in summer.
+        let days = ["2026-01-15T12:00:00Z", "2026-07-15T12:00:00Z"].map(Time::parse_rfc3339);
+        let starts = |zone: &Zone| days.map(|day| day.map(|day| zone.start(Window::Hour, day)));
+        for (at, second) in contracts.iter().enumerate() {
+            let same = |first: &&Contract| first.backing().is_some() && first.backing() == second.backing();
+            if let Some(first) = contracts[..at].iter().find(same).filter(|c| starts(&c.zone) != starts(&second.zone)) {
+                let message = format!(
+                    "it shares its plant with contract `{}`, whose hours begin at another minute: give each a plant's meter of its own",
+                    first.id
+                );
+                self.checker.error("C006", &["contracts", second.id.as_str(), "generation"], message);
+            }
+        }
     }
 
     fn contract(&mut self, id: &str, section: &ContractSection) -> Option<Contract> {
@@ -46,7 +68,7 @@ impl RelationCheck<'_> {
         }
         let method = self.contract_method(id, section, &zone);
         let id = self.id("contracts", id);
-        Some(Contract { id: id?, facilities, method: method?, volume: volume?, from, to, zone })
+        Some(Contract { id: id?, facilities, method: method?, volume: volume?, external, from, to, zone })
     }
 
     fn covered(&mut self, id: &str, section: &ContractSection) -> Option<(Vec<FacilityIx>, Zone)> {

@@ -35,6 +35,11 @@ impl AccountCheck<'_> {
             }
             Category::StationaryCombustion | Category::MobileCombustion | Category::Process | Category::Fugitive => {
                 let needless = has_carbon || self.section.gas.is_some();
+                if self.section.gas.is_some() && (self.section.factor.is_some() || has_carbon) {
+                    let message =
+                        "`gas` says that the meter measures the gas itself: it takes neither `factor` nor `carbon`";
+                    self.error("C006", "gas", message.to_owned());
+                }
                 let Some(names) = self.section.factor.clone() else {
                     if !needless {
                         let help = match meter.category {

@@ -17,6 +17,8 @@ use crate::quantity::{Dimension, Id, Ratio, Time};
 pub(crate) struct Relations {
     pub terms: BTreeMap<MeterIx, Vec<(MeterIx, Ratio)>>,
     pub stacks: Vec<Stack>,
+    /// Where each is, by its id.
+    pub stack_of: BTreeMap<String, usize>,
     /// When a stack measures a meter's CO2.
     pub measured: BTreeMap<MeterIx, (Time, Time)>,
     pub chps: Vec<Chp>,
@@ -99,6 +101,10 @@ impl RelationCheck<'_> {
                 let Some(found) = self.meter(&path, input) else {
                     continue;
                 };
+                if found == ix {
+                    self.checker.error("C006", &path, format!("`{id}` cannot be a term of its own sum"));
+                    continue;
+                }
                 terms.extend(self.term(&path, (ix, found), Ratio::from_decimal(*coefficient)));
                 self.warn_of_counting_twice(id, input, found, *coefficient);
             }
@@ -188,6 +194,14 @@ impl RelationCheck<'_> {
                 );
                 self.checker.error("C006", &["stacks", id, "cems"], message);
             }
+            let (from, to) = validity(self.topology, cems);
+            let at_edge = |time: Time| time == Time::MIN || time == Time::MAX || time.quarter().start() == time;
+            if !at_edge(from) || !at_edge(to) {
+                let message = format!(
+                    "meter `{written}` begins or ends within a quarter-hour: a stack has one method at a time, by whole quarter-hours"
+                );
+                self.checker.error("C006", &["stacks", id, "cems"], message);
+            }
             for fuel in &fuels {
                 let category = self.topology.meter(*fuel).category;
                 if category.is_memo() || category.is_purchase() || category == Category::CemsCo2 {
@@ -203,6 +217,7 @@ impl RelationCheck<'_> {
                     self.checker.error("C006", &["stacks", id, "fuels"], message);
                 }
             }
+            self.found.stack_of.insert(id.clone(), self.found.stacks.len());
             self.found.stacks.push(Stack { cems, fuels });
         }
     }

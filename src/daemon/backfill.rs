@@ -9,13 +9,19 @@ use crate::daemon::Books;
 use crate::daemon::restate::Cause;
 use crate::decode::{Decoded, Message, Reading};
 use crate::pipeline::{Effect, Event, Outcome};
+use crate::quantity::Time;
 use crate::store::StoreError;
+
+/// 1990-01-01: nothing of the trade is older.
+const EARLIEST: Time = Time(631_152_000_000);
 
 /// What became of the readings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backfilled {
     /// Messages.
     pub messages: u64,
+    /// Messages on topics that no meter has.
+    pub unmapped: u64,
     /// Readings in them.
     pub readings: u64,
     /// Booked.
@@ -32,6 +38,7 @@ impl Backfilled {
     /// Adds another part.
     pub fn add(&mut self, other: Backfilled) {
         self.messages += other.messages;
+        self.unmapped += other.unmapped;
         self.readings += other.readings;
         self.accepted += other.accepted;
         self.duplicate += other.duplicate;
@@ -39,6 +46,11 @@ impl Backfilled {
         for (reason, count) in other.refused {
             *self.refused.entry(reason).or_default() += count;
         }
+    }
+
+    /// All of it is in the books.
+    pub fn is_whole(&self) -> bool {
+        self.unmapped == 0 && self.readings == self.accepted + self.duplicate
     }
 
     /// What was not booked, and why.
@@ -49,6 +61,9 @@ impl Backfilled {
                 " {} are of quarters of which only the sums are kept; `adjust` corrects those;",
                 self.packed
             ));
+        }
+        if self.unmapped > 0 {
+            text.push_str(&format!(" {} messages are on topics that no meter has;", self.unmapped));
         }
         for (reason, count) in &self.refused {
             text.push_str(&format!(" {count} {reason};"));
@@ -74,16 +89,22 @@ impl Books {
 
     fn backfill_one(&mut self, message: &Message, done: &mut Backfilled) -> Result<(), StoreError> {
         let mut decoded = self.pipeline.decode(message);
+        done.unmapped += u64::from(decoded == Decoded::Unmapped);
         if let Decoded::Readings(readings) = &mut decoded {
             done.readings += readings.len() as u64;
-            let before = readings.len();
-            let mut kept = Vec::new();
+            let (mut kept, mut packed) = (Vec::new(), 0);
             for (meter, reading) in readings.drain(..) {
-                if !reading.as_ref().is_ok_and(|reading| self.is_packed(reading)) {
+                if reading.as_ref().is_ok_and(|reading| reading.time < EARLIEST) {
+                    *done.refused.entry("before 1990: seconds read as milliseconds?").or_default() += 1;
+                    continue;
+                }
+                if reading.as_ref().is_ok_and(|reading| self.is_packed(reading)) {
+                    packed += 1;
+                } else {
                     kept.push((meter, reading));
                 }
             }
-            done.packed += (before - kept.len()) as u64;
+            done.packed += packed;
             *readings = kept;
         }
         let mut wants = Vec::new();
@@ -114,7 +135,7 @@ impl Books {
     /// Puts what was done into the trail; returns the line.
     pub fn trail_backfill(&mut self, done: &Backfilled, by: &str, reason: &str) -> Result<String, StoreError> {
         let detail = json!({
-            "messages": done.messages, "readings": done.readings, "accepted": done.accepted,
+            "messages": done.messages, "unmapped": done.unmapped, "readings": done.readings, "accepted": done.accepted,
             "duplicate": done.duplicate, "packed": done.packed, "refused": done.refused,
         });
         let cause = Cause { what: "backfill", by: by.to_owned(), reason: reason.to_owned(), detail };

@@ -12,7 +12,7 @@ use crate::daemon::hand::{Hand, Reach};
 use crate::daemon::restate::Restatement;
 use crate::decode::Message;
 use crate::http::Undecided;
-use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline};
+use crate::pipeline::{Counters, Effect, Event, Outcome, Pipeline, Rules};
 use crate::quantity::{Quarter, Span, Time};
 use crate::store::{
     self, Block, Journal, Judgement, Ledger, NONE, Poison, Position, Progress, ProgressPosition, Record, Refused,
@@ -39,6 +39,8 @@ pub struct Books {
     pub(crate) restating: VecDeque<Restatement>,
     /// The hash of the plan in force.
     pub(crate) plan: String,
+    /// The clock, when it was last told.
+    pub(crate) seen: Time,
     progress: Progress,
     poison: Poison,
     refused: Vec<Refused>,
@@ -75,24 +77,25 @@ impl Books {
         }
         let position = ledger.position()?;
         journal.skip_to(before.committed.max(position.as_ref().map_or(0, |p| p.counted_to)));
-        let rules = Arc::clone(&plan.rules);
         let opened = position.as_ref().map_or(now, |position| position.now);
-        let (pipeline, from, counted_to) = match position {
-            Some(Position { open_from, now, counted_to, counters }) => {
-                let from = open_from.start().minus(rules.lookback());
-                (Pipeline::resume(rules, counters, open_from, now), from, counted_to)
-            }
-            None => {
-                let first = journal.first_received()?.unwrap_or(now);
-                let open_from = first.minus(rules.close_after).quarter();
-                (Pipeline::resume(rules, Counters::default(), open_from, first), Time::MIN, 0)
-            }
-        };
+        let (pipeline, from, counted_to) = resume(&plan.rules, position, &journal, now)?;
         let (refused, damage) = (Vec::new(), ledger.found_damage().to_vec());
         let (restating, plan) = (VecDeque::new(), plan.hash.clone());
         let replayed = 0;
-        let mut books =
-            Books { journal, ledger, pipeline, opened, replayed, damage, restating, plan, progress, poison, refused };
+        let mut books = Books {
+            journal,
+            ledger,
+            pipeline,
+            opened,
+            replayed,
+            damage,
+            restating,
+            plan,
+            seen: now,
+            progress,
+            poison,
+            refused,
+        };
         books.pipeline.note_adjustments(books.ledger.adjustments()?);
         books.recall_gauges()?;
         for judgement in books.ledger.judgements()? {
@@ -281,6 +284,7 @@ impl Books {
 
     /// Tells the time. True: a quarter closed, and a seal is due.
     pub fn tick(&mut self, now: Time) -> Result<bool, StoreError> {
+        self.seen = now;
         if now.minus(self.pipeline.rules().close_after).quarter() <= self.pipeline.open_from() {
             return Ok(false);
         }
@@ -301,6 +305,28 @@ impl Books {
         let counted_to = self.journal.last();
         self.hand().seal(counted_to)
     }
+}
+
+/// What is open, from when on the journal is read, and up to which block it is counted. A store that holds nothing yet begins
+/// with its first message.
+fn resume(
+    rules: &Arc<Rules>,
+    position: Option<Position>,
+    journal: &Journal,
+    now: Time,
+) -> Result<(Pipeline, Time, i64), StoreError> {
+    let rules = Arc::clone(rules);
+    Ok(match position {
+        Some(Position { open_from, now, counted_to, counters }) => {
+            let from = open_from.start().minus(rules.lookback());
+            (Pipeline::resume(rules, counters, open_from, now), from, counted_to)
+        }
+        None => {
+            let first = journal.first_received()?.unwrap_or(now);
+            let open_from = first.minus(rules.close_after).quarter();
+            (Pipeline::resume(rules, Counters::default(), open_from, first), Time::MIN, 0)
+        }
+    })
 }
 
 /// A big ledger is not looked through at every start: an error that damage explains makes the next one do it.

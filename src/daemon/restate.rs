@@ -2,6 +2,7 @@
 //! business; and the trail of it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -11,12 +12,42 @@ use crate::daemon::desk::Desk;
 use crate::emission::Column;
 use crate::http::{Again, Correction};
 use crate::ledger::Range;
-use crate::pipeline::{Course, Rules, Supply, Want, course, differences};
+use crate::pipeline::{Booked, Comparison, Rules, Supply, Touched, Want, booked, merge};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::{Adjustment, Record, StoreError};
 
-/// The quarters of a facility that are worked out at once: between two of these, messages are taken in.
-const PART: usize = 96;
+/// So many quarters of facilities are worked out at once: between two of these, messages are taken in.
+const PART: usize = 2_000;
+/// A part ends with an hour.
+const QUARTERS_AN_HOUR: i32 = 4;
+
+/// What is worked out at once: all that changes in a time, so that what is above changes once.
+type PartOfWork = Vec<(FacilityIx, Vec<Quarter>)>;
+
+fn parts(facilities: &BTreeMap<FacilityIx, BTreeSet<Quarter>>) -> VecDeque<PartOfWork> {
+    let mut by_hour: BTreeMap<i32, BTreeMap<FacilityIx, Vec<Quarter>>> = BTreeMap::new();
+    for (facility, quarters) in facilities {
+        for quarter in quarters {
+            let hour = by_hour.entry(quarter.0.div_euclid(QUARTERS_AN_HOUR)).or_default();
+            hour.entry(*facility).or_default().push(*quarter);
+        }
+    }
+    let mut parts: VecDeque<BTreeMap<FacilityIx, Vec<Quarter>>> = VecDeque::new();
+    let mut size = PART;
+    for hour in by_hour.into_values() {
+        if size >= PART {
+            parts.push_back(BTreeMap::new());
+            size = 0;
+        }
+        for (facility, quarters) in hour {
+            size += quarters.len();
+            if let Some(part) = parts.back_mut() {
+                part.entry(facility).or_default().extend(quarters);
+            }
+        }
+    }
+    parts.into_iter().map(|part| part.into_iter().collect()).collect()
+}
 const SHOWN: [Column; 3] = [Column::Scope1, Column::Scope2Location, Column::Scope2Market];
 
 /// Who wants it, and why.
@@ -36,7 +67,7 @@ pub struct Cause {
 #[derive(Debug)]
 pub(crate) struct Restatement {
     cause: Cause,
-    work: VecDeque<(FacilityIx, Vec<Quarter>)>,
+    work: VecDeque<PartOfWork>,
     /// Whose own figures are others, though their amounts are not.
     meters: BTreeMap<MeterIx, BTreeSet<Quarter>>,
     sums: BTreeMap<FacilityIx, [(i128, i128); 3]>,
@@ -87,27 +118,19 @@ impl Desk {
     }
 }
 
-/// The times of some meters that are to be worked out again.
-type Touched = BTreeMap<MeterIx, Vec<(Time, Time)>>;
-
 impl Books {
     /// Compares the plan with the one that the closed figures follow, and sets out to work out again what differs.
     pub(crate) fn compare_plans(&mut self) -> Result<(), StoreError> {
-        let rules = std::sync::Arc::clone(self.pipeline.rules());
-        let (mut touched, mut all_known) = (Touched::new(), true);
-        for at in 0..rules.topology.meters.len() as u32 {
-            let ix = MeterIx(at);
-            let now = course(&rules, ix);
-            match self.ledger.course(ix)? {
-                Some(before) if before == now => {}
-                Some(before) => drop(touched.insert(ix, differences(&before, &now))),
-                None => all_known = false,
-            }
-        }
+        let rules = Arc::clone(self.pipeline.rules());
+        let gone = self.ledger.gone()?;
+        let Comparison { touched, on_the_way, has_unknown } =
+            Comparison::of(&rules, |ix| self.ledger.booked(ix), &gone)?;
         if touched.is_empty() {
-            return if all_known { Ok(()) } else { self.settle_plan() };
+            return if has_unknown { self.settle_plan() } else { Ok(()) };
         }
-        let ids: Vec<&str> = touched.keys().map(|ix| rules.topology.meter(*ix).id.as_str()).collect();
+        // From here on until all is done the closed figures follow neither plan: even the old one would be a change.
+        self.ledger.set_booked(&on_the_way)?;
+        let ids: Vec<&str> = touched.meters.keys().map(|ix| rules.topology.meter(*ix).id.as_str()).collect();
         tracing::info!(meters = ?ids, "the plan books some meters differently; what is closed is worked out again");
         let frozen = self.frozen(&rules, &touched)?;
         let cause = Cause {
@@ -122,9 +145,7 @@ impl Books {
     /// Facilities with figures from before the amounts that are still kept: those stay as they are.
     fn frozen(&self, rules: &Rules, touched: &Touched) -> Result<Vec<Value>, StoreError> {
         let mut frozen = Vec::new();
-        let facilities: BTreeSet<FacilityIx> =
-            touched.keys().flat_map(|ix| rules.accounts.affected(*ix).iter().copied()).collect();
-        for facility in facilities {
+        for facility in touched.facilities.keys().copied() {
             let inputs = &rules.topology.facility(facility).inputs;
             let kept = self.ledger.stored_quarters(inputs, (Quarter(i32::MIN), Quarter(i32::MAX)))?.first().copied();
             let first = self.ledger.first_entry(Entity::Facility(facility))?;
@@ -140,14 +161,10 @@ impl Books {
 
     /// Sets out to work everything in a time out again.
     pub fn restate(&mut self, cause: Cause, (from, to): (Time, Time)) -> Result<(), StoreError> {
-        let meters = self.pipeline.rules().topology.meters.len() as u32;
-        let touched = (0..meters).map(|at| (MeterIx(at), vec![(from, to)])).collect();
-        // Its figures are worked out from what is there: those of meters are always.
-        self.set_out(cause, touched, Settles::Nothing)?;
-        if let Some(last) = self.restating.back_mut() {
-            last.meters.clear();
-        }
-        Ok(())
+        // Meters are worked out whenever they are read.
+        let facilities = (0..self.pipeline.rules().topology.facilities.len() as u32).map(FacilityIx);
+        let facilities = facilities.map(|facility| (facility, vec![(from, to)])).collect();
+        self.set_out(cause, Touched { facilities, meters: BTreeMap::new() }, Settles::Nothing)
     }
 
     /// Books a correction: it is in the journal, and what is closed follows.
@@ -178,37 +195,42 @@ impl Books {
         });
         let meter = self.pipeline.rules().topology.find_meter(&adjustment.meter);
         let range = (adjustment.from.start(), adjustment.to.start());
-        let touched = meter.map(|ix| (ix, vec![range])).into_iter().collect();
+        let mut touched = Touched::default();
+        if let Some(ix) = meter {
+            touched.add(&Arc::clone(self.pipeline.rules()), ix, &[range]);
+        }
         let cause = Cause { what: "adjust", by: adjustment.by, reason: adjustment.reason, detail };
         self.set_out(cause, touched, Settles::Adjustment(number))
     }
 
     fn set_out(&mut self, cause: Cause, touched: Touched, settles: Settles) -> Result<(), StoreError> {
-        let rules = std::sync::Arc::clone(self.pipeline.rules());
+        let rules = Arc::clone(self.pipeline.rules());
         let open = self.pipeline.open_from();
+        let within = |(from, to): &(Time, Time)| (from.quarter(), to.quarter().min(open));
         let (mut facilities, mut meters) = (BTreeMap::<FacilityIx, BTreeSet<Quarter>>::new(), BTreeMap::new());
-        for (ix, ranges) in &touched {
-            for (from, to) in ranges {
-                let range = (from.quarter(), to.quarter().min(open));
-                for facility in rules.accounts.affected(*ix) {
-                    let inputs = &rules.topology.facility(*facility).inputs;
-                    let stored = self.ledger.stored_quarters(inputs, range)?;
-                    let together = stored.into_iter().flat_map(|q| rules.accounts.together(*facility, q));
-                    facilities.entry(*facility).or_default().extend(together.filter(|quarter| *quarter < open));
-                }
-                let dependents = rules.accounts.dependents.get(ix).into_iter().flatten();
-                for meter in std::iter::once(ix).chain(dependents) {
+        for (facility, mut ranges) in touched.facilities {
+            merge(&mut ranges);
+            let inputs = &rules.topology.facility(facility).inputs;
+            let quarters = facilities.entry(facility).or_default();
+            for range in ranges.iter().map(within) {
+                let mut stored = self.ledger.stored_quarters(inputs, range)?;
+                // What it was charged with before may hang on meters that it has no more.
+                stored.extend(self.ledger.entered(Entity::Facility(facility), range)?);
+                let together = stored.into_iter().flat_map(|q| rules.accounts.together(facility, q));
+                quarters.extend(together.filter(|quarter| *quarter < open));
+            }
+        }
+        for (ix, ranges) in &touched.meters {
+            let dependents = rules.accounts.dependents.get(ix).into_iter().flatten();
+            for meter in std::iter::once(ix).chain(dependents) {
+                for range in ranges.iter().map(within) {
                     let stored = self.ledger.stored_quarters(&[*meter], range)?;
                     meters.entry(*meter).or_insert_with(BTreeSet::new).extend(stored);
                 }
             }
         }
         let quarters = facilities.values().map(BTreeSet::len).sum();
-        let mut work = VecDeque::new();
-        for (facility, quarters) in facilities {
-            let quarters: Vec<Quarter> = quarters.into_iter().collect();
-            work.extend(quarters.chunks(PART).map(|part| (facility, part.to_vec())));
-        }
+        let work = parts(&facilities);
         let parts = work.len();
         let sums = BTreeMap::new();
         self.restating.push_back(Restatement { cause, work, meters, sums, quarters, parts, settles });
@@ -232,15 +254,8 @@ impl Books {
         let Some(mut job) = self.restating.pop_front() else {
             return Ok(None);
         };
-        if let Some((facility, quarters)) = job.work.pop_front() {
-            let before = self.stored_sums(facility, &quarters)?;
-            self.pipeline.add_up_facility(facility, &quarters);
-            self.seal()?;
-            let after = self.stored_sums(facility, &quarters)?;
-            let sums = job.sums.entry(facility).or_default();
-            for (sum, (before, after)) in sums.iter_mut().zip(before.into_iter().zip(after)) {
-                (sum.0, sum.1) = (sum.0 + before, sum.1 + after);
-            }
+        if let Some(part) = job.work.pop_front() {
+            self.restate_part(&mut job, &part)?;
             self.restating.push_front(job);
             return Ok(None);
         }
@@ -250,15 +265,33 @@ impl Books {
             self.ledger.mark_changed(*meter, &stored)?;
         }
         self.seal()?;
+        // First the trail: what is done twice after a crash is told twice, and nothing is done untold.
+        let line = self.trail(&job)?;
+        self.ledger.note_audit(self.seen, &line)?;
         match job.settles {
             Settles::Nothing => {}
             Settles::Plan => self.settle_plan()?,
             Settles::Adjustment(number) => self.ledger.settle_adjustment(number)?,
         }
-        let line = self.trail(&job)?;
-        self.ledger.note_audit(self.pipeline.now(), &line)?;
         tracing::info!(what = job.cause.what, quarters = job.quarters, "closed figures are worked out again");
         Ok(Some(line))
+    }
+
+    fn restate_part(&mut self, job: &mut Restatement, part: &PartOfWork) -> Result<(), StoreError> {
+        let mut before = Vec::new();
+        for (facility, quarters) in part {
+            before.push(self.stored_sums(*facility, quarters)?);
+            self.pipeline.add_up_facility(*facility, quarters);
+        }
+        self.seal()?;
+        for ((facility, quarters), before) in part.iter().zip(before) {
+            let after = self.stored_sums(*facility, quarters)?;
+            let sums = job.sums.entry(*facility).or_default();
+            for (sum, (before, after)) in sums.iter_mut().zip(before.into_iter().zip(after)) {
+                (sum.0, sum.1) = (sum.0 + before, sum.1 + after);
+            }
+        }
+        Ok(())
     }
 
     /// Puts something into the trail that is done already; returns the line.
@@ -266,7 +299,7 @@ impl Books {
         let settles = Settles::Nothing;
         let (work, meters, sums) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
         let line = self.trail(&Restatement { cause, work, meters, sums, quarters: 0, parts: 0, settles })?;
-        self.ledger.note_audit(self.pipeline.now(), &line)?;
+        self.ledger.note_audit(self.seen, &line)?;
         Ok(line)
     }
 
@@ -292,7 +325,7 @@ impl Books {
         };
         let facilities: serde_json::Map<String, Value> = job.sums.iter().map(sums).collect();
         let Cause { what, by, reason, detail } = &job.cause;
-        let at = self.pipeline.now().to_string();
+        let at = self.seen.to_string();
         Ok(json!({
             "at": at, "what": what, "plan": self.plan, "by": by, "reason": reason, "detail": detail,
             "quarters": job.quarters, "facilities": facilities,
@@ -321,9 +354,12 @@ impl Books {
 
     /// The closed figures follow the plan from here on.
     fn settle_plan(&mut self) -> Result<(), StoreError> {
-        let rules = std::sync::Arc::clone(self.pipeline.rules());
+        let rules = Arc::clone(self.pipeline.rules());
         let meters = 0..rules.topology.meters.len() as u32;
-        let courses: Vec<(MeterIx, Course)> = meters.map(MeterIx).map(|ix| (ix, course(&rules, ix))).collect();
-        self.ledger.set_courses(&courses)
+        let all: Vec<(MeterIx, Booked)> = meters.map(MeterIx).map(|ix| (ix, booked(&rules, ix))).collect();
+        for (id, _) in self.ledger.gone()? {
+            self.ledger.forget_gone(&id)?;
+        }
+        self.ledger.set_booked(&all)
     }
 }

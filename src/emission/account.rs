@@ -37,6 +37,12 @@ pub struct Purchase {
     pub eliminated: Option<Inside>,
     /// The plant whose emissions it takes, by the efficiency method. `None`: a declared factor.
     pub chp: Option<usize>,
+    /// It takes them on the location-based side,
+    pub by_location: bool,
+    /// and on the market-based one.
+    pub by_market: bool,
+    /// The supplier made nothing and only hands on what it bought.
+    pub resold: bool,
 }
 
 /// CO2 captured.
@@ -44,6 +50,8 @@ pub struct Purchase {
 pub struct Capture {
     /// Stored or bound for good, and shown as transferred.
     pub deduct: bool,
+    /// The stack that it is taken from.
+    pub stack: Option<usize>,
 }
 
 /// What only some meters have.
@@ -165,13 +173,24 @@ impl Account {
         self.special.as_ref().map_or(&[], |special| special.shares.as_slice())
     }
 
+    /// The part of an amount that is one facility's; all of it where the meter is not shared.
+    pub(crate) fn part_of(&self, amount: i128, facility: Option<FacilityIx>) -> i128 {
+        let mine = self.shares().iter().find(|share| Some(share.facility) == facility);
+        mine.map_or(amount, |share| share.to.of_floor(amount) - share.from.of_floor(amount))
+    }
+
     pub(crate) fn purchase(&self) -> Option<&Purchase> {
         self.special.as_ref().and_then(|special| special.purchase.as_ref())
     }
 
+    /// It measures what is resold.
+    pub(crate) fn is_resale(&self) -> bool {
+        self.special.as_ref().is_some_and(|special| special.resold)
+    }
+
     /// Electricity of the grid, which a contract may cover.
     pub fn is_contractable(&self) -> bool {
-        self.category == Category::PurchasedElectricity && self.purchase().is_none()
+        self.category == Category::PurchasedElectricity && self.purchase().is_none_or(|purchase| purchase.resold)
     }
 }
 
@@ -245,8 +264,9 @@ impl Accounts {
         let Some(special) = &account.special else {
             return with_contracts(self, account, ix, needs);
         };
-        if let Some(stack) = special.stack.and_then(|at| self.stacks.get(at)) {
-            needs.extend(&stack.fuels);
+        let taken_from = special.capture.and_then(|capture| capture.stack);
+        for stack in special.stack.into_iter().chain(taken_from).filter_map(|at| self.stacks.get(at)) {
+            needs.extend(stack.fuels.iter().chain([&stack.cems]).filter(|meter| **meter != ix));
         }
         if let Some(purchase) = &special.purchase {
             let generation = self.facility(purchase.supplier).meters.iter();
@@ -256,16 +276,16 @@ impl Accounts {
             }
         }
         if special.sold {
-            needs.extend(self.with_exports(ix));
+            let mine = self.holders(ix).flat_map(|facility| &self.facility(facility).meters);
+            let taken = [Category::Generation, Category::Export];
+            needs.extend(mine.copied().filter(|meter| taken.contains(&self.meter(*meter).category)));
         }
         with_contracts(self, account, ix, needs)
     }
 
-    /// The generation and export meters of the facilities of a generation meter.
-    pub(crate) fn with_exports(&self, ix: MeterIx) -> Vec<MeterIx> {
-        let meters = self.holders(ix).flat_map(|facility| &self.facility(facility).meters);
-        let taken = [Category::Generation, Category::Export];
-        meters.copied().filter(|meter| taken.contains(&self.meter(*meter).category)).collect()
+    /// A plant behind a contract that stands elsewhere.
+    pub(crate) fn is_elsewhere(&self, ix: MeterIx) -> bool {
+        self.contracts.iter().any(|contract| contract.external && contract.backing() == Some(ix))
     }
 
     /// The facilities that a meter's amounts are booked in.

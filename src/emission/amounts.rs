@@ -9,9 +9,10 @@ use crate::emission::evaluate::Evaluation;
 use crate::quantity::{Dimension, Quarter, Ratio};
 use crate::window::{Activity, Minute};
 
-const DAY_MS: i128 = 86_400_000;
+/// A state comes times the seconds it held.
+const GAUGE_MS: i128 = 1_000;
 /// Means of properties are rounded to this part of their unit.
-const PROPERTY_STEPS: i128 = 1_000_000;
+const PROPERTY_STEPS: i128 = 1_000_000_000;
 /// Temperatures in microkelvin and pressures in thousandths of a pascal are rounded to thousands of these.
 const STATE_STEP: i128 = 1_000;
 
@@ -19,6 +20,12 @@ impl<'a> Evaluation<'a> {
     /// What a meter itself showed. A quarter that is only known to have readings has no amount.
     fn read(&self, meter: MeterIx, quarter: Quarter) -> Option<Cow<'a, Activity>> {
         (self.facts)(meter, quarter).filter(|activity| !activity.is_empty())
+    }
+
+    /// What a meter showed, whatever of it is booked at its sub-meters; a sum of meters shows what it adds up to.
+    fn shown(&self, meter: MeterIx, quarter: Quarter) -> Option<Cow<'a, Activity>> {
+        let is_derived = self.accounts.meter(meter).special.as_ref().is_some_and(|special| special.is_derived);
+        if is_derived { self.net(meter, quarter) } else { self.read(meter, quarter) }
     }
 
     /// The amounts of a meter, of its terms where it has them.
@@ -30,11 +37,12 @@ impl<'a> Evaluation<'a> {
         let is_derived = account.special.as_ref().is_some_and(|special| special.is_derived);
         let mut inputs = Vec::new();
         for (input, coefficient) in account.terms() {
-            // A meter with sub-meters is among its own terms, as it was read.
-            let activity = if *input == meter { self.read(meter, quarter) } else { self.net(*input, quarter) };
+            let activity = self.shown(*input, quarter);
             match activity {
                 Some(activity) => inputs.push((activity, *coefficient, is_derived || *input == meter)),
                 None if *input == meter => return None,
+                // What one of the terms had is not known, so neither is the sum.
+                None if is_derived && self.accounts.meter(*input).covers_time => return None,
                 None => inputs.push((Cow::Owned(Activity::default()), *coefficient, is_derived)),
             }
         }
@@ -44,10 +52,7 @@ impl<'a> Evaluation<'a> {
 
     /// What a sum of meters is made of, and a main meter with sub-meters: each with its factor and its amount.
     pub fn terms(&self, meter: MeterIx) -> Vec<(MeterIx, Ratio, i64)> {
-        let amount = |input: MeterIx| {
-            let activity = if input == meter { self.read(meter, self.quarter) } else { self.net(input, self.quarter) };
-            activity.map_or(0, |activity| activity.total().amount)
-        };
+        let amount = |input| self.shown(input, self.quarter).map_or(0, |activity| activity.total().amount);
         let terms = self.accounts.meter(meter).terms().iter();
         terms.map(|(input, coefficient)| (*input, *coefficient, amount(*input))).collect()
     }
@@ -93,7 +98,7 @@ impl<'a> Evaluation<'a> {
         if total.covered_ms == 0 {
             return None;
         }
-        let mean = Ratio::new(i128::from(total.amount) * DAY_MS, i128::from(total.covered_ms))?;
+        let mean = Ratio::new(i128::from(total.amount) * GAUGE_MS, i128::from(total.covered_ms))?;
         match dimension {
             Dimension::Temperature | Dimension::Pressure => {
                 mean.over(Ratio::whole(STATE_STEP))?.rounded(1)?.times(Ratio::whole(STATE_STEP))

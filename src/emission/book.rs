@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::cluster::{Category, MeterIx};
+use crate::cluster::{Category, FacilityIx, MeterIx};
 use crate::emission::property::Values;
 use crate::emission::{Column, Flag, SourceKey, Tally};
 use crate::factor::Gas;
@@ -54,6 +54,8 @@ pub struct Posting {
 pub struct Booking<'a> {
     /// The meter.
     pub meter: MeterIx,
+    /// Whose part of a shared meter it is.
+    pub facility: Option<FacilityIx>,
     /// What it is booked as.
     pub category: Category,
     /// The amounts.
@@ -68,8 +70,8 @@ pub struct Booking<'a> {
     pub covers_time: bool,
     /// The masses rest on a value that stood in for another.
     pub substituted: bool,
-    /// The error of the meter, in millionths.
-    pub error: Option<(SourceKey, i64)>,
+    /// The errors of the meters that its amount is measured by, in millionths of all its masses.
+    pub errors: Vec<(SourceKey, i64)>,
 }
 
 /// Which of a posting's two masses.
@@ -97,13 +99,12 @@ impl Booking<'_> {
             self.spread(posting, posting.in_set(gwp), whole, parts);
         }
         self.add_errors(&mut parts[Activity::WHOLE], gwp);
-        let always = self.flags.iter().any(|flag| matches!(flag, Flag::PropertyMissing | Flag::SupplierUnknown));
         for (minute, tally) in self.activity.parts().zip(parts.iter_mut()) {
             if self.covers_time {
                 tally.covered_ms += i64::from(minute.covered_ms);
             }
             tally.events += minute.events;
-            if minute.covered_ms > 0 || minute.events > 0 || always && minute.amount != 0 {
+            if minute.covered_ms > 0 || minute.events > 0 || minute.amount != 0 {
                 self.flags.iter().for_each(|flag| tally.add_flag(*flag, 1));
             }
             if minute.interpolated != 0 {
@@ -157,8 +158,8 @@ impl Booking<'_> {
                 tally.add_error(source, mg.saturating_mul(i128::from(millionths)));
             }
         }
-        if let Some((source, millionths)) = self.error.filter(|_| total != 0) {
-            tally.add_error(source, total.saturating_mul(i128::from(millionths)));
+        for (source, millionths) in self.errors.iter().filter(|_| total != 0) {
+            tally.add_error(*source, total.saturating_mul(i128::from(*millionths)));
         }
     }
 }

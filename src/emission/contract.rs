@@ -37,6 +37,8 @@ pub struct Contract {
     pub method: Arc<Method>,
     /// How much.
     pub volume: Volume,
+    /// The plant behind it is no member's.
+    pub external: bool,
     /// In force from here,
     pub from: Time,
     /// to here.
@@ -60,7 +62,8 @@ struct Lot {
 }
 
 impl Contract {
-    pub(crate) fn backing(&self) -> Option<MeterIx> {
+    /// The meter of the plant behind it.
+    pub fn backing(&self) -> Option<MeterIx> {
         match self.volume {
             Volume::Generation { meter, .. } => Some(meter),
             _ => None,
@@ -160,8 +163,12 @@ fn connected(accounts: &Accounts, facility: FacilityIx) -> (Vec<usize>, Vec<Faci
 fn lots(evaluation: &Evaluation<'_>, facilities: &[FacilityIx], quarters: &[Quarter]) -> Vec<Lot> {
     let mut lots = Vec::new();
     for facility in facilities {
-        for meter in bought(evaluation.accounts, *facility) {
-            let interpolated = quarters.iter().any(|quarter| evaluation.is_interpolated(meter, *quarter));
+        let of_hour = |meter: MeterIx| quarters.iter().any(|quarter| evaluation.is_interpolated(meter, *quarter));
+        let meters = bought(evaluation.accounts, *facility);
+        // What is left of the others when some of it is resold is not known either.
+        let resale = meters.iter().any(|meter| evaluation.accounts.meter(*meter).is_resale() && of_hour(*meter));
+        for meter in meters {
+            let interpolated = resale || of_hour(meter);
             for quarter in quarters {
                 let left = evaluation.amount_of(meter, *facility, *quarter).max(0);
                 lots.push(Lot { facility: *facility, meter, quarter: *quarter, whole: left, left, interpolated });

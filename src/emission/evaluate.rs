@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::{Category, FacilityIx, MeterIx};
-use crate::emission::account::{Account, Accounts, Inside, Purchase, Special};
+use crate::emission::account::{Account, Accounts, Inside};
 use crate::emission::book::{Booking, Gwp, Leaf, Parts, Posting, share};
 use crate::emission::contract::{self, Claims};
 use crate::emission::line::Post;
 use crate::emission::method::Applied;
-use crate::emission::property::{PropertyKind, Values};
-use crate::emission::{Column, Flag};
+use crate::emission::property::Values;
+use crate::emission::{Column, Flag, SourceKey};
 use crate::factor::Gas;
-use crate::quantity::{Dimension, Quarter, Ratio};
+use crate::quantity::{Quarter, Ratio};
 use crate::window::Activity;
 
 /// Tells the activity of a meter in a quarter.
@@ -28,9 +28,6 @@ pub struct Evaluation<'a> {
     /// What contracts cover, worked out when first asked for.
     claims: RefCell<BTreeMap<FacilityIx, Claims>>,
 }
-
-/// What carbon dioxide there is, in micrograms for a milligram.
-const MICROGRAMS_A_MILLIGRAM: i128 = 1_000;
 
 impl<'a> Evaluation<'a> {
     /// The quarter, with a way to ask for amounts.
@@ -87,9 +84,10 @@ impl<'a> Evaluation<'a> {
         }
         let purchase = self.accounts.meter(booking.meter).purchase();
         let eliminated = purchase.and_then(|purchase| purchase.eliminated);
-        let kept = |gwp| {
-            purchase.map_or(Ratio::whole(0), |p| self.sold_share(p.supplier)).of(booking.mg(Column::Scope2Market, gwp))
-        };
+        // Certificates are of electricity: what was sold with them is no longer the cluster's to eliminate.
+        let is_power = booking.category == Category::PurchasedElectricity;
+        let sold = purchase.filter(|_| is_power).map_or(Ratio::whole(0), |p| self.sold_share(p.supplier));
+        let kept = |gwp| sold.of(booking.mg(Column::Scope2Market, gwp));
         if let Some(cluster) = &mut leaf.cluster {
             match eliminated {
                 Some(Inside::Cluster) => add_eliminated(booking, cluster, Gwp::Own, kept(Gwp::Own), true),
@@ -107,7 +105,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn applied(&self, account: &'a Account) -> Applied<'a> {
+    pub(crate) fn applied(&self, account: &'a Account) -> Applied<'a> {
         account.method.at(self.quarter, &mut |meter, dimension| self.mean(meter, dimension))
     }
 
@@ -117,11 +115,13 @@ impl<'a> Evaluation<'a> {
     fn booking(&self, meter: MeterIx, facility: Option<FacilityIx>) -> Option<Booking<'a>> {
         let activity = self.part(meter, facility, self.quarter)?;
         let account = self.accounts.meter(meter);
+        let facility = facility.filter(|_| !account.shares().is_empty());
+        let mut booking = self.empty(meter, account, activity);
+        booking.facility = facility;
         if account.category == Category::Property {
-            return Some(self.empty(meter, account, activity));
+            return Some(booking);
         }
         let applied = self.applied(account);
-        let mut booking = self.empty(meter, account, activity);
         if booking.activity.is_adjusted() {
             add_flag(&mut booking.flags, Flag::Adjusted);
         }
@@ -139,11 +139,10 @@ impl<'a> Evaluation<'a> {
         if booking.activity.total().amount < 0 && !account.terms().is_empty() {
             add_flag(&mut booking.flags, Flag::NegativeRemainder);
         }
-        let posts = applied.posts.as_deref().unwrap_or(&[]);
         match &account.special {
-            Some(special) => self.special(&mut booking, posts, special, facility),
-            None if account.category == Category::CemsCo2 => self.stack(&mut booking, None),
-            None => self.plain(&mut booking, posts, facility),
+            Some(special) => self.special(&mut booking, &applied, special, facility),
+            None if account.category == Category::CemsCo2 => self.stack(&mut booking, None, None),
+            None => self.plain(&mut booking, &applied, facility),
         }
         self.compare_transfers(&mut booking);
         Some(booking)
@@ -152,6 +151,7 @@ impl<'a> Evaluation<'a> {
     fn empty(&self, meter: MeterIx, account: &Account, activity: Cow<'a, Activity>) -> Booking<'a> {
         Booking {
             meter,
+            facility: None,
             category: account.category,
             activity,
             postings: Vec::new(),
@@ -159,11 +159,28 @@ impl<'a> Evaluation<'a> {
             values: Values::default(),
             covers_time: account.covers_time && !account.category.is_memo(),
             substituted: false,
-            error: account.error,
+            errors: self.errors(meter, account),
         }
     }
 
-    fn plain(&self, booking: &mut Booking<'_>, posts: &[Post], facility: Option<FacilityIx>) {
+    /// The errors that a meter's masses have: its own, or those of its terms by their part in it; and those of the meters of its
+    /// properties.
+    fn errors(&self, meter: MeterIx, account: &Account) -> Vec<(SourceKey, i64)> {
+        let properties = account.method.properties().meters().filter_map(|ix| self.accounts.meter(ix).error);
+        if account.terms().is_empty() {
+            return account.error.into_iter().chain(properties).collect();
+        }
+        let total = i128::from(self.net(meter, self.quarter).map_or(0, |activity| activity.total().amount));
+        let of_term = |(input, coefficient, amount): (MeterIx, Ratio, i64)| {
+            let (source, millionths) = self.accounts.meter(input).error?;
+            let part = coefficient.times(Ratio::new(i128::from(amount), total)?)?;
+            Some((source, i64::try_from(part.of(i128::from(millionths))?).ok()?))
+        };
+        self.terms(meter).into_iter().filter_map(of_term).chain(properties).collect()
+    }
+
+    pub(crate) fn plain(&self, booking: &mut Booking<'_>, applied: &Applied<'_>, facility: Option<FacilityIx>) {
+        let posts = applied.posts.as_deref().unwrap_or(&[]);
         let whole = i128::from(booking.activity.total().amount);
         let covered = self.covered(booking.meter, facility);
         let rest = whole - covered.iter().map(|(_, amount)| amount).sum::<i128>();
@@ -174,14 +191,15 @@ impl<'a> Evaluation<'a> {
         for (at, amount) in covered {
             let contract = &self.accounts.contracts[at];
             let applied = contract.method.at(self.quarter, &mut |_, _| None);
-            applied.flags.iter().for_each(|flag| add_flag(&mut booking.flags, *flag));
+            // That its factor is of a grid is what the contract says.
+            let flags = applied.market_flags.iter().filter(|flag| **flag != Flag::GridAsResidual);
+            flags.for_each(|flag| add_flag(&mut booking.flags, *flag));
             for post in applied.posts.iter().flat_map(|posts| posts.iter()) {
                 booking.postings.push(post.on(amount));
             }
         }
-        if rest == 0 && whole != 0 {
-            // Nothing falls to the residual mix, so nothing stands in for it.
-            booking.flags.retain(|flag| *flag != Flag::GridAsResidual);
+        if rest != 0 || whole == 0 {
+            applied.market_flags.iter().for_each(|flag| add_flag(&mut booking.flags, *flag));
         }
     }
 
@@ -200,156 +218,6 @@ impl<'a> Evaluation<'a> {
         claims.get(&(facility, meter, self.quarter)).cloned().unwrap_or_default()
     }
 
-    fn special(&self, booking: &mut Booking<'_>, posts: &[Post], special: &Special, facility: Option<FacilityIx>) {
-        if booking.category == Category::CemsCo2 {
-            return self.stack(booking, special.stack);
-        }
-        if let Some(capture) = special.capture {
-            return captured(booking, capture.deduct);
-        }
-        if special.sold {
-            return self.sold(booking, posts);
-        }
-        match &special.purchase {
-            Some(purchase) if purchase.chp.is_some() => self.supplied(booking, posts, purchase),
-            _ => self.plain(booking, posts, facility),
-        }
-    }
-
-    /// A stack: the biogenic share, declared or as its fuels have it, leaves scope 1 for the memo; what the fuels book there
-    /// themselves stays with them.
-    fn stack(&self, booking: &mut Booking<'_>, stack: Option<usize>) {
-        let measured = round(i128::from(booking.activity.total().amount), MICROGRAMS_A_MILLIGRAM);
-        let fuels = stack.and_then(|at| self.accounts.stacks.get(at)).map(|stack| self.calculated(&stack.fuels));
-        let (by_fuels, calculated) = fuels.unwrap_or((0, 0));
-        let biogenic = match booking.values.share(PropertyKind::BiomassShare) {
-            Some(share) => share.of(measured).unwrap_or(0),
-            None if calculated == 0 => 0,
-            None => Ratio::new(by_fuels, calculated).and_then(|share| share.of(measured)).unwrap_or(0),
-        };
-        let fossil = measured - biogenic;
-        booking.postings.push(measured_co2(booking, Column::Co2, fossil));
-        booking.postings.push(measured_co2(booking, Column::Scope1, fossil));
-        let memo = if booking.values.get(PropertyKind::BiomassShare).is_some() || by_fuels != 0 {
-            biogenic - by_fuels
-        } else {
-            0
-        };
-        if memo != 0 {
-            booking.postings.push(measured_co2(booking, Column::BiogenicCo2, memo));
-        }
-    }
-
-    /// Biogenic CO2 of fuels as calculated, and all CO2.
-    fn calculated(&self, fuels: &[MeterIx]) -> (i128, i128) {
-        let (mut biogenic, mut fossil) = (0, 0);
-        for fuel in fuels {
-            let Some(activity) = self.net(*fuel, self.quarter) else {
-                continue;
-            };
-            let amount = i128::from(activity.total().amount);
-            let applied = self.applied(self.accounts.meter(*fuel));
-            for post in applied.posts.iter().flat_map(|posts| posts.iter()) {
-                match post.column {
-                    Column::BiogenicCo2 => biogenic += post.on(amount).mg,
-                    Column::Co2 => fossil += post.on(amount).mg,
-                    _ => {}
-                }
-            }
-        }
-        (biogenic, biogenic + fossil)
-    }
-
-    /// Own generation whose certificates are sold takes the residual mix for what is used on site.
-    fn sold(&self, booking: &mut Booking<'_>, posts: &[Post]) {
-        let meters = self.accounts.with_exports(booking.meter);
-        let of = |category: Category| -> i128 {
-            let mine = meters.iter().filter(|meter| self.accounts.meter(**meter).category == category);
-            mine.map(|meter| self.total_of(*meter, self.quarter).max(0)).sum()
-        };
-        let (generated, exported) = (of(Category::Generation), of(Category::Export));
-        let mine = i128::from(booking.activity.total().amount);
-        let kept = if generated == 0 { mine } else { mine - share(mine, exported.min(generated), generated) };
-        for post in posts.iter().filter(|post| post.column == Column::Scope2Market) {
-            booking.postings.push(post.on(kept));
-        }
-    }
-
-    /// The part of what a supplier generates whose certificates are sold.
-    fn sold_share(&self, supplier: FacilityIx) -> Ratio {
-        let (mut sold, mut all) = (0, 0);
-        for meter in &self.accounts.facility(supplier).meters {
-            let account = self.accounts.meter(*meter);
-            if account.category == Category::Generation {
-                let amount = self.total_of(*meter, self.quarter).max(0);
-                all += amount;
-                sold += if account.special.as_ref().is_some_and(|special| special.sold) { amount } else { 0 };
-            }
-        }
-        Ratio::new(sold, all).unwrap_or(Ratio::whole(0))
-    }
-
-    /// Bought from a member's plant: its emissions by the efficiency method, or else the declared factor.
-    fn supplied(&self, booking: &mut Booking<'_>, posts: &[Post], purchase: &Purchase) {
-        let is_power = booking.category == Category::PurchasedElectricity;
-        let ratios = purchase.chp.and_then(|at| self.per_energy(at, is_power));
-        let account = self.accounts.meter(booking.meter);
-        let energy = account.method.reach(&booking.values, Dimension::Energy);
-        let amount = i128::from(booking.activity.total().amount);
-        let (Some((own, network)), Some(energy)) = (ratios, energy) else {
-            if posts.is_empty() {
-                booking.covers_time = false;
-                return add_flag(&mut booking.flags, Flag::SupplierUnknown);
-            }
-            return self.plain(booking, posts, None);
-        };
-        let factor = |ratio: Ratio| energy.times(ratio).unwrap_or(Ratio::whole(0));
-        // The flags of the declared factor are not of this one.
-        booking.flags.retain(|flag| matches!(flag, Flag::Substituted | Flag::NegativeRemainder));
-        for column in [Column::Scope2Location, Column::Scope2Market] {
-            let (own, network) = (factor(own), factor(network));
-            let row: Arc<str> = "supplier".into();
-            let post = Post {
-                column,
-                own,
-                network: Some(network),
-                provisional: false,
-                replaced: false,
-                row,
-                gas: Gas::Co2e,
-                error: None,
-            };
-            booking.postings.push(post.on(amount));
-        }
-    }
-
-    /// Milligrams for a millijoule of a plant's heat or power, in both GWP sets: the efficiency method.
-    fn per_energy(&self, chp: usize, is_power: bool) -> Option<(Ratio, Ratio)> {
-        let chp = self.accounts.chps.get(chp)?;
-        let energy = |meters: &[MeterIx]| -> Option<i128> { meters.iter().map(|meter| self.energy_of(*meter)).sum() };
-        let (heat, power) = (energy(&chp.heat)?, energy(&chp.power)?);
-        let (mut own, mut network) = (0, 0);
-        for fuel in &chp.fuels {
-            for booking in self.bookings(*fuel) {
-                own += booking.mg(Column::Scope1, Gwp::Own);
-                network += booking.mg(Column::Scope1, Gwp::Network);
-            }
-        }
-        // E x (1 / e) / (H / eH + P / eP), for one unit of heat or of power.
-        let heat_fuel = Ratio::whole(heat).over(chp.heat_efficiency)?;
-        let fuel = heat_fuel.plus(Ratio::whole(power).over(chp.power_efficiency)?)?;
-        let efficiency = if is_power { chp.power_efficiency } else { chp.heat_efficiency };
-        let per = |mg: i128| Ratio::whole(mg).over(fuel)?.over(efficiency);
-        fuel.is_positive().then_some((per(own)?, per(network)?))
-    }
-
-    /// The energy of a meter in the quarter, in millijoules.
-    fn energy_of(&self, meter: MeterIx) -> Option<i128> {
-        let account = self.accounts.meter(meter);
-        let applied = self.applied(account);
-        account.method.reach(&applied.values, Dimension::Energy)?.of(self.total_of(meter, self.quarter))
-    }
-
     /// What was sent against what was received: both ends say it, for neither is preferred.
     fn compare_transfers(&self, booking: &mut Booking<'_>) {
         let meter = booking.meter;
@@ -364,8 +232,13 @@ impl<'a> Evaluation<'a> {
 }
 
 impl Post {
+    pub(crate) fn of_supplier(column: Column, own: Ratio, network: Ratio) -> Post {
+        let (row, gas, network): (Arc<str>, _, _) = ("supplier".into(), Gas::Co2e, Some(network));
+        Post { column, own, network, provisional: false, replaced: false, row, gas, error: None }
+    }
+
     /// Of an amount: one mass, rounded once.
-    fn on(&self, amount: i128) -> Posting {
+    pub(crate) fn on(&self, amount: i128) -> Posting {
         let mass = |ratio: Ratio| ratio.of(amount).unwrap_or(i128::MAX);
         let mg = mass(self.own);
         Posting {
@@ -382,32 +255,6 @@ impl Post {
     }
 }
 
-/// CO2 that was measured itself.
-fn measured_co2(booking: &Booking<'_>, column: Column, mg: i128) -> Posting {
-    Posting {
-        column,
-        amount: i128::from(booking.activity.total().amount),
-        ratio: Ratio::new(1, MICROGRAMS_A_MILLIGRAM).unwrap_or(Ratio::ONE),
-        mg,
-        network_mg: mg,
-        provisional: false,
-        row: "measured".into(),
-        gas: Gas::Co2,
-        error: None,
-    }
-}
-
-/// Captured CO2 is a memo; what is stored or bound for good is shown as transferred, as far as it is fossil.
-fn captured(booking: &mut Booking<'_>, deduct: bool) {
-    let captured = round(i128::from(booking.activity.total().amount), MICROGRAMS_A_MILLIGRAM);
-    booking.postings.push(measured_co2(booking, Column::CapturedCo2, captured));
-    if deduct {
-        let biogenic =
-            booking.values.share(PropertyKind::BiomassShare).and_then(|share| share.of(captured)).unwrap_or(0);
-        booking.postings.push(measured_co2(booking, Column::TransferredCo2, captured - biogenic));
-    }
-}
-
 fn add_eliminated(booking: &Booking<'_>, parts: &mut Parts, gwp: Gwp, kept: Option<i128>, shown: bool) {
     let mut mine = Parts::default();
     booking.add_to(&mut mine, gwp);
@@ -421,12 +268,12 @@ fn add_eliminated(booking: &Booking<'_>, parts: &mut Parts, gwp: Gwp, kept: Opti
     }
 }
 
-fn add_flag(flags: &mut Vec<Flag>, flag: Flag) {
+pub(crate) fn add_flag(flags: &mut Vec<Flag>, flag: Flag) {
     if !flags.contains(&flag) {
         flags.push(flag);
     }
 }
 
-fn round(amount: i128, divisor: i128) -> i128 {
+pub(crate) fn round(amount: i128, divisor: i128) -> i128 {
     Ratio::new(1, divisor).and_then(|ratio| ratio.of(amount)).unwrap_or(i128::MAX)
 }

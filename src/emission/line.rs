@@ -62,9 +62,13 @@ pub(crate) struct Line {
     /// Fossil CO2 that a stack measures.
     pub(crate) replaced: bool,
     is_co2e: bool,
+    /// The row says that the gas comes of biomass.
+    of_biomass: bool,
     provisional: bool,
     own: Ratio,
     network: Option<Ratio>,
+    /// The potentials of the part that comes of biomass, where they are others.
+    of_biomass_share: Option<(Ratio, Option<Ratio>)>,
     figure: Figure,
     error: Option<(SourceKey, i64)>,
 }
@@ -86,9 +90,11 @@ impl Line {
             biogenic: row.biogenic && row.gas == Gas::Co2,
             replaced: false,
             is_co2e: row.is_co2e,
+            of_biomass: row.biogenic,
             provisional,
             own: Ratio::ONE,
             network: None,
+            of_biomass_share: None,
             figure: Figure::Row {
                 mg: row.mg,
                 per: row.per,
@@ -101,8 +107,8 @@ impl Line {
     }
 
     /// CO2 from the carbon of the fuel.
-    pub(crate) fn of_carbon() -> Line {
-        Line::plain("carbon", Gas::Co2, Figure::Carbon)
+    pub(crate) fn of_carbon(biogenic: bool) -> Line {
+        Line { biogenic, ..Line::plain("carbon", Gas::Co2, Figure::Carbon) }
     }
 
     /// The gas that the meter measures.
@@ -119,9 +125,11 @@ impl Line {
             biogenic: false,
             replaced: false,
             is_co2e: false,
+            of_biomass: false,
             provisional: false,
             own: Ratio::ONE,
             network: None,
+            of_biomass_share: None,
             figure,
             error: None,
         }
@@ -138,8 +146,8 @@ impl Line {
             return Ok(self);
         }
         // The carbon of burned methane is counted as CO2 already; that of a leak is not.
-        let fossil = declared.category == Category::Fugitive;
-        let potential = |gwp: GwpSet| {
+        let fossil = declared.category == Category::Fugitive && !self.of_biomass;
+        let potential = |gwp: GwpSet, fossil: bool| {
             let found = gwp.potential(catalogue, &self.gas, fossil);
             found.ok_or_else(|| MethodProblem::NoPotential {
                 gas: format!("{} ({what})", self.gas.name()),
@@ -147,7 +155,13 @@ impl Line {
                 known: known(catalogue, &self.gas),
             })
         };
-        (self.own, self.network) = (potential(declared.gwp)?, declared.network_gwp.map(potential).transpose()?);
+        let both = |fossil: bool| -> Result<(Ratio, Option<Ratio>), MethodProblem> {
+            let network = declared.network_gwp.map(|gwp| potential(gwp, fossil)).transpose()?;
+            Ok((potential(declared.gwp, fossil)?, network))
+        };
+        let (fossil, biogenic) = (both(fossil)?, both(false)?);
+        (self.own, self.network) = fossil;
+        self.of_biomass_share = (self.slot == Slot::Scope1 && fossil != biogenic).then_some(biogenic);
         Ok(self)
     }
 
@@ -169,7 +183,8 @@ impl Line {
         let mg = self.milligrams(measured, values)?;
         let overflow = || MethodProblem::Overflow(self.set.to_string());
         let weighted = |potential: Ratio| mg.times(potential).ok_or_else(overflow);
-        let (own, network) = (weighted(self.own)?, self.network.map(weighted).transpose()?);
+        let (own, network) = self.potentials(values).ok_or_else(overflow)?;
+        let (own, network) = (weighted(own)?, network.map(weighted).transpose()?);
         let mut post = |column: Column, own: Ratio, network: Option<Ratio>| posts.push(self.post(column, own, network));
         if self.biogenic {
             // Once: bought energy has a location- and a market-based factor.
@@ -210,6 +225,21 @@ impl Line {
             (_, Slot::Market) => post(Column::Scope2Market, own, network),
         }
         Ok(())
+    }
+
+    /// The potentials, mixed by the share of biomass where that matters.
+    fn potentials(&self, values: &Values) -> Option<(Ratio, Option<Ratio>)> {
+        let share = values.share(PropertyKind::BiomassShare);
+        let Some((share, (own, network))) = share.zip(self.of_biomass_share) else {
+            return Some((self.own, self.network));
+        };
+        let mixed =
+            |fossil: Ratio, biogenic: Ratio| fossil.times(Ratio::ONE.minus(share)?)?.plus(biogenic.times(share)?);
+        let network = match self.network.zip(network) {
+            Some((fossil, biogenic)) => Some(mixed(fossil, biogenic)?),
+            None => None,
+        };
+        Some((mixed(self.own, own)?, network))
     }
 
     fn post(&self, column: Column, own: Ratio, network: Option<Ratio>) -> Post {

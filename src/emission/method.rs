@@ -70,6 +70,8 @@ struct Stretch {
     /// Worked out already, where nothing hangs on another meter.
     posts: Option<Vec<Post>>,
     flags: Vec<Flag>,
+    /// Of the market-based figure alone, which contracts may cover.
+    market_flags: Vec<Flag>,
 }
 
 /// How a meter's activity becomes emissions, over all time.
@@ -90,6 +92,8 @@ pub struct Applied<'a> {
     pub posts: Option<Cow<'a, [Post]>>,
     /// What must be known about them.
     pub flags: &'a [Flag],
+    /// What must be known about the market-based ones.
+    pub market_flags: &'a [Flag],
     /// The properties used.
     pub values: Values,
 }
@@ -131,7 +135,7 @@ impl Method {
         catalogue: &Catalogue,
         (from, to): (Time, Time),
     ) -> Result<Stretch, MethodProblem> {
-        let mut stretch = Stretch { to, lines: Vec::new(), posts: None, flags: Vec::new() };
+        let mut stretch = Stretch { to, lines: Vec::new(), posts: None, flags: Vec::new(), market_flags: Vec::new() };
         for term in factors {
             let slices = term.vintages.slices();
             if let Some(slice) = slices.iter().find(|s| s.from <= from && from < s.to) {
@@ -140,8 +144,10 @@ impl Method {
         }
         if declared.properties.get(PropertyKind::Carbon).is_some() {
             // The carbon says what becomes CO2; a factor beside it gives the other gases.
-            stretch.lines.retain(|line| line.gas != Gas::Co2 || line.biogenic);
-            stretch.lines.push(Line::of_carbon());
+            let of_table = |line: &&Line| line.gas == Gas::Co2;
+            let biogenic = stretch.lines.iter().find(of_table).is_some_and(|line| line.biogenic);
+            stretch.lines.retain(|line| line.gas != Gas::Co2);
+            stretch.lines.push(Line::of_carbon(biogenic));
         }
         if let Some(gas) = &declared.gas {
             let row = Line::of_gas(gas.clone());
@@ -156,8 +162,10 @@ impl Method {
         let posts = self.posts_of(&stretch.lines, &values)?;
         stretch.posts = (!dynamic).then_some(posts);
         stretch.flags.extend((values.substituted && !dynamic).then_some(Flag::Substituted));
-        stretch.flags.sort_unstable();
-        stretch.flags.dedup();
+        for flags in [&mut stretch.flags, &mut stretch.market_flags] {
+            flags.sort_unstable();
+            flags.dedup();
+        }
         check_basis(declared, &stretch.lines, &values)?;
         Ok(stretch)
     }
@@ -178,10 +186,12 @@ impl Method {
         let time = quarter.start();
         let at = self.stretches.partition_point(|s| s.to <= time).min(self.stretches.len().saturating_sub(1));
         let Some(stretch) = self.stretches.get(at) else {
-            return Applied { posts: None, flags: &[], values: Values::default() };
+            return Applied { posts: None, flags: &[], market_flags: &[], values: Values::default() };
         };
         if let (Some(posts), None) = (&stretch.posts, &self.properties.0) {
-            return Applied { posts: Some(Cow::Borrowed(posts)), flags: &stretch.flags, values: Values::default() };
+            let posts = Some(Cow::Borrowed(posts.as_slice()));
+            let (flags, market_flags) = (&stretch.flags, &stretch.market_flags);
+            return Applied { posts, flags, market_flags, values: Values::default() };
         }
         let values = self.properties.resolve(time, metered);
         let posts = match &stretch.posts {
@@ -190,7 +200,7 @@ impl Method {
             // It fitted with nominal values; what does not fit now is beyond any fuel.
             None => self.posts_of(&stretch.lines, &values).ok().map(Cow::Owned),
         };
-        Applied { posts, flags: &stretch.flags, values }
+        Applied { posts, flags: &stretch.flags, market_flags: &stretch.market_flags, values }
     }
 
     /// Base units of `target` for one base unit of what the meter measures, with these properties.
@@ -256,7 +266,7 @@ fn check_basis(declared: &Declared, lines: &[Line], values: &Values) -> Result<(
 
 impl Stretch {
     fn text(&self) -> String {
-        format!("{:?} {:?} {:?}", self.lines, self.posts, self.flags)
+        format!("{:?} {:?} {:?} {:?}", self.lines, self.posts, self.flags, self.market_flags)
     }
 
     fn add(
@@ -274,16 +284,18 @@ impl Stretch {
             check_product(declared, row)?;
             let line = Line::of_row(row, term.slot, slice.provisional || slice.backcast);
             self.lines.push(line.with_potentials(declared, catalogue, &row.set)?);
+            let flags = if term.slot == Slot::Market { &mut self.market_flags } else { &mut self.flags };
             if term.slot == Slot::Market && row.usage == Use::Grid {
-                self.flags.push(Flag::GridAsResidual);
+                flags.push(Flag::GridAsResidual);
             }
             let foreign = row.is_co2e && row.gas != Gas::Co2;
             if foreign && row.gwp_set.as_deref().is_some_and(|set| set != declared.gwp.name()) {
-                self.flags.push(Flag::ForeignGwp);
+                flags.push(Flag::ForeignGwp);
             }
         }
-        self.flags.extend(slice.provisional.then_some(Flag::FactorProvisional));
-        self.flags.extend(slice.backcast.then_some(Flag::FactorBackcast));
+        let flags = if term.slot == Slot::Market { &mut self.market_flags } else { &mut self.flags };
+        flags.extend(slice.provisional.then_some(Flag::FactorProvisional));
+        flags.extend(slice.backcast.then_some(Flag::FactorBackcast));
         Ok(())
     }
 

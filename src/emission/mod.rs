@@ -15,6 +15,7 @@ mod method;
 mod problem;
 mod property;
 mod reach;
+mod special;
 mod tally;
 
 pub use account::{

@@ -71,11 +71,25 @@ impl Catalogue {
                 }
             }
         }
-        for row in &self.rows[before..] {
-            self.sets.remove(&row.set);
+        for at in before..self.rows.len() {
+            self.make_room(at);
         }
         (before..self.rows.len()).for_each(|at| self.list(at));
         problems.finish()
+    }
+
+    /// A user's rows replace a set; potentials are replaced gas by gas, for a set of them is never whole.
+    fn make_room(&mut self, at: usize) {
+        let row = &self.rows[at];
+        let Some(known) = self.sets.get_mut(&row.set) else {
+            return;
+        };
+        let (set, is_potential) = (row.set.clone(), row.usage == Use::Gwp);
+        let rows = &self.rows;
+        known.retain(|other| is_potential && (&rows[*other].gas, rows[*other].biogenic) != (&row.gas, row.biogenic));
+        if known.is_empty() {
+            self.sets.remove(&set);
+        }
     }
 
     /// Enters a row under its set and series.
@@ -301,6 +315,14 @@ mod tests {
         assert_eq!(problems, []);
         assert_eq!(catalogue.set("eea2024_fr")[0].value, "0.5");
         assert_eq!(catalogue.rows().count(), before);
+    }
+
+    #[test]
+    fn a_users_potential_leaves_those_of_other_gases() {
+        let mut catalogue = Catalogue::shipped();
+        let before = catalogue.set("gwp_ar6").len();
+        let problems = catalogue.add_csv("id,set,use,gas,value,unit\ny,gwp_ar6,gwp,HFO-1234yf,0.501,kg CO2e/kg\n");
+        assert_eq!((problems.len(), catalogue.set("gwp_ar6").len()), (0, before + 1));
     }
 
     #[test]

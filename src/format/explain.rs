@@ -87,7 +87,9 @@ fn booked(rules: &Rules, booking: &Booking<'_>, beside: &Beside<'_>) -> Value {
         })
         .collect();
     let flags: Vec<&str> = booking.flags.iter().map(|flag| flag.name()).collect();
+    let facility = booking.facility.map(|ix| rules.topology.facility(ix).id.as_str());
     json!({
+        "facility": facility,
         "activity": {
             "base": total.amount, "unit": base_unit(meter.dimension), "covered_ms": total.covered_ms,
             "interpolated": total.interpolated, "events": total.events,

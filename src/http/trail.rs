@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::cluster::Entity;
+use crate::cluster::{Entity, Kind};
 use crate::http::Question;
 use crate::http::quarantine::TEXT_MAX;
 use crate::http::server::{App, json_lines, stopping};
@@ -62,6 +62,10 @@ impl Correction {
         if to > now {
             return Err(format!("`to` is {to}, which is yet to come: only what is over can be corrected"));
         }
+        if meter.kind == Kind::Derived {
+            let message = "is a sum of meters and has no amount of its own: correct the meters it is a sum of";
+            return Err(format!("meter `{}` {message}", self.meter));
+        }
         if !meter.dimension.is_amount() {
             return Err(format!("meter `{}` shows a property: correct it in the configuration, by date", self.meter));
         }
@@ -76,6 +80,9 @@ impl Correction {
         let base = Ratio::from_decimal(amount.value)
             .and_then(|value| value.times(amount.unit.base)?.times(ratio)?.of(1))
             .and_then(|base| i64::try_from(base).ok());
+        if base.is_some_and(|base| base < 0) {
+            return Err(format!("`value` is `{}`: an amount is not below nought", self.value));
+        }
         let base = base.ok_or_else(|| format!("`value` is `{}`, more than any meter can show", self.value))?;
         let Correction { meter, value, reason, by, .. } = self;
         Ok(Adjustment { meter, from: from.quarter(), to: to.quarter(), base, text: value, by, reason, decided: now })

@@ -10,6 +10,8 @@ const HELD_GAP: Span = Span::days(35);
 /// A register's gap longer than this is booked by quarters, not by minutes.
 const LONG_GAP: Span = Span::days(1);
 const DAY_MS: i128 = 86_400_000;
+/// A state is kept times the seconds it held: fine enough for its mean, and a quarter of any property fits.
+const GAUGE_MS: i128 = 1_000;
 
 /// How an amount's timing is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +141,7 @@ fn gauges(readings: &[Sample], hold: Span, mut each: impl FnMut(Usage)) {
     for (at, (time, value)) in readings.iter().enumerate() {
         let next = readings.get(at + 1).map_or(Time::MAX, |next| next.0);
         let end = next.min(time.plus(hold));
-        let held_to = |to: Time| half_even(i128::from(*value) * i128::from(to.since(*time).0), DAY_MS);
+        let held_to = |to: Time| half_even(i128::from(*value) * i128::from(to.since(*time).0), GAUGE_MS);
         let mut from = *time;
         while from < end {
             let to = from.quarter().end().min(end);

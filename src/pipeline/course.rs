@@ -1,6 +1,6 @@
 //! How a meter is booked over time, to compare two plans: where it is the same, so are the figures of the same amounts.
 
-use crate::cluster::{FacilityIx, MeterIx};
+use crate::cluster::{FacilityIx, Kind, MeterIx};
 use crate::emission::{Contract, SourceKey, Special, Volume};
 use crate::pipeline::Rules;
 use crate::quantity::Time;
@@ -8,8 +8,46 @@ use crate::quantity::Time;
 /// The parts of time, each up to its end, with a mark of how the meter is booked in it.
 pub type Course = Vec<(Time, u64)>;
 
+/// A course, and whose figures hang on it: in another plan they may be others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Booked {
+    /// How the meter is booked over time.
+    pub course: Course,
+    /// The ids of the facilities whose figures its amounts decide.
+    pub facilities: Vec<String>,
+    /// It has no readings of its own: when it goes, its figures go with it.
+    pub is_derived: bool,
+}
+
+/// How a meter is booked under these rules.
+pub fn booked(rules: &Rules, ix: MeterIx) -> Booked {
+    let facilities = rules.accounts.affected(ix).iter().map(|f| facility(rules, *f)).collect();
+    let is_derived = rules.topology.meter(ix).kind == Kind::Derived;
+    Booked { course: course(rules, ix), facilities, is_derived }
+}
+
+/// A course that is neither of two where they differ: figures on the way from one to the other.
+pub fn between(before: &Course, after: &Course) -> Course {
+    let differ = differences(before, after);
+    let mark = |course: &Course, at: Time| course.iter().find(|(to, _)| at < *to).map_or(NEITHER, |(_, mark)| *mark);
+    let mut edges: Vec<Time> = before.iter().chain(after).map(|(to, _)| *to).collect();
+    edges.sort_unstable();
+    edges.dedup();
+    let mut from = Time::MIN;
+    let mut course = Course::new();
+    for to in edges {
+        let differs = differ.iter().any(|(start, end)| *start <= from && from < *end);
+        course.push((to, if differs { NEITHER } else { mark(after, from) }));
+        from = to;
+    }
+    course
+}
+
+/// The mark of no plan.
+const NEITHER: u64 = 0;
+
 /// The course of a meter.
-pub fn course(rules: &Rules, ix: MeterIx) -> Course {
+fn course(rules: &Rules, ix: MeterIx) -> Course {
     let account = rules.accounts.meter(ix);
     let mut edges: Vec<Time> = account.method.edges().chain([Time::MAX]).collect();
     let contracts: Vec<&Contract> = contracts(rules, ix);
@@ -91,17 +129,20 @@ fn of_special(rules: &Rules, special: &Special) -> String {
     for share in &special.shares {
         text.push_str(&format!(" {} from {} to {}", facility(rules, share.facility), share.from, share.to));
     }
-    text.push_str(&format!(" {} {} {:?}", special.resold, special.sold, special.capture));
+    let deduct = special.capture.map(|capture| capture.deduct);
+    text.push_str(&format!(" {} {} {deduct:?}", special.resold, special.sold));
     if let Some(purchase) = &special.purchase {
-        text.push_str(&format!(" by {} {:?}", facility(rules, purchase.supplier), purchase.eliminated));
+        let (supplier, bases) = (facility(rules, purchase.supplier), (purchase.by_location, purchase.by_market));
+        text.push_str(&format!(" by {supplier} {:?} {bases:?} {}", purchase.eliminated, purchase.resold));
         if let Some(chp) = purchase.chp.and_then(|at| accounts.chps.get(at)) {
             let [fuels, heat, power] = [&chp.fuels, &chp.heat, &chp.power].map(|meters| ids(rules, meters));
             let (by_heat, by_power) = (chp.heat_efficiency, chp.power_efficiency);
             text.push_str(&format!(" plant {fuels} {heat} {power} {by_heat} {by_power}"));
         }
     }
-    if let Some(stack) = special.stack.and_then(|at| accounts.stacks.get(at)) {
-        text.push_str(&format!(" stack {}", ids(rules, &stack.fuels)));
+    let taken_from = special.capture.and_then(|capture| capture.stack);
+    for stack in special.stack.into_iter().chain(taken_from).filter_map(|at| accounts.stacks.get(at)) {
+        text.push_str(&format!(" stack {} {}", id(rules, stack.cems), ids(rules, &stack.fuels)));
     }
     text
 }

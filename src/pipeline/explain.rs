@@ -41,7 +41,9 @@ pub fn explain(
     let facts = |ix: MeterIx, quarter: Quarter| amounts.activity(ix, quarter);
     let evaluation = Evaluation::new(&rules.accounts, quarter, &facts);
     let bookings = evaluation.bookings(meter).into_iter().map(Booking::into_owned).collect();
-    let parts = parts(rules, (meter, quarter), held, verdicts);
+    // An operator set the amount: what was read does not count.
+    let is_set = amounts.activity(meter, quarter).is_some_and(|activity| activity.is_adjusted());
+    let parts = if is_set { Vec::new() } else { parts(rules, (meter, quarter), held, verdicts) };
     Explanation { meter, quarter, parts, terms: evaluation.terms(meter), bookings }
 }
 

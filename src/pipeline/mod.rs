@@ -14,13 +14,15 @@ mod explain;
 mod meters;
 mod path;
 mod rules;
+mod touched;
 mod view;
 
 pub use adjust::{Adjusted, Adjustments};
 pub use counters::{Counters, Outcome, Tallied};
-pub use course::{Course, course, differences};
+pub use course::{Booked, Course, between, booked, differences};
 pub use event::{Effect, Event, Row, Seal, SealedRow, Supply, Want};
 pub use explain::{Explanation, Part, explain};
 pub use path::Pipeline;
 pub use rules::Rules;
+pub use touched::{Comparison, Touched, merge};
 pub use view::{Amounts, MeterView, facility_quarter, meter_entries, quarters_of};

@@ -57,9 +57,11 @@ impl Amounts {
         self.meters.values().flat_map(BTreeMap::keys).copied().collect()
     }
 
-    fn revision(&self, quarter: Quarter) -> u32 {
-        let revisions = self.meters.values().filter_map(|quarters| quarters.get(&quarter));
-        revisions.map(|(_, revision)| *revision).max().unwrap_or(0)
+    /// How often what these quarters hang on was changed after it had closed.
+    fn changes(&self, together: &[Quarter]) -> u32 {
+        let of =
+            |quarter: &Quarter| self.meters.values().filter_map(|quarters| quarters.get(quarter)).collect::<Vec<_>>();
+        together.iter().flat_map(of).map(|(_, revision)| revision.saturating_sub(1)).fold(0, u32::saturating_add)
     }
 }
 
@@ -81,8 +83,8 @@ pub fn quarters_of(rules: &Rules, ix: MeterIx, window: Window, (from, to): (Time
     (zone.start(window, from).quarter(), Quarter(last.quarter().0.saturating_add(1)))
 }
 
-/// A meter's entries of one length of window. The revision is the highest of the quarters', and 0 while the window is open at
-/// `now`.
+/// A meter's entries of one length of window. The revision is 0 while the window is open at `now`, 1 when it has closed, and
+/// rises with every change of an amount that it hangs on.
 pub fn meter_entries(rules: &Rules, ix: MeterIx, window: Window, amounts: &Amounts, now: Time) -> Vec<Entry> {
     let topology = &rules.topology;
     let entity = Entity::Meter(ix);
@@ -91,7 +93,10 @@ pub fn meter_entries(rules: &Rules, ix: MeterIx, window: Window, amounts: &Amoun
     let mut sums: BTreeMap<Time, (Tally, u32)> = BTreeMap::new();
     for quarter in amounts.quarters() {
         let parts = Evaluation::new(&rules.accounts, quarter, &facts).meter(ix);
+        let together = rules.accounts.together(rules.accounts.meter(ix).facility, quarter);
+        let changes = amounts.changes(&together);
         let holds = |tally: &Tally| !tally.is_empty() || !tally.errors().is_empty();
+        let mut counted = None;
         for (part, tally) in parts.iter().enumerate().filter(|(_, tally)| holds(tally)) {
             let time = Time(quarter.start().0 + 60_000 * part as i64);
             // The last part is known of the quarter as a whole.
@@ -100,9 +105,11 @@ pub fn meter_entries(rules: &Rules, ix: MeterIx, window: Window, amounts: &Amoun
                 continue;
             }
             let start = zone.start(window, time);
-            let (sum, highest) = sums.entry(start).or_default();
+            let (sum, revision) = sums.entry(start).or_insert_with(|| (Tally::default(), 1));
             sum.merge(tally);
-            *highest = amounts.revision(quarter).max(*highest);
+            if counted.replace(start) != Some(start) {
+                *revision = revision.saturating_add(changes);
+            }
         }
     }
     let entry = |(start, (tally, revision)): (Time, (Tally, u32))| {

@@ -66,6 +66,10 @@ fn list(connection: &Connection) -> rusqlite::Result<Vec<(i64, Adjustment)>> {
     let mut rows = statement.query([])?;
     let mut adjustments = Vec::new();
     while let Some(row) = rows.next()? {
+        // A damaged one is for the scrub to tell; it counts for nothing.
+        if !is_sound(row)? {
+            continue;
+        }
         let number = row.get(0)?;
         adjustments.extend(read(&mut Cursor(row.get_ref(2)?.as_blob()?)).map(|adjustment| (number, adjustment)));
     }

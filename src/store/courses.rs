@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::cluster::{Entity, MeterIx, Topology};
-use crate::pipeline::Course;
+use crate::pipeline::Booked;
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::bytes::Writer;
 use crate::store::codec::{checksum, write_minute};
@@ -16,18 +16,30 @@ use crate::store::{Ledger, Names, Reader, StoreError, schema};
 
 impl Ledger {
     /// How a meter is booked in what is closed. `None`: it was never said.
-    pub fn course(&self, meter: MeterIx) -> Result<Option<Course>, StoreError> {
-        course(&self.connection, &self.topology, meter).map_err(StoreError::database(self.path()))
+    pub fn booked(&self, meter: MeterIx) -> Result<Option<Booked>, StoreError> {
+        let id = self.topology.meter(meter).id.as_str();
+        booked(&self.connection, id).map_err(StoreError::database(self.path()))
     }
 
-    /// Says how all meters are booked in what is closed.
-    pub fn set_courses(&mut self, courses: &[(MeterIx, Course)]) -> Result<(), StoreError> {
+    /// Meters that are declared no more and had no readings of their own, as they were booked.
+    pub fn gone(&self) -> Result<Vec<(String, Booked)>, StoreError> {
+        gone(&self.connection, &self.topology).map_err(StoreError::database(self.path()))
+    }
+
+    /// What is gone is out of the closed figures.
+    pub fn forget_gone(&self, id: &str) -> Result<(), StoreError> {
+        let forget = "DELETE FROM meta WHERE key = ?1";
+        self.connection.execute(forget, [key(id)]).map(drop).map_err(StoreError::database(self.path()))
+    }
+
+    /// Says how meters are booked in what is closed.
+    pub fn set_booked(&mut self, all: &[(MeterIx, Booked)]) -> Result<(), StoreError> {
         let write = || -> rusqlite::Result<()> {
             let transaction = self.connection.unchecked_transaction()?;
-            for (meter, course) in courses {
-                let pairs: Vec<(i64, u64)> = course.iter().map(|(to, mark)| (to.0, *mark)).collect();
-                let text = serde_json::json!(pairs).to_string();
-                let key = course_key(&self.topology, *meter);
+            for (meter, booked) in all {
+                let pairs: Vec<(i64, u64)> = booked.course.iter().map(|(to, mark)| (to.0, *mark)).collect();
+                let text = serde_json::json!((pairs, &booked.facilities, booked.is_derived)).to_string();
+                let key = key(self.topology.meter(*meter).id.as_str());
                 if schema::meta(&transaction, &key)?.as_ref() != Some(&text) {
                     schema::set_meta(&transaction, &key, &text)?;
                 }
@@ -48,6 +60,12 @@ impl Ledger {
         let adjustments = self.adjustments()?;
         meters.iter().for_each(|meter| adjustments.quarters(*meter, (from, to), &mut quarters));
         Ok(quarters)
+    }
+
+    /// The quarters in which an entity has an entry.
+    pub fn entered(&self, entity: Entity, range: (Quarter, Quarter)) -> Result<BTreeSet<Quarter>, StoreError> {
+        let number = self.names.number(entity);
+        entered(&self.connection, number, range).map_err(StoreError::database(self.path()))
     }
 
     /// The first quarter-hour entry of an entity.
@@ -90,6 +108,10 @@ impl Ledger {
         let mut select = transaction.prepare_cached(sql)?;
         let mut rows = select.query((number, quarter.0))?;
         let Some(row) = rows.next()? else {
+            // There is no row to say it: the database is told by a note.
+            *changed += 1;
+            let sql = "INSERT OR REPLACE INTO again(meter, start, changed) VALUES (?1, ?2, ?3)";
+            transaction.prepare_cached(sql)?.execute((number, quarter.0, *changed))?;
             return Ok(());
         };
         // A damaged record stays as it is, to be found.
@@ -109,16 +131,46 @@ impl Ledger {
     }
 }
 
-fn course_key(topology: &Topology, meter: MeterIx) -> String {
-    format!("course/{}", topology.meter(meter).id)
+fn key(meter: &str) -> String {
+    format!("{COURSE}{meter}")
 }
 
-fn course(connection: &Connection, topology: &Topology, meter: MeterIx) -> rusqlite::Result<Option<Course>> {
-    let Some(text) = schema::meta(connection, &course_key(topology, meter))? else {
+const COURSE: &str = "course/";
+
+type Written = (Vec<(i64, u64)>, Vec<String>, bool);
+
+fn booked(connection: &Connection, meter: &str) -> rusqlite::Result<Option<Booked>> {
+    let Some(text) = schema::meta(connection, &key(meter))? else {
         return Ok(None);
     };
-    let pairs: Option<Vec<(i64, u64)>> = serde_json::from_str(&text).ok();
-    Ok(pairs.map(|pairs| pairs.into_iter().map(|(to, mark)| (Time(to), mark)).collect()))
+    let written: Option<Written> = serde_json::from_str(&text).ok();
+    Ok(written.map(|(pairs, facilities, is_derived)| {
+        let course = pairs.into_iter().map(|(to, mark)| (Time(to), mark)).collect();
+        Booked { course, facilities, is_derived }
+    }))
+}
+
+fn gone(connection: &Connection, topology: &Topology) -> rusqlite::Result<Vec<(String, Booked)>> {
+    let mut statement = connection.prepare_cached("SELECT key FROM meta WHERE key LIKE 'course/%'")?;
+    let keys = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut gone = Vec::new();
+    for id in keys.iter().filter_map(|key| key.strip_prefix(COURSE)).filter(|id| topology.find_meter(id).is_none()) {
+        gone.extend(booked(connection, id)?.filter(|booked| booked.is_derived).map(|booked| (id.to_owned(), booked)));
+    }
+    Ok(gone)
+}
+
+/// The quarters in `[from, to)` in which an entity has an entry.
+fn entered(
+    connection: &Connection,
+    number: i64,
+    (from, to): (Quarter, Quarter),
+) -> rusqlite::Result<BTreeSet<Quarter>> {
+    let sql = "SELECT start FROM entry WHERE entity = ?1 AND window = ?2 AND start >= ?3 AND start < ?4";
+    let mut statement = connection.prepare_cached(sql)?;
+    let range = (number, Window::Quarter as i64, from.start().0, to.start().0);
+    let rows = statement.query_map(range, |row| row.get(0).map(|start| Time(start).quarter()))?;
+    rows.collect()
 }
 
 fn stored_quarters(
@@ -148,8 +200,20 @@ fn stored_quarters(
 
 impl Reader {
     /// How a meter is booked in what is closed. `None`: it was never said.
-    pub fn course(&self, meter: MeterIx) -> Result<Option<Course>, StoreError> {
-        course(self.connection(), self.topology(), meter).map_err(StoreError::database(self.path()))
+    pub fn booked(&self, meter: MeterIx) -> Result<Option<Booked>, StoreError> {
+        let id = self.topology().meter(meter).id.as_str();
+        booked(self.connection(), id).map_err(StoreError::database(self.path()))
+    }
+
+    /// Meters that are declared no more and had no readings of their own, as they were booked.
+    pub fn gone(&self) -> Result<Vec<(String, Booked)>, StoreError> {
+        gone(self.connection(), self.topology()).map_err(StoreError::database(self.path()))
+    }
+
+    /// The quarters in which an entity has an entry.
+    pub fn entered(&self, entity: Entity, range: (Quarter, Quarter)) -> Result<BTreeSet<Quarter>, StoreError> {
+        let number = self.names().number(entity);
+        entered(self.connection(), number, range).map_err(StoreError::database(self.path()))
     }
 
     /// The quarters in `[from, to)` that some of these meters have an amount in: read, or set by an operator.

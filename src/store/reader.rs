@@ -183,9 +183,10 @@ impl Reader {
                 )
             };
             let both = format!(
-                "SELECT max(changed) FROM (SELECT changed FROM ({} UNION ALL {}) ORDER BY changed LIMIT ?2)",
+                "SELECT max(changed) FROM (SELECT changed FROM ({} UNION ALL {} UNION ALL {}) ORDER BY changed LIMIT ?2)",
                 of("entry"),
-                of("quarter")
+                of("quarter"),
+                of("again")
             );
             let end: Option<i64> =
                 snapshot.prepare_cached(&both)?.query_row((after, limit as i64, to), |row| row.get(0))?;
@@ -207,8 +208,10 @@ impl Reader {
                     changed.entries.push(entry);
                 }
             }
-            let mut statement =
-                snapshot.prepare_cached("SELECT meter, start FROM quarter WHERE changed > ?1 AND changed <= ?2")?;
+            let mut statement = snapshot.prepare_cached(
+                "SELECT meter, start FROM quarter WHERE changed > ?1 AND changed <= ?2
+                     UNION ALL SELECT meter, start FROM again WHERE changed > ?1 AND changed <= ?2",
+            )?;
             let mut rows = statement.query((cursor, end))?;
             while let Some(row) = rows.next()? {
                 if let Some(Entity::Meter(meter)) = self.names.entity(row.get(0)?) {
@@ -224,7 +227,8 @@ impl Reader {
     /// How many records are stored after `after` and up to `to`.
     pub fn behind(&self, after: i64, to: i64) -> Result<u64, StoreError> {
         let sql = "SELECT (SELECT count(*) FROM entry WHERE changed > ?1 AND changed <= ?2)
-                        + (SELECT count(*) FROM quarter WHERE changed > ?1 AND changed <= ?2)";
+                        + (SELECT count(*) FROM quarter WHERE changed > ?1 AND changed <= ?2)
+                        + (SELECT count(*) FROM again WHERE changed > ?1 AND changed <= ?2)";
         let count =
             self.connection.prepare_cached(sql).and_then(|mut s| s.query_row((after, to), |row| row.get::<_, i64>(0)));
         Ok(count.map_err(StoreError::database(&self.path))?.unsigned_abs())

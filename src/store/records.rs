@@ -20,7 +20,7 @@ pub(crate) struct Table {
 }
 
 /// The tables of `ledger.db`, apart from the digests, which follow from the others.
-pub(crate) const LEDGER: [Table; 12] = [
+pub(crate) const LEDGER: [Table; 13] = [
     Table { name: "meta", columns: "key, value, crc", key: &["key"], sound: meta_sound },
     Table { name: "name", columns: "number, level, id, crc", key: &["number"], sound: name_sound },
     Table { name: "name_copy", columns: "number, level, id, crc", key: &["number"], sound: name_sound },
@@ -63,6 +63,13 @@ pub(crate) const LEDGER: [Table; 12] = [
     Table { name: "verdict", columns: judgement::COLUMNS, key: &["number"], sound: judgement::is_sound },
     Table { name: "adjustment", columns: adjustment::COLUMNS, key: &["number"], sound: adjustment::is_sound },
     Table { name: "audit", columns: adjustment::COLUMNS, key: &["number"], sound: adjustment::is_sound },
+    // Only says what to send to the database again.
+    Table {
+        name: "again",
+        columns: "meter, start, changed",
+        key: &["meter", "start"],
+        sound: |row| row.get::<_, i64>(2).map(|_| true),
+    },
     Table {
         name: "damage",
         columns: "number, found, record",

@@ -56,7 +56,10 @@ const TRAIL: &str = "
     CREATE TABLE adjustment(
         number INTEGER PRIMARY KEY, decided INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL);
     CREATE TABLE audit(
-        number INTEGER PRIMARY KEY, decided INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL);";
+        number INTEGER PRIMARY KEY, decided INTEGER NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL);
+    CREATE TABLE again(
+        meter INTEGER NOT NULL, start INTEGER NOT NULL, changed INTEGER NOT NULL, PRIMARY KEY(meter, start)) WITHOUT ROWID;
+    CREATE INDEX again_changed ON again(changed);";
 
 /// Opens a ledger, creating or migrating it. A file of a newer format is refused untouched.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {

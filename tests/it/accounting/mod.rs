@@ -1,10 +1,16 @@
 //! What is booked for whom, through the binary: factors, properties, relations between meters, contracts.
 
+mod books;
 mod catalogue;
 mod examples;
 mod explain;
+mod matching;
+mod meters;
 mod reference;
+mod relations;
 mod restate;
+mod rules;
+mod world;
 
 use std::collections::BTreeMap;
 

@@ -56,9 +56,13 @@ fn site(heat: &str, more: &str) -> Case {
 
 impl Site {
     fn filled(case: &Case) -> Site {
+        Site::filled_as(case, 30)
+    }
+
+    fn filled_as(case: &Case, readings: usize) -> Site {
         let site = Site { files: case.files() };
         let output = site.run(&["backfill", "--messages", site.files.path("m.jsonl").to_str().unwrap()]);
-        assert!(output.contains("\"accepted\":30"), "{output}");
+        assert!(output.contains(&format!("\"accepted\":{readings}")), "{output}");
         site
     }
 
@@ -233,6 +237,72 @@ fn an_adjusted_month_has_its_amount_and_its_author() {
     let again = site.run(&["restate", "--from", "2026-01-01", "--to", "2026-04-01"]);
     assert!(again.contains("\"what\":\"restate\""), "{again}");
     assert_eq!(site.entries(), after);
+}
+
+/// What a facility no longer shares is no longer its own, in what is closed as well.
+#[test]
+fn a_facility_that_leaves_a_shared_meter_gives_up_its_part() {
+    let power = |whose: &str| {
+        format!(
+            "[meters.shared]\n{whose}\ntopic = \"power\"\nformat = \"number\"\nkind = \"event\"\nunit = \"MWh\"\ncategory = \"purchased-electricity\"\n"
+        )
+    };
+    let plan = |whose: &str| {
+        let mut case = site("\"42 GJ/t\"", "");
+        case.config = case.config.replace("topic = \"power\"", "topic = \"other\"");
+        case.config.push_str(&power(whose));
+        case
+    };
+    let (before, after) = (plan("allocate = { f = 0.5, g = 0.5 }"), plan("facility = \"f\""));
+    let site = Site::filled(&before);
+    site.entries();
+    site.replan(&after);
+    let values = |all: BTreeMap<Key, (Value, u64)>| -> BTreeMap<Key, Value> {
+        all.into_iter().map(|(key, (value, _))| (key, value)).collect()
+    };
+    assert_eq!(values(site.entries()), values(parse(&replay(&after.files(), "c.toml", "m.jsonl").join("\n"))));
+}
+
+#[test]
+fn a_sum_that_is_new_and_a_sum_that_is_gone_change_what_is_closed() {
+    let total = event("total", "g", "t", "").replace("topic = \"total\"", "topic = \"fuel\"");
+    let sum = "[meters.rest]\nfacility = \"g\"\nsum = { total = 2 }\nunit = \"t\"\ncategory = \"process\"\ncarbon = \"50 %\"\n";
+    let with = site("\"42 GJ/t\"", &format!("{total}{sum}"));
+    let without = site("\"42 GJ/t\"", &total.replace("kind", "category = \"memo\"\nkind"));
+    let totals = |case: &Case| parse(&replay(&case.files(), "c.toml", "m.jsonl").join("\n"));
+    for (before, after) in [(&without, &with), (&with, &without)] {
+        let site = Site::filled_as(before, 40);
+        site.entries();
+        site.replan(after);
+        let (found, fresh) = (site.entries(), totals(after));
+        let values = |all: &BTreeMap<Key, (Value, u64)>| -> BTreeMap<Key, Value> {
+            all.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect()
+        };
+        assert_eq!(values(&found), values(&fresh));
+    }
+}
+
+/// A plan that is put back while another is being worked in leaves nothing of that behind.
+#[test]
+fn a_plan_that_is_put_back_halfway_leaves_no_trace_in_the_figures() {
+    use emissiond::config::check;
+    use emissiond::daemon::Books;
+    let (old, new) = (site("\"42 GJ/t\"", ""), site("\"50 GJ/t\"", ""));
+    let site = Site::filled(&old);
+    let first = site.entries();
+    site.replan(&new);
+    let config = site.files.path("c.toml");
+    let state = site.files.path("state");
+    let plan = check(Some(&config)).map_err(|report| report.to_text()).unwrap();
+    let mut books = Books::open(&state, &plan, emissiond::clock::now()).unwrap();
+    assert!(books.is_restating());
+    books.restate_some().unwrap();
+    drop(books);
+    site.replan(&old);
+    let values = |all: BTreeMap<Key, (Value, u64)>| -> BTreeMap<Key, Value> {
+        all.into_iter().map(|(key, (value, _))| (key, value)).collect()
+    };
+    assert_eq!(values(site.entries()), values(first));
 }
 
 #[test]
