@@ -14,7 +14,7 @@ use crate::http::{Again, Correction};
 use crate::ledger::Range;
 use crate::pipeline::{Booked, Comparison, Rules, Supply, Touched, Want, booked, merge};
 use crate::quantity::{Quarter, Time, Window};
-use crate::store::{Adjustment, Record, StoreError};
+use crate::store::{Adjustment, Record, Settled, StoreError};
 
 /// So many quarters of facilities are worked out at once: between two of these, messages are taken in.
 const PART: usize = 2_000;
@@ -265,14 +265,17 @@ impl Books {
             self.ledger.mark_changed(*meter, &stored)?;
         }
         self.seal()?;
-        // First the trail: what is done twice after a crash is told twice, and nothing is done untold.
         let line = self.trail(&job)?;
-        self.ledger.note_audit(self.seen, &line)?;
-        match job.settles {
-            Settles::Nothing => {}
-            Settles::Plan => self.settle_plan()?,
-            Settles::Adjustment(number) => self.ledger.settle_adjustment(number)?,
-        }
+        let (all, gone) = match job.settles {
+            Settles::Plan => (self.all_booked(), self.gone()?),
+            _ => (Vec::new(), Vec::new()),
+        };
+        let settled = match job.settles {
+            Settles::Nothing => Settled::Nothing,
+            Settles::Plan => Settled::Plan(&all, &gone),
+            Settles::Adjustment(number) => Settled::Adjustment(number),
+        };
+        self.ledger.note_audit(self.seen, &line, settled)?;
         tracing::info!(what = job.cause.what, quarters = job.quarters, "closed figures are worked out again");
         Ok(Some(line))
     }
@@ -299,7 +302,7 @@ impl Books {
         let settles = Settles::Nothing;
         let (work, meters, sums) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
         let line = self.trail(&Restatement { cause, work, meters, sums, quarters: 0, parts: 0, settles })?;
-        self.ledger.note_audit(self.seen, &line)?;
+        self.ledger.note_audit(self.seen, &line, Settled::Nothing)?;
         Ok(line)
     }
 
@@ -352,14 +355,19 @@ impl Books {
         Ok(sums)
     }
 
-    /// The closed figures follow the plan from here on.
+    /// The closed figures follow the plan: nothing was known of them before.
     fn settle_plan(&mut self) -> Result<(), StoreError> {
-        let rules = Arc::clone(self.pipeline.rules());
-        let meters = 0..rules.topology.meters.len() as u32;
-        let all: Vec<(MeterIx, Booked)> = meters.map(MeterIx).map(|ix| (ix, booked(&rules, ix))).collect();
-        for (id, _) in self.ledger.gone()? {
-            self.ledger.forget_gone(&id)?;
-        }
+        let all = self.all_booked();
         self.ledger.set_booked(&all)
+    }
+
+    fn all_booked(&self) -> Vec<(MeterIx, Booked)> {
+        let rules = self.pipeline.rules();
+        let meters = 0..rules.topology.meters.len() as u32;
+        meters.map(MeterIx).map(|ix| (ix, booked(rules, ix))).collect()
+    }
+
+    fn gone(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.ledger.gone()?.into_iter().map(|(id, _)| id).collect())
     }
 }

@@ -179,7 +179,8 @@ impl Account {
         mine.map_or(amount, |share| share.to.of_floor(amount) - share.from.of_floor(amount))
     }
 
-    pub(crate) fn purchase(&self) -> Option<&Purchase> {
+    /// What is bought from a member.
+    pub fn purchase(&self) -> Option<&Purchase> {
         self.special.as_ref().and_then(|special| special.purchase.as_ref())
     }
 

@@ -35,6 +35,8 @@ pub struct Posting {
     pub amount: i128,
     /// What the amount was multiplied with.
     pub ratio: Ratio,
+    /// The potential in that, in the cluster's set.
+    pub potential: Ratio,
     /// The mass in the cluster's GWP set,
     pub mg: i128,
     /// and in the network's.

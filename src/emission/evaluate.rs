@@ -234,7 +234,7 @@ impl<'a> Evaluation<'a> {
 impl Post {
     pub(crate) fn of_supplier(column: Column, own: Ratio, network: Ratio) -> Post {
         let (row, gas, network): (Arc<str>, _, _) = ("supplier".into(), Gas::Co2e, Some(network));
-        Post { column, own, network, provisional: false, replaced: false, row, gas, error: None }
+        Post { column, own, network, potential: Ratio::ONE, provisional: false, replaced: false, row, gas, error: None }
     }
 
     /// Of an amount: one mass, rounded once.
@@ -245,6 +245,7 @@ impl Post {
             column: self.column,
             amount,
             ratio: self.own,
+            potential: self.potential,
             mg,
             network_mg: self.network.map_or(mg, mass),
             provisional: self.provisional,

@@ -20,6 +20,8 @@ pub struct Post {
     pub own: Ratio,
     /// The same in the network's, where that differs.
     pub network: Option<Ratio>,
+    /// The potential that is in it, in the cluster's set; one for a mass.
+    pub potential: Ratio,
     /// The factor is of another year.
     pub provisional: bool,
     /// A stack measures this: it is calculated, and not booked.
@@ -149,10 +151,15 @@ impl Line {
         let fossil = declared.category == Category::Fugitive && !self.of_biomass;
         let potential = |gwp: GwpSet, fossil: bool| {
             let found = gwp.potential(catalogue, &self.gas, fossil);
-            found.ok_or_else(|| MethodProblem::NoPotential {
-                gas: format!("{} ({what})", self.gas.name()),
-                gwp: gwp.name(),
-                known: known(catalogue, &self.gas),
+            found.ok_or_else(|| {
+                let known = known(catalogue, &self.gas);
+                let near = if known.is_empty() { near(catalogue, &self.gas) } else { None };
+                MethodProblem::NoPotential {
+                    gas: format!("{} ({what})", self.gas.name()),
+                    gwp: gwp.name(),
+                    known,
+                    near,
+                }
             })
         };
         let both = |fossil: bool| -> Result<(Ratio, Option<Ratio>), MethodProblem> {
@@ -183,9 +190,12 @@ impl Line {
         let mg = self.milligrams(measured, values)?;
         let overflow = || MethodProblem::Overflow(self.set.to_string());
         let weighted = |potential: Ratio| mg.times(potential).ok_or_else(overflow);
-        let (own, network) = self.potentials(values).ok_or_else(overflow)?;
-        let (own, network) = (weighted(own)?, network.map(weighted).transpose()?);
-        let mut post = |column: Column, own: Ratio, network: Option<Ratio>| posts.push(self.post(column, own, network));
+        let (potential, of_network) = self.potentials(values).ok_or_else(overflow)?;
+        let (own, network) = (weighted(potential)?, of_network.map(weighted).transpose()?);
+        let mut post = |column: Column, own: Ratio, network: Option<Ratio>| {
+            let potential = if column.is_weighted() { potential } else { Ratio::ONE };
+            posts.push(Post { potential, ..self.post(column, own, network) });
+        };
         if self.biogenic {
             // Once: bought energy has a location- and a market-based factor.
             if self.slot != Slot::Market {
@@ -247,6 +257,7 @@ impl Line {
             column,
             own,
             network: network.filter(|network| *network != own),
+            potential: Ratio::ONE,
             provisional: self.provisional,
             replaced: self.replaced && column != Column::BiogenicCo2,
             row: Arc::clone(&self.row),
@@ -286,6 +297,16 @@ impl Line {
 fn known(catalogue: &Catalogue, gas: &Gas) -> Vec<&'static str> {
     let sets = GwpSet::ALL.into_iter();
     sets.filter(|set| set.potential(catalogue, gas, false).is_some()).map(GwpSet::name).collect()
+}
+
+/// A gas that has a potential and is written almost like this one.
+fn near(catalogue: &Catalogue, gas: &Gas) -> Option<String> {
+    let letters = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    let wanted = letters(gas.name());
+    let sets = GwpSet::ALL.into_iter().flat_map(|set| catalogue.set(&format!("gwp_{}", set.name())));
+    let mut names = sets.map(|row| row.gas.name());
+    let is_near = |name: &&str| letters(name).starts_with(&wanted) || wanted.starts_with(&letters(name));
+    names.find(is_near).map(str::to_owned)
 }
 
 /// The column of a family's CO2e.

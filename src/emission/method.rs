@@ -243,6 +243,11 @@ fn nominal(dimension: Dimension) -> Ratio {
 
 /// Bought energy is delivered energy: it has no heating value. Everything else that is multiplied by one must agree with it.
 fn check_basis(declared: &Declared, lines: &[Line], values: &Values) -> Result<(), MethodProblem> {
+    if declared.category == Category::PurchasedElectricity
+        && let Some(line) = lines.iter().find(|line| line.heating().is_some())
+    {
+        return Err(MethodProblem::OfFuel(line.set.to_string()));
+    }
     if declared.category.is_purchase() {
         return Ok(());
     }

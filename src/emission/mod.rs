@@ -28,4 +28,5 @@ pub use line::Post;
 pub use method::{Declared, Factors, Method, Slot, Term};
 pub use problem::MethodProblem;
 pub use property::{Properties, Property, PropertyKind, Source as PropertySource, Values};
+pub use special::Plant;
 pub use tally::{Column, Flag, SourceKey, Tally};

@@ -43,7 +43,11 @@ pub enum MethodProblem {
         gwp: &'static str,
         /// Sets that have it.
         known: Vec<&'static str>,
+        /// A gas of almost that name.
+        near: Option<String>,
     },
+    /// A factor of a fuel for electricity.
+    OfFuel(String),
     /// The factor is of one product and the meter counts another.
     Product {
         /// The set.
@@ -84,13 +88,20 @@ impl fmt::Display for MethodProblem {
                 "factor set `{set}` is on {}; say with `basis = \"HHV\"` or `basis = \"LHV\"` which heating value the meter's energy or heat content is stated on",
                 factor.name()
             ),
-            MethodProblem::NoPotential { gas, gwp, known } if known.is_empty() => {
+            MethodProblem::NoPotential { gas, near: Some(near), .. } => {
+                write!(f, "no gas is called {gas}; did you mean `{near}`?")
+            }
+            MethodProblem::OfFuel(set) => write!(
+                f,
+                "factor set `{set}` is of a fuel, by its heating value, and not of electricity; see `emissiond factors list`"
+            ),
+            MethodProblem::NoPotential { gas, gwp, known, .. } if known.is_empty() => {
                 write!(
                     f,
                     "no GWP set has a value for {gas}, `{gwp}` among them; a `[factors]` file may add a row to it"
                 )
             }
-            MethodProblem::NoPotential { gas, gwp, known } => {
+            MethodProblem::NoPotential { gas, gwp, known, .. } => {
                 write!(f, "GWP set `{gwp}` has no value for {gas}; sets that have one: {}", known.join(", "))
             }
             MethodProblem::Product { set, factor: Some(factor), meter } => {

@@ -14,6 +14,19 @@ use crate::quantity::{Dimension, Ratio};
 /// Micrograms of carbon dioxide in a milligram.
 pub(crate) const MICROGRAMS_A_MILLIGRAM: i128 = 1_000;
 
+/// A plant in one quarter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plant {
+    /// What it emitted, scope 1, in its cluster's GWP set,
+    pub mg: i128,
+    /// and in its network's.
+    pub network_mg: i128,
+    /// Its heat in millijoules.
+    pub heat: i128,
+    /// Its power in millijoules.
+    pub power: i128,
+}
+
 impl Evaluation<'_> {
     pub(crate) fn special(
         &self,
@@ -196,6 +209,18 @@ impl Evaluation<'_> {
 
     /// Milligrams for a millijoule of a plant's heat or power, in both GWP sets: the efficiency method.
     fn per_energy(&self, chp: usize, is_power: bool) -> Option<(Ratio, Ratio)> {
+        let plant = self.plant(chp)?;
+        let chp = self.accounts.chps.get(chp)?;
+        // E x (1 / e) / (H / eH + P / eP), for one unit of heat or of power.
+        let heat_fuel = Ratio::whole(plant.heat).over(chp.heat_efficiency)?;
+        let fuel = heat_fuel.plus(Ratio::whole(plant.power).over(chp.power_efficiency)?)?;
+        let efficiency = if is_power { chp.power_efficiency } else { chp.heat_efficiency };
+        let per = |mg: i128| Ratio::whole(mg).over(fuel)?.over(efficiency);
+        fuel.is_positive().then_some((per(plant.mg)?, per(plant.network_mg)?))
+    }
+
+    /// What a plant burned and made in the quarter. `None`: some of it is not known.
+    pub fn plant(&self, chp: usize) -> Option<Plant> {
         let chp = self.accounts.chps.get(chp)?;
         // A meter that is silent is no nought: without it nothing can be divided.
         let mut all = chp.fuels.iter().chain(&chp.heat).chain(&chp.power);
@@ -204,23 +229,15 @@ impl Evaluation<'_> {
             return None;
         }
         let energy = |meters: &[MeterIx]| -> Option<i128> { meters.iter().map(|meter| self.energy_of(*meter)).sum() };
-        let (heat, power) = (energy(&chp.heat)?, energy(&chp.power)?);
-        let (mut own, mut network) = (0, 0);
-        for fuel in &chp.fuels {
-            for booking in self.bookings(*fuel) {
-                if booking.flags.contains(&Flag::PropertyMissing) {
-                    return None;
-                }
-                own += booking.mg(Column::Scope1, Gwp::Own);
-                network += booking.mg(Column::Scope1, Gwp::Network);
+        let mut plant = Plant { mg: 0, network_mg: 0, heat: energy(&chp.heat)?, power: energy(&chp.power)? };
+        for booking in chp.fuels.iter().flat_map(|fuel| self.bookings(*fuel)) {
+            if booking.flags.contains(&Flag::PropertyMissing) {
+                return None;
             }
+            plant.mg += booking.mg(Column::Scope1, Gwp::Own);
+            plant.network_mg += booking.mg(Column::Scope1, Gwp::Network);
         }
-        // E x (1 / e) / (H / eH + P / eP), for one unit of heat or of power.
-        let heat_fuel = Ratio::whole(heat).over(chp.heat_efficiency)?;
-        let fuel = heat_fuel.plus(Ratio::whole(power).over(chp.power_efficiency)?)?;
-        let efficiency = if is_power { chp.power_efficiency } else { chp.heat_efficiency };
-        let per = |mg: i128| Ratio::whole(mg).over(fuel)?.over(efficiency);
-        fuel.is_positive().then_some((per(own)?, per(network)?))
+        Some(plant)
     }
 
     /// The energy of a meter in the quarter, in millijoules.
@@ -239,6 +256,7 @@ fn measured_co2(booking: &Booking<'_>, column: Column, mg: i128) -> Posting {
         amount,
         // The part of what was measured, in milligrams.
         ratio: Ratio::new(mg, amount).unwrap_or(Ratio::whole(0)),
+        potential: Ratio::ONE,
         mg,
         network_mg: mg,
         provisional: false,

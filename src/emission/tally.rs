@@ -66,6 +66,12 @@ impl Column {
         Column::ProvisionalFactor,
     ];
 
+    /// In CO2 equivalents, by a potential.
+    pub fn is_weighted(self) -> bool {
+        use Column::{BiogenicCo2, CapturedCo2, Ch4, Co2, N2o, TransferredCo2};
+        !matches!(self, Co2 | Ch4 | N2o | BiogenicCo2 | CapturedCo2 | TransferredCo2)
+    }
+
     /// The field's name without its unit.
     pub fn name(self) -> &'static str {
         match self {

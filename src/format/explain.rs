@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::cluster::Entity;
-use crate::emission::{Booking, Column, Posting, PropertyKind};
+use crate::cluster::{Entity, MeterIx};
+use crate::emission::{Booking, Column, Plant, Posting, PropertyKind, PropertySource};
 use crate::ledger::{Entry, Key};
 use crate::pipeline::{Explanation, Part, Rules};
-use crate::quantity::{Dimension, Ratio, Time, Window};
+use crate::quantity::{Dimension, Ratio, Time, Top, Window};
 
 /// What an explanation is told beside the figures.
 pub struct Beside<'a> {
@@ -37,6 +37,8 @@ pub fn explanation_json(rules: &Rules, explanation: &Explanation, beside: &Besid
         "gwp_set": beside.gwp,
         "usage": usages,
         "sum_of": terms,
+        "plant": explanation.plant.as_ref().map(|plant| plant_value(rules, explanation, plant)),
+        "stack": stack(rules, explanation.meter),
         "bookings": bookings,
         "entry": beside.entry.as_ref().map(|entry| entry_value(rules, entry)),
         "entries_touched": touched(rules, explanation),
@@ -75,6 +77,30 @@ fn usage(rules: &Rules, explanation: &Explanation, part: &Part, beside: &Beside<
     })
 }
 
+/// The plant by whose emissions a purchase is charged: the efficiency method.
+fn plant_value(rules: &Rules, explanation: &Explanation, plant: &Plant) -> Value {
+    let purchase = rules.accounts.meter(explanation.meter).purchase();
+    let chp = purchase.and_then(|purchase| rules.accounts.chps.get(purchase.chp?));
+    json!({
+        "supplier": purchase.map(|purchase| rules.topology.facility(purchase.supplier).id.as_str()),
+        "emitted_mg": plant.mg.to_string(), "heat_mj": plant.heat.to_string(), "power_mj": plant.power.to_string(),
+        "energy_unit": "mJ",
+        "heat_efficiency": chp.map(|chp| chp.heat_efficiency.to_string()),
+        "power_efficiency": chp.map(|chp| chp.power_efficiency.to_string()),
+    })
+}
+
+/// The stack that measures a meter's CO2, or that it is the measure of.
+fn stack(rules: &Rules, meter: MeterIx) -> Value {
+    let id = |ix: &MeterIx| rules.topology.meter(*ix).id.as_str();
+    let mut stacks = rules.accounts.stacks.iter();
+    let stack = stacks.find(|stack| stack.cems == meter || stack.fuels.contains(&meter));
+    stack.map_or(
+        Value::Null,
+        |stack| json!({ "cems": id(&stack.cems), "fuels": stack.fuels.iter().map(id).collect::<Vec<_>>() }),
+    )
+}
+
 fn booked(rules: &Rules, booking: &Booking<'_>, beside: &Beside<'_>) -> Value {
     let meter = rules.topology.meter(booking.meter);
     let total = booking.activity.total();
@@ -82,7 +108,11 @@ fn booked(rules: &Rules, booking: &Booking<'_>, beside: &Beside<'_>) -> Value {
         .into_iter()
         .filter_map(|kind| {
             let (dimension, value) = booking.values.get(kind)?;
-            let shown = json!({ "exact": value.to_string(), "about": value.to_f64(), "of": dimension.noun() });
+            let from = from_meter(rules, booking.meter, kind);
+            let shown = json!({
+                "exact": value.to_string(), "about": value.to_f64(), "of": dimension.noun(), "unit": property_unit(dimension),
+                "meter": from,
+            });
             Some((kind.name().to_owned(), shown))
         })
         .collect();
@@ -100,12 +130,33 @@ fn booked(rules: &Rules, booking: &Booking<'_>, beside: &Beside<'_>) -> Value {
     })
 }
 
+/// The meter that a property comes from.
+fn from_meter(rules: &Rules, meter: MeterIx, kind: PropertyKind) -> Option<&str> {
+    match rules.accounts.meter(meter).method.properties().get(kind)?.source {
+        PropertySource::Metered { meter, .. } => Some(rules.topology.meter(meter).id.as_str()),
+        PropertySource::Dated(_) => None,
+    }
+}
+
+/// The unit of a property's value as it is shown.
+fn property_unit(dimension: Dimension) -> String {
+    match dimension {
+        Dimension::Quotient(top, bottom) => {
+            let top = if top == Top::Energy { "mJ" } else { "ug" };
+            format!("{top}/{}", base_unit(bottom.dimension()))
+        }
+        Dimension::Share => "1".to_owned(),
+        other => base_unit(other).to_owned(),
+    }
+}
+
 fn posted(posting: &Posting, beside: &Beside<'_>) -> Value {
     let exact = posting.ratio.to_string();
     json!({
         "column": format!("{}_mg", posting.column.name()),
         "gas": posting.gas.name(),
         "amount": posting.amount.to_string(),
+        "gwp": posting.potential.to_f64(),
         "mg_per_base_unit": { "exact": exact, "about": posting.ratio.to_f64() },
         "mg": posting.mg.to_string(),
         "provisional": posting.provisional,
@@ -168,19 +219,34 @@ pub fn explanation_text(rules: &Rules, explanation: &Explanation, beside: &Besid
             shown(usage.amount),
             shown(*amount)
         ));
-        let payloads = [usage.from, usage.to].into_iter().filter_map(|time| (beside.payload)(time));
-        payloads.for_each(|payload| lines.push(format!("    reading  {payload}")));
+        for payload in [usage.from, usage.to].into_iter().filter_map(|time| (beside.payload)(time)) {
+            let line = reading_text(&payload);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
     }
     for (input, factor, base) in &explanation.terms {
         let input = rules.topology.meter(*input);
         lines.push(format!("  sum of  {factor} x {} ({base} {})", input.id, base_unit(input.dimension)));
     }
+    if let Some(plant) = &explanation.plant {
+        let Plant { mg, heat, power, .. } = plant;
+        lines.push(format!("  supplied by a plant that emitted {mg} mg for {heat} mJ of heat and {power} mJ of power"));
+    }
+    if let Value::Object(stack) = stack(rules, explanation.meter) {
+        lines.push(format!("  stack  measured by {}, of {}", stack["cems"], stack["fuels"]));
+    }
     for booking in &explanation.bookings {
+        if let Some(facility) = booking.facility {
+            lines.push(format!("  share of {}", rules.topology.facility(facility).id));
+        }
         let total = booking.activity.total();
         lines.push(format!("  activity  {} ({} {})", shown(total.amount), total.amount, base_unit(meter.dimension)));
         for kind in PropertyKind::ALL {
             if let Some((dimension, value)) = booking.values.get(kind) {
-                lines.push(format!("    {}  {} ({})", kind.name(), value.to_f64(), dimension.noun()));
+                let from = from_meter(rules, booking.meter, kind).map_or(String::new(), |id| format!(", from {id}"));
+                lines.push(format!("    {}  {} {}{from}", kind.name(), value.to_f64(), property_unit(dimension)));
             }
         }
         booking.flags.iter().for_each(|flag| lines.push(format!("    flag  {}", flag.name())));
@@ -210,6 +276,15 @@ pub fn explanation_text(rules: &Rules, explanation: &Explanation, beside: &Besid
         }
     }
     lines.join("\n") + "\n"
+}
+
+fn reading_text(payload: &Value) -> String {
+    let text = |key: &str| payload[key].as_str().unwrap_or("").to_owned();
+    let raw = match payload["payload"].as_str() {
+        Some(raw) => format!(" in {raw} on {}", text("topic")),
+        None => String::new(),
+    };
+    format!("    reading  {} at {}, received {}{raw}", text("value"), text("time"), text("received"))
 }
 
 fn about(base: i64, unit: Ratio, meter: &crate::cluster::Meter) -> f64 {

@@ -1,7 +1,7 @@
 //! Why a meter's quarter is booked as it is: from its readings to every mass of its entry.
 
 use crate::cluster::MeterIx;
-use crate::emission::{Booking, Evaluation};
+use crate::emission::{Booking, Evaluation, Plant};
 use crate::meter::{Held, Track, Usage, Verdict};
 use crate::pipeline::{Amounts, Rules};
 use crate::quantity::{Quarter, Ratio, Time};
@@ -27,6 +27,8 @@ pub struct Explanation {
     pub parts: Vec<Part>,
     /// What its amount is the sum of: meters, factors, amounts. Empty: of its own readings alone.
     pub terms: Vec<(MeterIx, Ratio, i64)>,
+    /// What the plant burned and made that it is supplied by.
+    pub plant: Option<Plant>,
     /// What was booked: once, or once for each facility that shares the meter.
     pub bookings: Vec<Booking<'static>>,
 }
@@ -44,7 +46,8 @@ pub fn explain(
     // An operator set the amount: what was read does not count.
     let is_set = amounts.activity(meter, quarter).is_some_and(|activity| activity.is_adjusted());
     let parts = if is_set { Vec::new() } else { parts(rules, (meter, quarter), held, verdicts) };
-    Explanation { meter, quarter, parts, terms: evaluation.terms(meter), bookings }
+    let plant = rules.accounts.meter(meter).purchase().and_then(|purchase| evaluation.plant(purchase.chp?));
+    Explanation { meter, quarter, parts, terms: evaluation.terms(meter), plant, bookings }
 }
 
 fn parts(rules: &Rules, (ix, quarter): (MeterIx, Quarter), held: Vec<Held>, verdicts: &[(Time, Verdict)]) -> Vec<Part> {

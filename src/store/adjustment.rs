@@ -4,12 +4,12 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::cluster::MeterIx;
-use crate::pipeline::{Adjusted, Adjustments};
+use crate::pipeline::{Adjusted, Adjustments, Booked};
 use crate::quantity::{Quarter, Time};
 use crate::store::bytes::{Cursor, Writer};
 use crate::store::codec::checksum;
 use crate::store::digest::{self, Changes, Kind};
-use crate::store::{Ledger, Reader, StoreError};
+use crate::store::{Ledger, Reader, StoreError, courses, schema};
 
 /// A correction: the amount of a meter in a time, with its author.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,13 @@ fn list(connection: &Connection) -> rusqlite::Result<Vec<(i64, Adjustment)>> {
     Ok(adjustments)
 }
 
-fn keep(connection: &Connection, kind: Kind, (number, at): (i64, Time), body: &[u8]) -> rusqlite::Result<()> {
+fn keep(
+    connection: &Connection,
+    kind: Kind,
+    (number, at): (i64, Time),
+    body: &[u8],
+    also: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
     let transaction = connection.unchecked_transaction()?;
     let crc = checksum(&[number, at.0], &[body]);
     let old = format!("{} WHERE number = ?1", kind.marks());
@@ -86,7 +92,19 @@ fn keep(connection: &Connection, kind: Kind, (number, at): (i64, Time), body: &[
     let sql = format!("INSERT OR REPLACE INTO {}({COLUMNS}) VALUES (?1, ?2, ?3, ?4)", kind.table());
     transaction.prepare_cached(&sql)?.execute((number, at.0, body, crc))?;
     digests.write(&transaction)?;
+    also(&transaction)?;
     transaction.commit()
+}
+
+/// What the closed figures follow from here on.
+#[derive(Clone, Copy, Debug)]
+pub enum Settled<'a> {
+    /// What they did before.
+    Nothing,
+    /// The corrections up to this block.
+    Adjustment(i64),
+    /// A plan, by how it books each meter; and without what is gone.
+    Plan(&'a [(MeterIx, Booked)], &'a [String]),
 }
 
 impl Ledger {
@@ -94,7 +112,7 @@ impl Ledger {
     pub fn adjust(&mut self, number: i64, adjustment: &Adjustment) -> Result<(), StoreError> {
         let mut writer = Writer::default();
         write(&mut writer, adjustment);
-        let kept = keep(&self.connection, Kind::Adjustment, (number, adjustment.decided), &writer.0);
+        let kept = keep(&self.connection, Kind::Adjustment, (number, adjustment.decided), &writer.0, |_| Ok(()));
         kept.map_err(StoreError::database(self.path()))
     }
 
@@ -111,16 +129,17 @@ impl Ledger {
         Ok(all.into_iter().filter(|(number, _)| *number > settled).collect())
     }
 
-    /// The closed figures follow the corrections up to this block.
-    pub fn settle_adjustment(&self, number: i64) -> Result<(), StoreError> {
-        self.set_meta(SETTLED, &number.to_string())
-    }
-
-    /// Adds to the trail; a line of JSON.
-    pub fn note_audit(&mut self, at: Time, line: &str) -> Result<(), StoreError> {
+    /// Adds a line of JSON to the trail, and with it notes what the closed figures follow: both or neither.
+    pub fn note_audit(&mut self, at: Time, line: &str, settled: Settled<'_>) -> Result<(), StoreError> {
+        let also = |connection: &Connection| match settled {
+            Settled::Nothing => Ok(()),
+            Settled::Adjustment(number) => schema::set_meta(connection, SETTLED, &number.to_string()),
+            Settled::Plan(all, gone) => courses::write(connection, &self.topology, all, gone),
+        };
         let last = "SELECT coalesce(max(number), 0) FROM audit";
         let number = self.connection.query_row(last, [], |row| row.get::<_, i64>(0));
-        let noted = number.and_then(|number| keep(&self.connection, Kind::Audit, (number + 1, at), line.as_bytes()));
+        let noted =
+            number.and_then(|number| keep(&self.connection, Kind::Audit, (number + 1, at), line.as_bytes(), also));
         noted.map_err(StoreError::database(self.path()))
     }
 }

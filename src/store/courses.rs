@@ -26,27 +26,14 @@ impl Ledger {
         gone(&self.connection, &self.topology).map_err(StoreError::database(self.path()))
     }
 
-    /// What is gone is out of the closed figures.
-    pub fn forget_gone(&self, id: &str) -> Result<(), StoreError> {
-        let forget = "DELETE FROM meta WHERE key = ?1";
-        self.connection.execute(forget, [key(id)]).map(drop).map_err(StoreError::database(self.path()))
-    }
-
     /// Says how meters are booked in what is closed.
     pub fn set_booked(&mut self, all: &[(MeterIx, Booked)]) -> Result<(), StoreError> {
-        let write = || -> rusqlite::Result<()> {
+        let set = || -> rusqlite::Result<()> {
             let transaction = self.connection.unchecked_transaction()?;
-            for (meter, booked) in all {
-                let pairs: Vec<(i64, u64)> = booked.course.iter().map(|(to, mark)| (to.0, *mark)).collect();
-                let text = serde_json::json!((pairs, &booked.facilities, booked.is_derived)).to_string();
-                let key = key(self.topology.meter(*meter).id.as_str());
-                if schema::meta(&transaction, &key)?.as_ref() != Some(&text) {
-                    schema::set_meta(&transaction, &key, &text)?;
-                }
-            }
+            write(&transaction, &self.topology, all, &[])?;
             transaction.commit()
         };
-        write().map_err(StoreError::database(self.path()))
+        set().map_err(StoreError::database(self.path()))
     }
 
     /// The quarters in `[from, to)` that some of these meters have an amount in: read, or set by an operator.
@@ -136,6 +123,27 @@ fn key(meter: &str) -> String {
 }
 
 const COURSE: &str = "course/";
+
+/// Writes how meters are booked, and takes out what is gone.
+pub(crate) fn write(
+    connection: &Connection,
+    topology: &Topology,
+    all: &[(MeterIx, Booked)],
+    gone: &[String],
+) -> rusqlite::Result<()> {
+    for (meter, booked) in all {
+        let pairs: Vec<(i64, u64)> = booked.course.iter().map(|(to, mark)| (to.0, *mark)).collect();
+        let text = serde_json::json!((pairs, &booked.facilities, booked.is_derived)).to_string();
+        let key = key(topology.meter(*meter).id.as_str());
+        if schema::meta(connection, &key)?.as_ref() != Some(&text) {
+            schema::set_meta(connection, &key, &text)?;
+        }
+    }
+    for id in gone {
+        connection.execute("DELETE FROM meta WHERE key = ?1", [key(id)])?;
+    }
+    Ok(())
+}
 
 type Written = (Vec<(i64, u64)>, Vec<String>, bool);
 

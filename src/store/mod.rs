@@ -38,7 +38,7 @@ mod salvage;
 mod schema;
 mod space;
 
-pub use adjustment::Adjustment;
+pub use adjustment::{Adjustment, Settled};
 pub use codec::{read_activity, read_balance, read_held};
 pub use counters::read_counters;
 pub use cursors::{Cursors, SetAside};

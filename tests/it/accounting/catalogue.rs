@@ -133,3 +133,17 @@ fn what_is_no_factor_of_an_inventory_is_refused_with_the_reason() {
         assert!(code == 78 && text.contains(reason), "{set}: {code} {text}");
     }
 }
+
+#[test]
+fn a_fuel_is_no_electricity_and_a_gas_has_its_name() {
+    for (more, cure) in [
+        ("category = \"purchased-electricity\"\nfactor = \"epa98_natural_gas\"", "is of a fuel"),
+        ("category = \"fugitive\"\ngas = \"R410\"", "did you mean `R-410A`?"),
+        ("category = \"fugitive\"\ngas = \"XYZ\"", "may add a row"),
+    ] {
+        let unit = if more.contains("fugitive") { "kg" } else { "kWh" };
+        let case = Case::new("", &format!("[facilities.f]\ncluster = \"c\"\n{}", event("m", "f", unit, more)));
+        let (code, text) = case.check();
+        assert!(code == 78 && text.contains(cure), "{more}: {code} {text}");
+    }
+}
