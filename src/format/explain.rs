@@ -250,24 +250,7 @@ pub fn explanation_text(rules: &Rules, explanation: &Explanation, beside: &Besid
             }
         }
         booking.flags.iter().for_each(|flag| lines.push(format!("    flag  {}", flag.name())));
-        for posting in &booking.postings {
-            lines.push(format!(
-                "    {:<18} {:>20} mg  {} x {}",
-                posting.column.name(),
-                posting.mg,
-                posting.amount,
-                posting.ratio
-            ));
-            if let Some(row) = (beside.row)(&posting.row) {
-                let text = |key: &str| row[key].as_str().unwrap_or("").to_owned();
-                let (value, unit, set, source) = (text("value"), text("unit"), text("set"), text("source"));
-                lines.push(format!(
-                    "      {} {} {value} {unit}, set {set}: {source}",
-                    &*posting.row,
-                    posting.gas.name()
-                ));
-            }
-        }
+        booking.postings.iter().for_each(|posting| posting_text(posting, beside, &mut lines));
     }
     if let Some(entry) = &beside.entry {
         lines.push(format!("  entry  15m, revision {}, GWP {}", entry.revision, beside.gwp));
@@ -276,6 +259,27 @@ pub fn explanation_text(rules: &Rules, explanation: &Explanation, beside: &Besid
         }
     }
     lines.join("\n") + "\n"
+}
+
+fn posting_text(posting: &Posting, beside: &Beside<'_>, lines: &mut Vec<String>) {
+    let weighted = posting.potential != Ratio::ONE;
+    let gwp = if weighted { format!(", GWP {}", posting.potential.to_f64()) } else { String::new() };
+    let (column, gas) = (posting.column.name(), posting.gas.name());
+    lines.push(format!("    {column:<18} {:>20} mg  {} x {} ({gas}{gwp})", posting.mg, posting.amount, posting.ratio));
+    let Some(row) = (beside.row)(&posting.row) else {
+        return;
+    };
+    let text = |key: &str| row[key].as_str().unwrap_or("").to_owned();
+    let (value, unit, set, source) = (text("value"), text("unit"), text("set"), text("source"));
+    let valid = match (row["valid_from"].as_str(), row["valid_to"].as_str()) {
+        (None, None) => String::new(),
+        (from, to) => format!(", valid {} to {}", from.unwrap_or("..."), to.unwrap_or("...")),
+    };
+    let line = format!("      {} {value} {unit}, set {set}{valid}: {source}", &*posting.row);
+    // A mass and its CO2e are of one row.
+    if !lines.contains(&line) {
+        lines.push(line);
+    }
 }
 
 fn reading_text(payload: &Value) -> String {
