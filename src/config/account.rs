@@ -104,17 +104,17 @@ fn connect(accounts: &mut Accounts, topology: &mut Topology) {
     let mut dependents: BTreeMap<MeterIx, Vec<MeterIx>> = BTreeMap::new();
     for at in 0..topology.facilities.len() {
         let ix = FacilityIx(at as u32);
-        let mut inputs = BTreeSet::new();
-        for meter in &accounts.facility(ix).meters {
-            let needs = accounts.needs(*meter);
-            for need in needs.iter().filter(|need| *need != meter) {
+        let meters = &accounts.facility(ix).meters;
+        for meter in meters {
+            // What hangs together by contracts is found by them: each on each would fill the memory.
+            for need in accounts.needs_apart(*meter).iter().filter(|need| *need != meter) {
                 let known = dependents.entry(*need).or_default();
                 if !known.contains(meter) {
                     known.push(*meter);
                 }
             }
-            inputs.extend(needs);
         }
+        let inputs = accounts.needs_of(meters.iter().copied());
         for input in &inputs {
             affected[input.0 as usize].insert(ix);
         }

@@ -223,7 +223,14 @@ impl Accounts {
     /// Every meter whose figures, and in which quarters, a change of a meter's quarter may change.
     pub fn derived_from(&self, ix: MeterIx, quarter: Quarter) -> Vec<(MeterIx, Quarter)> {
         let mut all = vec![(ix, quarter)];
-        for meter in std::iter::once(&ix).chain(self.dependents.get(&ix).into_iter().flatten()) {
+        let mut meters: BTreeSet<MeterIx> = self.dependents.get(&ix).into_iter().flatten().copied().collect();
+        meters.insert(ix);
+        // By contracts all hang together that share one.
+        let shared: Vec<MeterIx> = meters.iter().copied().filter(|meter| self.is_under_contract(*meter)).collect();
+        let under = |meter: &MeterIx| self.is_under_contract(*meter);
+        let all_shared = shared.into_iter().flat_map(|meter| self.partners(meter));
+        meters.extend(all_shared.filter(under));
+        for meter in &meters {
             let quarters = self.holders(*meter).flat_map(|facility| self.together(facility, quarter));
             all.extend(quarters.map(|quarter| (*meter, quarter)));
         }
@@ -232,8 +239,40 @@ impl Accounts {
         all
     }
 
+    /// A contract may cover it, or it is the plant behind one.
+    fn is_under_contract(&self, ix: MeterIx) -> bool {
+        let covered =
+            self.meter(ix).is_contractable() && self.holders(ix).any(|f| !self.facility(f).contracts.is_empty());
+        covered || self.contracts.iter().any(|contract| contract.backing() == Some(ix))
+    }
+
+    /// The meters that share contracts with one, or whose contracts its plant is behind.
+    fn partners(&self, ix: MeterIx) -> BTreeSet<MeterIx> {
+        let behind = self.contracts.iter().filter(|contract| contract.backing() == Some(ix));
+        let meters = behind.flat_map(|contract| &contract.facilities).flat_map(|f| &self.facility(*f).meters);
+        self.needs_of(meters.copied().filter(|meter| self.meter(*meter).is_contractable()).chain([ix]))
+    }
+
     /// Every meter that this one's figures are worked out from, itself among them.
     pub fn needs(&self, ix: MeterIx) -> BTreeSet<MeterIx> {
+        self.needs_of([ix])
+    }
+
+    /// The same of several meters.
+    pub fn needs_of(&self, meters: impl IntoIterator<Item = MeterIx>) -> BTreeSet<MeterIx> {
+        let (mut found, mut expanded) = (BTreeSet::new(), BTreeSet::new());
+        let mut open: Vec<MeterIx> = meters.into_iter().collect();
+        while let Some(meter) = open.pop() {
+            if found.insert(meter) {
+                open.extend(self.direct_needs(meter));
+                self.add_contracts(meter, &mut expanded, &mut open);
+            }
+        }
+        found
+    }
+
+    /// The same without what it shares contracts with.
+    pub fn needs_apart(&self, ix: MeterIx) -> BTreeSet<MeterIx> {
         let (mut found, mut open) = (BTreeSet::new(), vec![ix]);
         while let Some(meter) = open.pop() {
             if found.insert(meter) {
@@ -241,6 +280,23 @@ impl Accounts {
             }
         }
         found
+    }
+
+    /// What contracts cover at one facility depends on what is left for it by all others that share a contract with it.
+    fn add_contracts(&self, ix: MeterIx, expanded: &mut BTreeSet<usize>, open: &mut Vec<MeterIx>) {
+        if !self.meter(ix).is_contractable() {
+            return;
+        }
+        for at in self.holders(ix).flat_map(|facility| &self.facility(facility).contracts) {
+            let plant = self.contracts[*at].backing();
+            let shares = |other: &Contract| plant.is_some() && other.backing() == plant;
+            let others = self.contracts.iter().enumerate().filter(|(other, c)| other == at || shares(c));
+            for (_, contract) in others.filter(|(other, _)| expanded.insert(*other)) {
+                open.extend(contract.backing());
+                let meters = contract.facilities.iter().flat_map(|facility| &self.facility(*facility).meters);
+                open.extend(meters.copied().filter(|meter| self.meter(*meter).is_contractable()));
+            }
+        }
     }
 
     /// The meters that this one's own figures are computed from, contracts aside, which never lead back.
@@ -263,7 +319,7 @@ impl Accounts {
             needs.extend((transfer.sent == ix).then_some(transfer.received));
         }
         let Some(special) = &account.special else {
-            return with_contracts(self, account, ix, needs);
+            return needs;
         };
         let taken_from = special.capture.and_then(|capture| capture.stack);
         for stack in special.stack.into_iter().chain(taken_from).filter_map(|at| self.stacks.get(at)) {
@@ -281,7 +337,7 @@ impl Accounts {
             let taken = [Category::Generation, Category::Export];
             needs.extend(mine.copied().filter(|meter| taken.contains(&self.meter(*meter).category)));
         }
-        with_contracts(self, account, ix, needs)
+        needs
     }
 
     /// A plant behind a contract that stands elsewhere.
@@ -295,27 +351,6 @@ impl Accounts {
         let alone = account.shares().is_empty().then_some(account.facility);
         alone.into_iter().chain(account.shares().iter().map(|share| share.facility))
     }
-}
-
-/// What contracts cover at one facility depends on what is left for it by all others that share a contract with it.
-fn with_contracts(accounts: &Accounts, account: &Account, ix: MeterIx, mut needs: Vec<MeterIx>) -> Vec<MeterIx> {
-    if !account.is_contractable() {
-        return needs;
-    }
-    let contracts = accounts.holders(ix).flat_map(|facility| accounts.facility(facility).contracts.clone());
-    for contract in contracts.filter_map(|at| accounts.contracts.get(at)) {
-        needs.extend(contract.backing());
-        let meters = contract.facilities.iter().flat_map(|facility| &accounts.facility(*facility).meters);
-        needs.extend(meters.copied().filter(|meter| accounts.meter(*meter).is_contractable()));
-        // Two contracts of one plant share what it produced.
-        let sharing = accounts
-            .contracts
-            .iter()
-            .filter(|other| contract.backing().is_some() && other.backing() == contract.backing());
-        let others = sharing.flat_map(|other| &other.facilities).flat_map(|f| &accounts.facility(*f).meters);
-        needs.extend(others.copied().filter(|meter| accounts.meter(*meter).is_contractable()));
-    }
-    needs
 }
 
 /// The quarters of the local hour that holds one.
