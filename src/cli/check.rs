@@ -3,11 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine;
 use clap::{Args, ValueEnum};
 
 use crate::cli::impact::impact;
-use crate::cli::{CONFIGURATION, Failure};
+use crate::cli::tap::show_one;
+use crate::cli::{CONFIGURATION, Failure, USAGE};
+use crate::clock;
 use crate::config::{Plan, Problem, Severity, load};
+use crate::decode::Message;
+use crate::quantity::Time;
 use crate::store::{Reader, StoreError};
 
 #[derive(Args)]
@@ -21,6 +26,21 @@ pub(crate) struct Arguments {
     /// Also show what would be restated in the closed figures of the state directory
     #[arg(long)]
     impact: bool,
+    /// Also show what a message on this topic would become; fails where no meter takes anything from it
+    #[arg(long, requires = "message")]
+    topic: Option<String>,
+    /// The payload of that message
+    #[arg(long, group = "message", requires = "topic", allow_hyphen_values = true)]
+    payload: Option<String>,
+    /// The payload in base64
+    #[arg(long, group = "message", requires = "topic")]
+    payload_base64: Option<String>,
+    /// A file with the payload
+    #[arg(long, group = "message", requires = "topic")]
+    payload_file: Option<PathBuf>,
+    /// When the message was received, RFC 3339; without it, now
+    #[arg(long, requires = "topic")]
+    received: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum, PartialEq)]
@@ -34,6 +54,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(problem) = plan.as_ref().and_then(against_the_books) {
         plan = plan.filter(|_| problem.severity == Severity::Warning);
         report.problems.push(problem);
+    }
+    if let (Some(topic), Some(plan)) = (&arguments.topic, &plan) {
+        eprint!("{}", report.to_text());
+        let message = message(arguments, topic, plan)?;
+        return show_one(plan, &message, arguments.format == Format::Json);
     }
     if arguments.format == Format::Json {
         println!("{}", report.to_json());
@@ -60,6 +85,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         print!("{}", impact(&plan)?);
     }
     Ok(())
+}
+
+fn message(arguments: &Arguments, topic: &str, plan: &Plan) -> Result<Message, Failure> {
+    let usage = |what: String| Failure::new(USAGE, what);
+    let payload = match (&arguments.payload, &arguments.payload_base64, &arguments.payload_file) {
+        (Some(text), ..) => text.clone().into_bytes(),
+        (_, Some(text), _) => {
+            let engine = base64::engine::general_purpose::STANDARD;
+            engine.decode(text).map_err(|e| usage(format!("`--payload-base64`: {e}")))?
+        }
+        (.., Some(file)) => std::fs::read(file).map_err(|e| usage(format!("{}: {e}", file.display())))?,
+        _ => Vec::new(),
+    };
+    let received = match &arguments.received {
+        None => clock::now(),
+        Some(text) => Time::parse_rfc3339(text)
+            .ok_or_else(|| usage(format!("`--received` is no time: `{text}`; write 2026-01-31T12:00:00Z")))?,
+    };
+    let oversize = payload.len() > plan.mqtt.max_packet;
+    Ok(Message { received, topic: topic.to_owned(), payload: payload.into(), retain: false, dup: false, oversize })
 }
 
 /// What the books that are there say to the plan. Other trouble with these is not the configuration's.

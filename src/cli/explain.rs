@@ -14,7 +14,7 @@ use crate::clock;
 use crate::cluster::{Entity, MeterIx};
 use crate::config::Plan;
 use crate::daemon::Books;
-use crate::decode::Decoded;
+use crate::decode::Births;
 use crate::factor::Catalogue;
 use crate::format::{Beside, explanation_json, explanation_text};
 use crate::pipeline::{Amounts, explain, meter_entries, quarters_of};
@@ -151,12 +151,11 @@ fn payloads(plan: &Plan, meter: MeterIx, held: &[crate::meter::Held]) -> Result<
     let Some(range) = first.zip(last) else {
         return Ok(known);
     };
+    let mut births = Births::default();
     for message in received(&plan.daemon.state_dir, &mapping.topic, (range.0, range.1.plus(Span(1))))? {
-        let Decoded::Readings(readings) = plan.rules.routes.decode(&message) else {
-            continue;
-        };
-        for (_, reading) in readings.into_iter().filter(|(ix, _)| *ix == meter) {
-            if let Some(shown) = reading.ok().and_then(|reading| known.get_mut(&reading.time)) {
+        let decoded = plan.rules.routes.decode(&message, &mut births);
+        for (_, reading) in decoded.readings().iter().filter(|(ix, _)| *ix == meter) {
+            if let Some(shown) = reading.as_ref().ok().and_then(|reading| known.get_mut(&reading.time)) {
                 shown["topic"] = message.topic.as_str().into();
                 shown["payload"] = String::from_utf8_lossy(&message.payload).into();
             }

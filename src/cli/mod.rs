@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod export;
 mod factors;
+mod formats;
 mod impact;
 mod quarantine;
 mod reconcile;
@@ -15,6 +16,7 @@ mod replay;
 mod run;
 mod simulate;
 mod status;
+mod tap;
 mod trail;
 
 pub use replay::read_message;
@@ -79,6 +81,10 @@ enum Command {
     Status(status::Arguments),
     /// Publish what meters would: synthetic readings, or the rows of a CSV file
     Simulate(simulate::Arguments),
+    /// Show what messages become as they come: reading, usage, kg, or why not
+    Tap(tap::Arguments),
+    /// List the payload formats and presets that meters may have
+    Formats(formats::Arguments),
     /// Look at the emission factors
     Factors(factors::Arguments),
 }
@@ -130,6 +136,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Tap(arguments) => tap::run(&arguments),
+        Command::Formats(arguments) => formats::run(&arguments),
         Command::Factors(arguments) => factors::run(&arguments),
     };
     match result {

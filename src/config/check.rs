@@ -1,6 +1,6 @@
 //! From the file as written to the plan: one function per section, every problem collected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,7 +45,14 @@ pub fn load(file: Option<&Path>) -> (Option<Plan>, Report) {
     let mut checker = Checker { problems: Vec::new(), layers };
     checker.problems.append(&mut checker.layers.problems);
     let plan = checker.run();
-    let mut report = Report { problems: checker.problems, sources: checker.layers.sources };
+    // A mistake in a template is one mistake, however many meters have it.
+    let mut known = BTreeSet::new();
+    let is_new = |problem: &Problem| match &problem.place {
+        Some(place) => known.insert((place.source, place.start, problem.message.clone())),
+        None => true,
+    };
+    let problems = checker.problems.into_iter().filter(is_new).collect();
+    let mut report = Report { problems, sources: checker.layers.sources };
     report.sort();
     let plan = if report.has_errors() { None } else { plan };
     (plan, report)
@@ -73,6 +80,7 @@ impl Checker {
         let close_after = self.span(&["ledger", "close_after"], file.ledger.close_after.as_ref(), Span::minutes(5));
         let gwp = |cluster: &Cluster| cluster_rules.get(cluster.id.as_str()).map_or(GwpSet::Ar6, |rules| rules.gwp);
         let gwp = topology.clusters.iter().map(gwp).collect();
+        self.unknown_templates(&file);
         let routes = Routes::new(&mappings);
         let mqtt = self.mqtt(&file, &routes);
         let rules = Rules { topology: Arc::new(topology), routes, accounts, late_horizon, close_after };
@@ -237,6 +245,20 @@ impl Checker {
             self.problems.push(Problem { code: "C010", severity: Severity::Error, path, place, message, help: None });
         }
         parsed
+    }
+
+    fn unknown_templates(&mut self, file: &File) {
+        let known: BTreeMap<String, ()> = file.templates.keys().map(|id| (id.clone(), ())).collect();
+        for (id, section) in &file.meters {
+            if let Some(template) = &section.template {
+                self.reference(&["meters", id, "template"], template, &known, "templates");
+            }
+        }
+        for (id, section) in &file.templates {
+            if section.template.is_some() {
+                self.error("C006", &["templates", id, "template"], "a template has no template of its own".to_owned());
+            }
+        }
     }
 
     fn gwp(&mut self, path: &[&str], written: Option<&String>) -> Option<GwpSet> {
@@ -511,8 +533,7 @@ impl Checker {
         let layers = &self.layers;
         let path =
             |key: &'static str, written: &Option<String>| written.as_ref().map(|w| layers.resolve(&["mqtt", key], w));
-        let mut topics: Vec<String> = routes.topics().map(str::to_owned).collect();
-        topics.sort();
+        let topics = routes.filters();
         Some(mqtt::Options {
             server: server?,
             client_id: section.client_id.clone(),

@@ -21,6 +21,7 @@ pub(crate) struct File {
     pub clusters: BTreeMap<String, ClusterSection>,
     pub facilities: BTreeMap<String, FacilitySection>,
     pub meters: BTreeMap<String, MeterSection>,
+    pub templates: BTreeMap<String, MeterSection>,
     pub stacks: BTreeMap<String, StackSection>,
     pub chp: BTreeMap<String, ChpSection>,
     pub contracts: BTreeMap<String, ContractSection>,
@@ -129,11 +130,21 @@ pub(crate) struct MeterSection {
     pub facility: Option<String>,
     pub name: Option<String>,
     pub note: Option<String>,
+    pub template: Option<String>,
     pub topic: Option<String>,
     pub format: Option<String>,
-    pub value: Option<String>,
-    pub time: Option<String>,
+    pub value: Option<Names>,
+    pub time: Option<Names>,
     pub time_format: Option<String>,
+    pub quality: Option<Names>,
+    pub quality_good: Option<Vec<Written>>,
+    pub null_values: Option<Vec<Written>>,
+    pub decimal: Option<String>,
+    pub registers: Option<String>,
+    pub word_order: Option<String>,
+    pub sparse: Option<bool>,
+    pub history: Option<Vec<HistorySection>>,
+    pub stale_after: Option<String>,
     pub kind: Option<String>,
     pub interval: Option<String>,
     pub stamp: Option<String>,
@@ -175,6 +186,15 @@ pub(crate) struct MeterSection {
     #[serde(rename = "use")]
     pub used: Option<String>,
     pub deduct: Option<bool>,
+}
+
+/// Where a message holds readings besides the live one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct HistorySection {
+    pub value: Option<Names>,
+    pub time: Option<Names>,
+    pub time_format: Option<String>,
 }
 
 /// A stack whose CO2 is measured.

@@ -1,12 +1,14 @@
 //! Layers: the given file, `conf.d/*.toml` beside it, and the environment, merged by the `config` crate; and the way
 //! back from a key to the file, line and column it stands in.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, FileFormat};
 use serde_json::Value;
 use toml_edit::{Document, Item, TableLike};
 
+use crate::config::preset;
 use crate::config::problem::{Problem, Severity};
 
 /// A file that was read.
@@ -44,13 +46,20 @@ impl Source {
 /// The merged configuration, and where it came from.
 pub(crate) struct Layers {
     pub tree: Value,
+    /// Which template each meter has.
+    pub templates: BTreeMap<String, String>,
     pub sources: Vec<Source>,
     pub problems: Vec<Problem>,
 }
 
 /// Reads all layers. Without a file only the environment counts.
 pub(crate) fn read(file: Option<&Path>) -> Layers {
-    let mut layers = Layers { tree: Value::Object(Default::default()), sources: Vec::new(), problems: Vec::new() };
+    let mut layers = Layers {
+        tree: Value::Object(Default::default()),
+        templates: BTreeMap::new(),
+        sources: Vec::new(),
+        problems: Vec::new(),
+    };
     if let Some(file) = file {
         layers.add_file(file.to_owned());
         match parts(file) {
@@ -62,6 +71,7 @@ pub(crate) fn read(file: Option<&Path>) -> Layers {
         }
     }
     layers.merge();
+    layers.templates = preset::lay_under(&mut layers.tree);
     layers
 }
 
@@ -122,7 +132,7 @@ impl Layers {
 
     /// Where a key's value stands: in the last layer that has it.
     pub(crate) fn value_place(&self, path: &[&str]) -> Option<Place> {
-        self.find(path, |document| {
+        self.find(path, |document, path| {
             let item = walk(document, path)?;
             // A table's own span begins at its bracket; its name says more.
             let span = if item.is_table() { None } else { item.span() };
@@ -132,15 +142,36 @@ impl Layers {
 
     /// Where a key itself stands.
     pub(crate) fn key_place(&self, path: &[&str]) -> Option<Place> {
-        self.find(path, |document| key_span(document, path))
+        self.find(path, key_span)
     }
 
-    fn find(&self, path: &[&str], span: impl Fn(&Document<String>) -> Option<std::ops::Range<usize>>) -> Option<Place> {
+    fn find(
+        &self,
+        path: &[&str],
+        span: impl Fn(&Document<String>, &[&str]) -> Option<std::ops::Range<usize>>,
+    ) -> Option<Place> {
         if path.is_empty() {
             return None;
         }
+        let own = self.find_written(path, &span);
+        own.or_else(|| match path {
+            // What a meter does not say itself may be said by its template.
+            ["meters", id, rest @ ..] if !rest.is_empty() => {
+                let template = self.templates.get(*id)?;
+                let path: Vec<&str> = ["templates", template.as_str()].iter().chain(rest).copied().collect();
+                self.find_written(&path, &span)
+            }
+            _ => None,
+        })
+    }
+
+    fn find_written(
+        &self,
+        path: &[&str],
+        span: &impl Fn(&Document<String>, &[&str]) -> Option<std::ops::Range<usize>>,
+    ) -> Option<Place> {
         self.sources.iter().enumerate().rev().find_map(|(source, s)| {
-            let range = span(s.document.as_ref()?)?;
+            let range = span(s.document.as_ref()?, path)?;
             Some(Place { source, start: range.start, end: range.end })
         })
     }

@@ -10,8 +10,9 @@ use crate::config::check::{Checker, ClusterRules};
 use crate::config::file::{File, MeterSection};
 use crate::config::problem::Severity;
 use crate::config::property;
+use crate::config::source::Found;
 use crate::config::value::{Names, Number};
-use crate::decode::{Format, Mapping, TimeFormat};
+use crate::decode::{Mapping, Notation};
 use crate::emission::PropertyKind;
 use crate::factor::Catalogue;
 use crate::quantity::{Amount, Conversion, Id, Ratio, Span, Time, Unit, Zone};
@@ -41,11 +42,11 @@ pub(crate) fn check_meters(
     let facilities: BTreeMap<String, FacilityIx> =
         (0u32..).zip(&topology.facilities).map(|(i, f)| (f.id.to_string(), FacilityIx(i))).collect();
     let mut mappings = Vec::new();
-    let mut conversions = Vec::new();
+    let (mut conversions, mut notations) = (Vec::new(), Vec::new());
     let mut by_topic: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (id, section) in &declarations.file.meters {
-        let conversions = &mut conversions;
-        let mut check = MeterCheck { checker, declarations, topology, id, section, conversions };
+        let (conversions, notations) = (&mut conversions, &mut notations);
+        let mut check = MeterCheck { checker, declarations, topology, id, section, conversions, notations };
         let ix = MeterIx(topology.meters.len() as u32);
         if let Some((meter, holders, mapping)) = check.meter(ix, &facilities) {
             for facility in holders {
@@ -86,13 +87,14 @@ pub(crate) fn shared<T: PartialEq>(known: &mut Vec<Arc<T>>, value: T) -> Arc<T> 
     fresh
 }
 
-struct MeterCheck<'a> {
-    checker: &'a mut Checker,
-    declarations: &'a Declarations<'a>,
+pub(crate) struct MeterCheck<'a> {
+    pub checker: &'a mut Checker,
+    pub declarations: &'a Declarations<'a>,
     topology: &'a Topology,
-    id: &'a str,
-    section: &'a MeterSection,
+    pub id: &'a str,
+    pub section: &'a MeterSection,
     conversions: &'a mut Vec<Arc<Conversion>>,
+    notations: &'a mut Vec<Arc<Notation>>,
 }
 
 impl MeterCheck<'_> {
@@ -123,7 +125,7 @@ impl MeterCheck<'_> {
         let typical = self.typical(unit, category);
         let (valid_from, valid_to) = self.validity(zone.as_ref());
         let (scale, offset) = self.scale();
-        let source = if is_derived { None } else { Some(self.source(kind, zone.as_ref())) };
+        let found = if is_derived { None } else { Some(self.found(kind, zone.as_ref())) };
         let unit = unit?;
         let offset = offset.plus(unit.zero)?;
         let meter = Meter {
@@ -142,24 +144,14 @@ impl MeterCheck<'_> {
             valid_from,
             valid_to,
         };
-        let mapping = match source {
+        let mapping = match found {
             None => None,
-            Some((topic, format, time_format)) => {
-                let mut mapping = Mapping::new(ix, &meter, topic?, format?);
-                mapping.time_format = time_format?;
-                Some(mapping)
+            Some(found) => {
+                let Found { topic, source, notation } = found?;
+                Some(Mapping::new(ix, &meter, topic, source, shared(self.notations, notation)))
             }
         };
         Some((meter, facilities, mapping))
-    }
-
-    /// Where its readings come from, and how they look.
-    fn source(
-        &mut self,
-        kind: Option<Kind>,
-        zone: Option<&Zone>,
-    ) -> (Option<String>, Option<Format>, Option<TimeFormat>) {
-        (self.topic(), self.format(kind), self.time_format(zone))
     }
 
     /// A sum of meters has no readings, and no keys about them.
@@ -171,6 +163,10 @@ impl MeterCheck<'_> {
             ("value", section.value.is_some()),
             ("time", section.time.is_some()),
             ("time_format", section.time_format.is_some()),
+            ("quality", section.quality.is_some()),
+            ("null_values", section.null_values.is_some()),
+            ("history", section.history.is_some()),
+            ("registers", section.registers.is_some()),
             ("kind", section.kind.is_some()),
             ("scale", section.scale.is_some()),
             ("offset", section.offset.is_some()),
@@ -193,17 +189,17 @@ impl MeterCheck<'_> {
 
     // ---- reporting -----------------------------------------------------------------------------------------------
 
-    fn error(&mut self, code: &'static str, key: &str, message: String) {
+    pub(crate) fn error(&mut self, code: &'static str, key: &str, message: String) {
         let path = ["meters", self.id, key];
         let path = if key.is_empty() { &path[..2] } else { &path[..] };
         self.checker.error(code, path, message);
     }
 
-    fn missing(&mut self, key: &str, help: &str) {
+    pub(crate) fn missing(&mut self, key: &str, help: &str) {
         self.checker.missing(&["meters", self.id, key], help);
     }
 
-    fn word<T: Copy>(&mut self, key: &str, written: Option<&String>, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&mut self, key: &str, written: Option<&String>, words: &[(&str, T)]) -> Option<T> {
         self.checker.word(&["meters", self.id, key], written, words)
     }
 
@@ -446,110 +442,6 @@ impl MeterCheck<'_> {
             self.error("C006", key, format!("`{key}` is too long: gaps are bridged up to {INTERVAL_MAX}"));
         }
         (expected, max_gap)
-    }
-
-    fn topic(&mut self) -> Option<String> {
-        let Some(topic) = &self.section.topic else {
-            self.missing("topic", "the MQTT topic it publishes on");
-            return None;
-        };
-        if topic.is_empty() || topic.contains(['#', '+', '\0']) {
-            self.error(
-                "C006",
-                "topic",
-                format!("`{topic}` is no topic to publish on: it may not be empty or hold `#` or `+`"),
-            );
-            return None;
-        }
-        Some(topic.clone())
-    }
-
-    fn format(&mut self, kind: Option<Kind>) -> Option<Format> {
-        let section = self.section;
-        let needs_time = matches!(kind, Some(Kind::Interval { .. }));
-        match section.format.as_deref() {
-            None => {
-                self.missing("format", "json or number");
-                None
-            }
-            Some("number") => {
-                for (key, written) in [("value", &section.value), ("time", &section.time)] {
-                    if written.is_some() {
-                        self.error(
-                            "C006",
-                            key,
-                            format!("`{key}` points into JSON; format `number` is the payload itself"),
-                        );
-                    }
-                }
-                if needs_time {
-                    self.error(
-                        "C006",
-                        "format",
-                        "an interval meter needs the device's time, which format `number` cannot carry".to_owned(),
-                    );
-                }
-                Some(Format::Number)
-            }
-            Some("json") => {
-                if section.value.is_none() {
-                    self.missing("value", "a JSON Pointer such as \"/value\"");
-                }
-                if needs_time && section.time.is_none() {
-                    self.missing("time", "an interval meter needs the device's time: a JSON Pointer such as \"/ts\"");
-                }
-                let value = self.pointer("value", section.value.as_ref());
-                let time = self.pointer("time", section.time.as_ref());
-                Some(Format::Json { value: value?, time })
-            }
-            Some(other) => {
-                self.checker.not_one_of(&["meters", self.id, "format"], other, &["json", "number"]);
-                None
-            }
-        }
-    }
-
-    fn pointer(&mut self, key: &str, written: Option<&String>) -> Option<String> {
-        let pointer = written?;
-        if !pointer.starts_with('/') {
-            self.error("C006", key, format!("`{pointer}` is no JSON Pointer; write `/{pointer}`"));
-            return None;
-        }
-        Some(pointer.clone())
-    }
-
-    fn time_format(&mut self, cluster_zone: Option<&Zone>) -> Option<TimeFormat> {
-        let section = self.section;
-        let allowed = "ms, s, rfc3339, local:ZONE, local or none";
-        match (section.time_format.as_deref(), &section.time) {
-            (None, None) | (Some("none"), _) => Some(TimeFormat::Received),
-            (None, Some(_)) => {
-                self.missing("time_format", &format!("how the device writes its time: {allowed}"));
-                None
-            }
-            (Some(_), None) => {
-                self.missing(
-                    "time",
-                    "a JSON Pointer to the device's time, such as \"/ts\"; or `time_format = \"none\"`",
-                );
-                None
-            }
-            (Some("local"), Some(_)) => {
-                let facility =
-                    section.facility.as_ref().and_then(|f| self.declarations.file.facilities.get_key_value(f));
-                match facility.and_then(|(id, f)| f.timezone.as_ref().map(|zone| (id, zone))) {
-                    Some((id, zone)) => self.checker.zone(&["facilities", id, "timezone"], zone).map(TimeFormat::Local),
-                    None => cluster_zone.cloned().map(TimeFormat::Local),
-                }
-            }
-            (Some(text), Some(_)) => {
-                let format = TimeFormat::parse(text);
-                if format.is_none() {
-                    self.error("C006", "time_format", format!("`{text}` is no time format; allowed: {allowed}"));
-                }
-                format
-            }
-        }
     }
 
     /// An amount per time in base units a day.

@@ -8,12 +8,15 @@ mod file;
 mod layers;
 mod meter;
 mod plan;
+mod preset;
 mod problem;
 mod property;
 mod purchase;
 mod relation;
+mod source;
 mod value;
 
 pub use check::{check, load};
 pub use plan::{Daemon, Plan, Retention};
+pub use preset::{FORMATS, Preset, presets};
 pub use problem::{Problem, Report, Severity};

@@ -43,6 +43,15 @@ impl<'de> Deserialize<'de> for Number {
 pub(crate) struct Written(pub serde_json::Value);
 
 impl Written {
+    /// Text, a number or a truth value as text.
+    pub(crate) fn text(&self) -> Option<String> {
+        match &self.0 {
+            serde_json::Value::String(text) => Some(text.clone()),
+            serde_json::Value::Number(_) | serde_json::Value::Bool(_) => Some(self.0.to_string()),
+            _ => None,
+        }
+    }
+
     /// A share as a number, `0.25`, or as text, `"25 %"`.
     pub(crate) fn share(&self) -> Option<Ratio> {
         match &self.0 {

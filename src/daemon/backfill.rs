@@ -90,7 +90,7 @@ impl Books {
     fn backfill_one(&mut self, message: &Message, done: &mut Backfilled) -> Result<(), StoreError> {
         let mut decoded = self.pipeline.decode(message);
         done.unmapped += u64::from(decoded == Decoded::Unmapped);
-        if let Decoded::Readings(readings) = &mut decoded {
+        if let Some(readings) = decoded.readings_mut() {
             done.readings += readings.len() as u64;
             let (mut kept, mut packed) = (Vec::new(), 0);
             for (meter, reading) in readings.drain(..) {

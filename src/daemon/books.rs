@@ -106,8 +106,12 @@ impl Books {
         // Where nothing is left, the replay books it all, and counts it.
         let is_bare = counted_to == 0 && books.ledger.active_quarters(Quarter(i32::MIN))?.is_empty();
         if !books.damage.is_empty() && !is_bare {
+            let births = books.ledger.births(books.journal.first_received()?.unwrap_or(from))?;
+            books.pipeline.recall_births(&births);
             books.rebuild(counted_to, before)?;
         }
+        let births = books.ledger.births(from)?;
+        books.pipeline.recall_births(&births);
         let meters = books.pipeline.rules().topology.meters.len() as u32;
         for ix in (0..meters).map(MeterIx) {
             if let Some(reading) = books.ledger.latest_reading(ix)? {
@@ -115,6 +119,7 @@ impl Books {
             }
         }
         books.replay(from, counted_to, before)?;
+        books.pipeline.count_gateways_anew();
         books.refresh()?;
         books.welcome_back()?;
         books.damage.extend(books.journal.found_damage().iter().cloned());
@@ -153,7 +158,7 @@ impl Books {
             match record {
                 Record::Messages(messages) => {
                     *replayed += messages.len() as u64;
-                    hand.replay((number, &messages), reach, before, (progress, poison))
+                    hand.replay((number, &messages), reach, before, (progress, poison)).map(drop)
                 }
                 Record::Judgement(judgement) => hand.judge(number, &judgement),
                 Record::Tick(time) => {
@@ -188,8 +193,8 @@ impl Books {
         journal.replay(Time::MIN, |block| {
             match readable(block, damage)? {
                 Some(Block { number, record: Record::Messages(messages) }) => {
-                    hand.replay((number, &messages), Reach::Rebuild, before, (progress, poison))?;
-                    earliest = earliest.min(hand.earliest(&messages));
+                    let applied = hand.replay((number, &messages), Reach::Rebuild, before, (progress, poison))?;
+                    earliest = earliest.min(applied.earliest);
                     since_seal += messages.len() as u64;
                 }
                 Some(Block { number, record: Record::Judgement(judgement) }) => hand.judge(number, &judgement)?,
@@ -247,7 +252,7 @@ impl Books {
 
     /// Applies committed messages; returns their outcomes, in order.
     pub fn apply(&mut self, messages: &[Message]) -> Result<Vec<Outcome>, StoreError> {
-        self.hand().apply(messages, Reach::New)
+        self.hand().apply(messages, Reach::New).map(|applied| applied.outcomes)
     }
 
     /// Something was refused and waits to be stored.

@@ -36,6 +36,29 @@ impl Reach {
     }
 }
 
+/// What became of messages.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// Of each, in order.
+    pub outcomes: Vec<Outcome>,
+    /// The first quarter that they have a reading for.
+    pub earliest: Quarter,
+}
+
+impl Default for Applied {
+    fn default() -> Applied {
+        Applied { outcomes: Vec::new(), earliest: Quarter(i32::MAX) }
+    }
+}
+
+impl Applied {
+    fn note(&mut self, decoded: &[Decoded]) {
+        let readings = decoded.iter().flat_map(Decoded::readings).flat_map(|(_, reading)| reading);
+        let earliest = readings.map(|reading| reading.time.quarter()).min();
+        self.earliest = self.earliest.min(earliest.unwrap_or(Quarter(i32::MAX)));
+    }
+}
+
 /// What messages are applied to.
 pub(crate) struct Hand<'a> {
     pub ledger: &'a mut Ledger,
@@ -44,7 +67,7 @@ pub(crate) struct Hand<'a> {
 }
 
 impl Hand<'_> {
-    pub(crate) fn apply(&mut self, messages: &[Message], reach: Reach) -> Result<Vec<Outcome>, StoreError> {
+    pub(crate) fn apply(&mut self, messages: &[Message], reach: Reach) -> Result<Applied, StoreError> {
         let counted = reach == Reach::New;
         let mut wants = Vec::new();
         let decoded: Vec<_> = messages.iter().map(|message| self.pipeline.decode(message)).collect();
@@ -53,7 +76,8 @@ impl Hand<'_> {
         wants.sort_unstable();
         wants.dedup();
         self.load(&wants)?;
-        let mut outcomes = Vec::with_capacity(messages.len());
+        let mut applied = Applied { outcomes: Vec::with_capacity(messages.len()), ..Applied::default() };
+        applied.note(&decoded);
         let mut effects = Vec::new();
         for (message, decoded) in messages.iter().zip(decoded) {
             #[cfg(test)]
@@ -62,13 +86,13 @@ impl Hand<'_> {
             self.pipeline.apply(Event::Message { received: message.received, decoded, counted }, &mut effects);
             for effect in effects.drain(..) {
                 match effect {
-                    Effect::Settled(outcome) => outcomes.push(outcome),
+                    Effect::Settled(outcome) => applied.outcomes.push(outcome),
                     Effect::NotBooked(meter, outcome) if counted => self.keep(message, meter, outcome),
                     Effect::NotBooked(..) | Effect::QuarterClosed => {}
                 }
             }
         }
-        Ok(outcomes)
+        Ok(applied)
     }
 
     pub(crate) fn meter(&self, judgement: &Judgement) -> Option<MeterIx> {
@@ -102,15 +126,6 @@ impl Hand<'_> {
         Ok(())
     }
 
-    /// The first quarter that the messages have a reading for.
-    pub(crate) fn earliest(&self, messages: &[Message]) -> Quarter {
-        let first = |message: &Message| match self.pipeline.decode(message) {
-            Decoded::Readings(readings) => readings.iter().flat_map(|(_, r)| r).map(|r| r.time.quarter()).min(),
-            _ => None,
-        };
-        messages.iter().filter_map(first).min().unwrap_or(Quarter(i32::MAX))
-    }
-
     fn keep(&mut self, message: &Message, meter: Option<MeterIx>, outcome: Outcome) {
         if self.refused.len() >= REFUSED_MAX {
             return;
@@ -137,13 +152,13 @@ impl Hand<'_> {
         reach: Reach,
         before: ProgressPosition,
         (progress, poison): (&mut Progress, &Poison),
-    ) -> Result<(), StoreError> {
+    ) -> Result<Applied, StoreError> {
         let suspected = before.starts > 0 && (before.applying == NONE || before.applying.0 == block);
         if suspected || poison.touches(block) {
             return self.apply_singly(block, messages, reach, (progress, poison));
         }
         progress.note(ProgressPosition { applying: (block, WHOLE), ..progress.position() })?;
-        self.apply(messages, reach).map(drop)
+        self.apply(messages, reach)
     }
 
     /// One message at a time, each noted before it is applied: what ends the process here is known at the next start.
@@ -153,7 +168,8 @@ impl Hand<'_> {
         messages: &[Message],
         reach: Reach,
         (progress, poison): (&mut Progress, &Poison),
-    ) -> Result<(), StoreError> {
+    ) -> Result<Applied, StoreError> {
+        let mut all = Applied::default();
         for (index, message) in messages.iter().enumerate() {
             if poison.holds(block, index) {
                 let outcome = Outcome::Refused(Refusal::Poison);
@@ -164,10 +180,13 @@ impl Hand<'_> {
                 continue;
             }
             progress.note(ProgressPosition { applying: (block, index as i64), ..progress.position() })?;
-            self.apply(std::slice::from_ref(message), reach)?;
+            let Applied { outcomes, earliest } = self.apply(std::slice::from_ref(message), reach)?;
+            all.outcomes.extend(outcomes);
+            all.earliest = all.earliest.min(earliest);
             self.refresh()?;
         }
-        progress.note(ProgressPosition { applying: NONE, ..progress.position() })
+        progress.note(ProgressPosition { applying: NONE, ..progress.position() })?;
+        Ok(all)
     }
 
     pub(crate) fn refresh(&mut self) -> Result<(), StoreError> {
@@ -198,12 +217,11 @@ impl Hand<'_> {
 }
 
 /// Without the readings that lie beyond.
-fn within(decoded: Decoded, reach: Reach) -> Decoded {
-    match decoded {
-        Decoded::Readings(mut readings) if reach != Reach::New => {
-            readings.retain(|(_, reading)| reading.as_ref().is_ok_and(|reading| reach.takes(reading)));
-            Decoded::Readings(readings)
-        }
-        whole => whole,
+fn within(mut decoded: Decoded, reach: Reach) -> Decoded {
+    if reach != Reach::New
+        && let Some(readings) = decoded.readings_mut()
+    {
+        readings.retain(|(_, reading)| reading.as_ref().is_ok_and(|reading| reach.takes(reading)));
     }
+    decoded
 }

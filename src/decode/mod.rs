@@ -3,13 +3,24 @@
 //! A message that yields nothing is a value with a named reason, never an error.
 
 mod json;
+mod line;
+mod listener;
+mod mapping;
 mod message;
 mod number;
+mod path;
 mod reading;
 mod route;
+mod senml;
+mod sparkplug;
 mod stamp;
 
+pub use mapping::{Good, LineSelector, Mapping, Place, Source};
 pub use message::Message;
-pub use reading::{Decoded, Reading, Refusal};
-pub use route::{Format, Mapping, Routes};
+pub use number::{Mark, Notation, Registers, Word};
+pub(crate) use path::Step;
+pub use path::{Path, PathProblem};
+pub use reading::{Decoded, Reading, Readings, Refusal};
+pub use route::Routes;
+pub use sparkplug::{Births, DeviceView, GatewayView, filter as gateway_filter};
 pub use stamp::TimeFormat;

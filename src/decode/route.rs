@@ -1,246 +1,246 @@
-//! Which meters listen to a topic, and how their values are found in its payloads.
+//! Which meters listen to a topic, and what they read in its payloads.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::cluster::{Kind, Meter, MeterIx};
-use crate::decode::json::{self, Pointers};
-use crate::decode::number;
-use crate::decode::{Decoded, Message, Reading, Refusal, TimeFormat};
-use crate::quantity::{Conversion, Span, Time};
-
-/// A reading more than this ahead of its receipt has a wrong clock.
-const CLOCK_AHEAD_MAX: Span = Span::minutes(5);
-
-/// The wire format of a meter's payloads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// JSON, with pointers (RFC 6901) to the value and to the time.
-    Json {
-        /// Where the value is.
-        value: String,
-        /// Where the time is, if the device sends one.
-        time: Option<String>,
-    },
-    /// The payload is one number.
-    Number,
-}
-
-/// How one meter's readings are found in the payloads of its topic.
-#[derive(Clone, Debug)]
-pub struct Mapping {
-    /// The meter.
-    pub meter: MeterIx,
-    /// Its topic.
-    pub topic: String,
-    /// Its wire format.
-    pub format: Format,
-    /// The form of its time.
-    pub time_format: TimeFormat,
-    /// How its numbers become base units.
-    pub conversion: Arc<Conversion>,
-    /// Validity, kept here so that decoding needs no second look-up.
-    valid: (Time, Time),
-}
-
-impl Mapping {
-    /// The mapping of a meter to a topic; the time is that of receipt until set.
-    pub fn new(ix: MeterIx, meter: &Meter, topic: String, format: Format) -> Mapping {
-        debug_assert!(meter.conversion.unit.per.is_some() == matches!(meter.kind, Kind::Rate { .. }));
-        Mapping {
-            meter: ix,
-            topic,
-            format,
-            time_format: TimeFormat::Received,
-            conversion: Arc::clone(&meter.conversion),
-            valid: (meter.valid_from, meter.valid_to),
-        }
-    }
-
-    /// Whether some message holds one reading for both, the same number of it.
-    pub fn overlaps(&self, other: &Mapping) -> bool {
-        let same_number = match (&self.format, &other.format) {
-            (Format::Json { value, .. }, Format::Json { value: others, .. }) => value == others,
-            (Format::Number, Format::Number) => true,
-            _ => false,
-        };
-        same_number && self.topic == other.topic && self.valid.0 < other.valid.1 && other.valid.0 < self.valid.1
-    }
-}
+use crate::decode::json::Frame;
+use crate::decode::listener::{Listener, Reader};
+use crate::decode::mapping::{LineSelector, Mapping, Source};
+use crate::decode::reading::Readings;
+use crate::decode::sparkplug::{self, Address};
+use crate::decode::{Births, Decoded, Message, Refusal, line, senml};
+use crate::quantity::Time;
 
 /// All mappings, by topic.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     topics: HashMap<String, Route>,
+    gateways: sparkplug::Gateways,
 }
 
-/// The meters of one topic, and the pointers they share.
+/// The meters of one topic.
 #[derive(Clone, Debug, Default)]
 struct Route {
-    pointers: Arc<Pointers>,
-    slots: usize,
     listeners: Vec<Listener>,
+    /// Some listeners read the same number: an exchanged meter and its successor.
+    has_alike: bool,
+    sources: Arc<Sources>,
 }
 
-#[derive(Clone, Debug)]
-struct Listener {
-    meter: MeterIx,
-    source: Source,
-    time_format: TimeFormat,
-    conversion: Arc<Conversion>,
-    valid: (Time, Time),
+/// Where the listeners of a topic find their numbers. Ten thousand meters share a few of these.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Sources {
+    numbers: Vec<usize>,
+    frame: Frame,
+    readers: Vec<Reader>,
+    /// By name: whose, and whether the sum is meant.
+    records: HashMap<String, Vec<(usize, bool)>>,
+    lines: Vec<(usize, LineSelector)>,
 }
 
-/// Where a listener's texts are: slots of the JSON pass, or the whole payload.
-#[derive(Clone, Debug)]
-enum Source {
-    Json { value: usize, time: Option<usize> },
-    Number,
-}
-
-impl Source {
-    /// The same number of the payload.
-    fn is_same(&self, other: &Source) -> bool {
-        match (self, other) {
-            (Source::Json { value, .. }, Source::Json { value: other, .. }) => value == other,
-            (Source::Number, Source::Number) => true,
-            _ => false,
-        }
-    }
-}
-
-type Readings = Vec<(MeterIx, Result<Reading, Refusal>)>;
+/// What is found, by listener.
+type Found = Vec<(usize, Result<super::Reading, Refusal>)>;
 
 impl Routes {
     /// Builds the table.
     pub fn new(mappings: &[Mapping]) -> Routes {
         let mut routes = Routes::default();
+        let mut by_topic: HashMap<&str, Vec<&Mapping>> = HashMap::new();
         for mapping in mappings {
-            routes.topics.entry(mapping.topic.clone()).or_default().add(mapping);
+            match &mapping.source {
+                Source::Sparkplug { metric } => routes.gateways.add(mapping, metric),
+                _ => by_topic.entry(&mapping.topic).or_default().push(mapping),
+            }
         }
-        routes.share_pointers();
+        let mut known = Vec::new();
+        for (topic, mappings) in by_topic {
+            routes.topics.insert(topic.to_owned(), Route::new(&mappings, &mut known));
+        }
         routes
     }
 
-    /// Most topics are read in one of a few ways; ten thousand copies of these would fill the memory.
-    fn share_pointers(&mut self) {
-        let mut distinct: Vec<Arc<Pointers>> = Vec::new();
-        for route in self.topics.values_mut() {
-            route.listeners.shrink_to_fit();
-            match distinct.iter().find(|known| **known == route.pointers) {
-                Some(known) => route.pointers = Arc::clone(known),
-                None => distinct.push(Arc::clone(&route.pointers)),
-            }
-        }
+    /// The filters that bring what some meter listens to.
+    pub fn filters(&self) -> Vec<String> {
+        let mut filters: Vec<String> = self.topics.keys().cloned().chain(self.gateways.filters()).collect();
+        filters.sort();
+        filters
     }
 
-    /// The topics that some meter listens to.
-    pub fn topics(&self) -> impl Iterator<Item = &str> {
-        self.topics.keys().map(String::as_str)
-    }
-
-    /// What a message holds.
-    pub fn decode(&self, message: &Message) -> Decoded {
+    /// What a message holds. Births and deaths of gateways are noted in `births`.
+    pub fn decode(&self, message: &Message, births: &mut Births) -> Decoded {
         if message.retain {
             return Decoded::Retained;
         }
-        let Some(route) = self.topics.get(&message.topic) else {
-            return Decoded::Unmapped;
-        };
-        if message.oversize {
-            return Decoded::Refused(Refusal::Oversize);
+        if let Some(route) = self.topics.get(&message.topic) {
+            if message.oversize {
+                return Decoded::Refused(Refusal::Oversize);
+            }
+            return route.read(message);
         }
-        route.read(message)
+        match Address::parse(&message.topic) {
+            Some(address) => self.gateways.read(address, message, births),
+            None => Decoded::Unmapped,
+        }
+    }
+
+    /// Since when the gateway or the device behind a topic is gone. `None`: it is not known to be.
+    pub fn gone(&self, topic: &str, births: &Births) -> Option<Time> {
+        let address = Address::parse(topic)?;
+        births.gone(&address.key(), address.device)
     }
 }
 
 impl Route {
-    fn add(&mut self, mapping: &Mapping) {
-        let source = match &mapping.format {
-            Format::Number => Source::Number,
-            Format::Json { value, time } => {
-                Source::Json { value: self.slot(value), time: time.as_ref().map(|t| self.slot(t)) }
+    fn new(mappings: &[&Mapping], known: &mut Vec<Arc<Sources>>) -> Route {
+        let mut sources = Sources::default();
+        let mut listeners = Vec::with_capacity(mappings.len());
+        let mut distinct: Vec<&Source> = Vec::new();
+        for (at, mapping) in mappings.iter().enumerate() {
+            sources.add(at, &mapping.source);
+            let alike = distinct.iter().position(|source| source.is_same(&mapping.source)).unwrap_or_else(|| {
+                distinct.push(&mapping.source);
+                distinct.len() - 1
+            });
+            listeners.push(Listener::new(mapping, alike as u32));
+        }
+        let has_alike = distinct.len() < listeners.len();
+        let sources = match known.iter().find(|known| ***known == sources) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let fresh = Arc::new(sources);
+                known.push(Arc::clone(&fresh));
+                fresh
             }
         };
-        self.listeners.push(Listener {
-            meter: mapping.meter,
-            source,
-            time_format: mapping.time_format.clone(),
-            conversion: Arc::clone(&mapping.conversion),
-            valid: mapping.valid,
-        });
-    }
-
-    fn slot(&mut self, pointer: &str) -> usize {
-        let slot = Arc::make_mut(&mut self.pointers).add(pointer, self.slots);
-        self.slots = self.slots.max(slot + 1);
-        slot
+        Route { listeners, has_alike, sources }
     }
 
     fn read(&self, message: &Message) -> Decoded {
-        let mut few = [None; 8];
-        let mut many = Vec::new();
-        let found = match few.get_mut(..self.slots) {
-            Some(found) => found,
-            None => {
-                many.resize(self.slots, None);
-                many.as_mut_slice()
+        let mut found = Found::with_capacity(self.listeners.len());
+        let sources = &*self.sources;
+        let mut refused = None;
+        for at in &sources.numbers {
+            found.push((*at, self.number(*at, message)));
+        }
+        let mut readers = [Self::json, Self::senml, Self::lines].into_iter();
+        let mut kinds =
+            [!sources.readers.is_empty(), !sources.records.is_empty(), !sources.lines.is_empty()].into_iter();
+        while let (Some(read), Some(wanted)) = (readers.next(), kinds.next()) {
+            if wanted && let Err(refusal) = read(self, message, &mut found) {
+                refused = Some(refusal);
             }
-        };
-        if self.slots > 0
-            && let Err(refusal) = self.pointers.extract(&message.payload, found)
-        {
+        }
+        if let Some(refusal) = refused.filter(|_| found.is_empty()) {
             return Decoded::Refused(refusal);
         }
-        let mut readings: Readings = self.listeners.iter().map(|l| (l.meter, l.read(message, found))).collect();
-        if readings.iter().any(|(_, reading)| *reading == Err(Refusal::NotValid)) {
-            self.leave_to_the_valid(&mut readings);
+        if self.has_alike {
+            self.leave_to_the_valid(&mut found);
         }
+        let meter = |at: usize| self.listeners.get(at).map(|listener| listener.meter);
+        let readings: Readings = found.into_iter().filter_map(|(at, reading)| Some((meter(at)?, reading))).collect();
         Decoded::Readings(readings)
+    }
+
+    fn number(&self, at: usize, message: &Message) -> Result<super::Reading, Refusal> {
+        let text = std::str::from_utf8(&message.payload).map_err(|_| Refusal::Malformed)?;
+        let listener = self.listeners.get(at).ok_or(Refusal::MissingValue)?;
+        listener.text(text, message.received, message.received)
+    }
+
+    fn json(&self, message: &Message, found: &mut Found) -> Result<(), Refusal> {
+        let Sources { frame, readers, .. } = &*self.sources;
+        let start = found.len();
+        frame.extract(&message.payload, &mut |reader, seen| {
+            let Some(reader) = readers.get(reader) else {
+                return;
+            };
+            let listener = self.listeners.get(reader.listener);
+            let reading = listener.and_then(|listener| reader.read(listener, seen, message.received));
+            found.extend(reading.map(|reading| (reader.listener, reading)));
+        })?;
+        for reader in readers.iter().filter(|reader| !reader.sparse) {
+            let seen = found.get(start..).is_some_and(|found| found.iter().any(|(at, _)| *at == reader.listener));
+            if !seen {
+                found.push((reader.listener, Err(Refusal::MissingValue)));
+            }
+        }
+        Ok(())
+    }
+
+    fn senml(&self, message: &Message, found: &mut Found) -> Result<(), Refusal> {
+        let start = found.len();
+        let received = message.received;
+        let read = senml::records(&message.payload, received, &mut |record| {
+            for (at, sum) in self.sources.records.get(record.name).into_iter().flatten() {
+                let number = if *sum { record.sum } else { record.value };
+                let (Some(number), Some(listener)) = (number, self.listeners.get(*at)) else {
+                    continue;
+                };
+                let read = || listener.record(number?, (record.unit, *sum), record.time?, received);
+                found.push((*at, read()));
+            }
+        });
+        // What is refused is refused as a whole.
+        read.inspect_err(|_| found.truncate(start))
+    }
+
+    fn lines(&self, message: &Message, found: &mut Found) -> Result<(), Refusal> {
+        let received = message.received;
+        for line in line::lines(&message.payload)? {
+            for (at, wanted) in &self.sources.lines {
+                if !line.is_of(wanted.measurement.as_deref(), &wanted.tags) {
+                    continue;
+                }
+                let (Some(text), Some(listener)) = (line.field(&wanted.field), self.listeners.get(*at)) else {
+                    continue;
+                };
+                let time = line.time.map_or(Ok(received), |time| wanted.time_format.read(time, received));
+                found.push((*at, time.and_then(|time| listener.text(&text, time, received))));
+            }
+        }
+        Ok(())
     }
 
     /// When a meter is exchanged, its number goes on as another meter's: what one refuses as not valid is not refused when
     /// another takes it.
-    fn leave_to_the_valid(&self, readings: &mut Readings) {
-        let not_valid = |at: usize| readings.get(at).is_some_and(|(_, r)| *r == Err(Refusal::NotValid));
-        let taken_by_another = |at: usize, listener: &Listener| {
-            let mut others = self.listeners.iter().enumerate();
-            not_valid(at) && others.any(|(o, other)| !not_valid(o) && other.source.is_same(&listener.source))
+    fn leave_to_the_valid(&self, found: &mut Found) {
+        let not_valid = |reading: &Result<_, _>| *reading == Err(Refusal::NotValid);
+        // The how-manieth reading of its listener each one is: listeners that are alike read the same ones.
+        let mut counts = vec![0usize; self.listeners.len()];
+        let places: Vec<(Option<u32>, usize)> = found
+            .iter()
+            .map(|(at, _)| {
+                let count = counts.get_mut(*at).map_or(0, |count| std::mem::replace(count, *count + 1));
+                (self.listeners.get(*at).map(|listener| listener.alike), count)
+            })
+            .collect();
+        let taken = |place: &(Option<u32>, usize)| {
+            let mut others = places.iter().zip(found.iter());
+            others.any(|(other, (_, reading))| other == place && !not_valid(reading))
         };
-        let leave: Vec<bool> = self.listeners.iter().enumerate().map(|(at, l)| taken_by_another(at, l)).collect();
+        let leave: Vec<bool> =
+            places.iter().zip(found.iter()).map(|(place, (_, r))| not_valid(r) && taken(place)).collect();
         let mut leave = leave.into_iter();
-        readings.retain(|_| leave.next() != Some(true));
+        found.retain(|_| leave.next() != Some(true));
     }
 }
 
-impl Listener {
-    fn read(&self, message: &Message, found: &[Option<&str>]) -> Result<Reading, Refusal> {
-        let received = message.received;
-        let (number, time) = match self.source {
-            Source::Number => (number::payload(&message.payload)?, received),
-            Source::Json { value, time } => {
-                let value = text(found, value).ok_or(Refusal::MissingValue)?;
-                let time = match time {
-                    Some(slot) => {
-                        let stamp = text(found, slot).ok_or(Refusal::MissingTime)?;
-                        self.time_format.read(&stamp, received)?
+impl Sources {
+    fn add(&mut self, at: usize, source: &Source) {
+        match source {
+            Source::Number => self.numbers.push(at),
+            Source::Json(places) => {
+                for place in places {
+                    let reader = Reader::new(&mut self.frame, place, at);
+                    if let Some(value) = place.value.first() {
+                        self.frame.read_by(value, self.readers.len());
                     }
-                    None => received,
-                };
-                (number::parse(&value)?, time)
+                    self.readers.push(reader);
+                }
             }
-        };
-        let value = number::to_base(*self.conversion, number)?;
-        if time > received.plus(CLOCK_AHEAD_MAX) {
-            return Err(Refusal::ClockAhead);
+            Source::Senml { name, sum } => self.records.entry(name.clone()).or_default().push((at, *sum)),
+            Source::Line(selector) => self.lines.push((at, selector.clone())),
+            Source::Sparkplug { .. } => {}
         }
-        if time < self.valid.0 || time >= self.valid.1 {
-            return Err(Refusal::NotValid);
-        }
-        Ok(Reading { meter: self.meter, time, value, received })
     }
-}
-
-fn text<'de>(found: &[Option<&'de str>], slot: usize) -> Option<std::borrow::Cow<'de, str>> {
-    found.get(slot).copied().flatten().and_then(json::scalar)
 }

@@ -4,11 +4,14 @@
 //! the acknowledgements in the order of receipt, in one flush, straight to the connection they belong to.
 
 mod acks;
+mod connection;
 mod health;
+mod listen;
 mod options;
 mod session;
 mod tls;
 
 pub use health::{Health, HealthView};
+pub use listen::listen;
 pub use options::{Options, Server};
 pub use session::{Delivery, News, Session};

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, ConnAck, ConnectReturnCode, Event, EventLoop, MqttOptions, Outgoing, Packet, PubAck, Publish, QoS,
-    SubAck, SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
+    AsyncClient, ConnAck, ConnectReturnCode, Event, EventLoop, Outgoing, Packet, PubAck, Publish, QoS, SubAck,
+    SubscribeFilter, SubscribeReasonCode,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::mqtt::acks::Acks;
-use crate::mqtt::{Health, Options, Server, tls};
+use crate::mqtt::connection::connection;
+use crate::mqtt::{Health, Options, Server};
 
-/// The largest packet MQTT knows. A packet the client refuses to read would come back with every reconnect, so all are
-/// read, and a payload over `max_packet` is cut and refused by the pipeline.
-const PACKET_MAX: usize = 268_435_455;
 /// What is kept of a payload that is too long.
 const CUT_TO: usize = 1_024;
 /// Reading stops while this many messages wait for the desk, whatever their QoS; well below the 65,535 packet ids of MQTT.
@@ -31,7 +29,6 @@ const SHORT_CONNECTIONS_MAX: u32 = 4;
 const DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 /// Filters in one SUBSCRIBE.
 const FILTERS_A_PACKET: usize = 100;
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -121,17 +118,9 @@ impl Session {
     /// Prepares a session. `stale` are filters of an earlier configuration that the broker may still hold. An error: a
     /// secret or a certificate cannot be read.
     pub fn new(options: Options, client_id: String, stale: Vec<String>, health: Arc<Health>) -> io::Result<Session> {
-        let mut mqtt = MqttOptions::new(client_id, options.server.host.clone(), options.server.port);
+        let mut mqtt = connection(&options, client_id)?;
         mqtt.set_clean_session(false);
-        mqtt.set_keep_alive(KEEP_ALIVE);
         mqtt.set_manual_acks(true);
-        mqtt.set_max_packet_size(PACKET_MAX, PACKET_MAX);
-        if options.server.tls {
-            mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client(&options)?)));
-        }
-        if let Some(user) = &options.username {
-            mqtt.set_credentials(user, password(&options)?);
-        }
         let packets = (options.subscribe.len() + stale.len()).div_ceil(FILTERS_A_PACKET) + stale.len() + 1;
         let (client, mut events) = AsyncClient::new(mqtt, packets + 10);
         events.network_options.set_tcp_nodelay(true);
@@ -368,13 +357,4 @@ impl Flapping {
         };
         self.short > 0 && self.short.is_multiple_of(SHORT_CONNECTIONS_MAX)
     }
-}
-
-fn password(options: &Options) -> io::Result<String> {
-    let Some(path) = &options.password_file else {
-        return Ok(String::new());
-    };
-    let read = std::fs::read_to_string(path);
-    let text = read.map_err(|e| io::Error::new(e.kind(), format!("the MQTT password file {}: {e}", path.display())))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -1,7 +1,7 @@
 //! What goes into the pipeline and what comes out.
 
 use crate::cluster::{FacilityIx, MeterIx};
-use crate::decode::Decoded;
+use crate::decode::{Decoded, Message};
 use crate::ledger::{Closed, Range, SealedEntry};
 use crate::meter::{Held, Need, Verdict};
 use crate::pipeline::{Counters, Outcome};
@@ -110,6 +110,8 @@ pub struct Seal<'a> {
     pub rows: Vec<SealedRow<'a>>,
     /// Closed entries that are new or changed.
     pub entries: Vec<SealedEntry<'a>>,
+    /// Births and deaths of gateways that are not stored yet.
+    pub births: &'a [Message],
     /// The counts so far.
     pub counters: &'a Counters,
     /// The first open quarter.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::cluster::{Entity, FacilityIx, MeterIx};
-use crate::decode::{Decoded, Message, Reading, Refusal};
+use crate::decode::{Births, Decoded, Message, Reading, Refusal};
 use crate::emission::{Evaluation, Leaf, Tally};
 use crate::ledger::{Book, Entry, Key};
 use crate::meter::{SetOutcome, Verdict};
@@ -31,6 +31,7 @@ pub struct Pipeline {
     late_changes: bool,
     scratch: Vec<(Time, i64)>,
     adjustments: Adjustments,
+    births: Births,
     /// Nothing is too late.
     history: bool,
 }
@@ -68,21 +69,36 @@ impl Pipeline {
             late_changes: false,
             scratch: Vec::new(),
             adjustments: Adjustments::default(),
+            births: Births::default(),
             history: false,
         }
     }
 
-    /// What a message holds. Changes nothing.
-    pub fn decode(&self, message: &Message) -> Decoded {
-        self.rules.routes.decode(message)
+    /// What a message holds. Notes what gateways declare; messages must come in their order of receipt.
+    pub fn decode(&mut self, message: &Message) -> Decoded {
+        self.rules.routes.decode(message, &mut self.births)
+    }
+
+    /// What gateways have declared.
+    pub fn births(&self) -> &Births {
+        &self.births
+    }
+
+    /// What gateways have declared is what these births and deaths from the store say, in their order of receipt.
+    pub fn recall_births(&mut self, messages: &[Message]) {
+        self.births = Births::default();
+        messages.iter().for_each(|message| drop(self.rules.routes.decode(message, &mut self.births)));
+        self.births.kept();
+    }
+
+    /// What is counted of gateways' messages is counted from here on.
+    pub fn count_gateways_anew(&mut self) {
+        self.births.count_anew();
     }
 
     /// Adds what must be supplied before a decoded message can be applied.
     pub fn wants(&self, decoded: &Decoded, wants: &mut Vec<Want>) {
-        let Decoded::Readings(readings) = decoded else {
-            return;
-        };
-        for reading in readings.iter().flat_map(|(_, r)| r).filter(|r| !self.is_late(r)) {
+        for reading in decoded.readings().iter().flat_map(|(_, r)| r).filter(|r| !self.is_late(r)) {
             let meter = self.rules.topology.meter(reading.meter);
             if let Some(need) = self.meter(reading.meter).need(meter, reading.time) {
                 wants.push(Want::Rows(reading.meter, need));
@@ -169,9 +185,9 @@ impl Pipeline {
                 effects.push(Effect::NotBooked(None, Outcome::Refused(*reason)));
                 return Outcome::Refused(*reason);
             }
-            Decoded::Readings(readings) => readings,
+            Decoded::Readings(readings) | Decoded::Declared(readings) => readings,
         };
-        let mut best = None;
+        let mut best = matches!(decoded, Decoded::Declared(_)).then_some(Outcome::Accepted);
         for (meter, reading) in readings {
             let outcome = match reading {
                 Ok(reading) => self.settle_reading(reading),
@@ -306,12 +322,14 @@ impl Pipeline {
             state.seal(MeterIx(ix), self.open_from, &mut rows);
         }
         let entries = self.book.closing(&self.rules.topology, self.now).collect();
-        Seal { rows, entries, counters: &self.counters, open_from: self.open_from, now: self.now }
+        let (counters, births) = (&self.counters, self.births.fresh());
+        Seal { rows, entries, births, counters, open_from: self.open_from, now: self.now }
     }
 
     /// What [`Pipeline::seal`] gave is stored: forgets what no open window needs.
     pub fn sealed(&mut self) {
         self.late_changes = false;
+        self.births.kept();
         for (meter, state) in self.rules.topology.meters.iter().zip(&mut self.meters) {
             state.sealed(self.open_from);
             state.evict(meter, self.open_from);

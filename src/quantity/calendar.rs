@@ -100,6 +100,11 @@ impl Zone {
         self.0.to_datetime(time.timestamp()).to_string()
     }
 
+    /// The local date and time in a `strftime` form. Empty: the form is none.
+    pub fn text(&self, form: &str, time: Time) -> String {
+        jiff::fmt::strtime::format(form, &time.timestamp().to_zoned_datetime(self.0.clone())).unwrap_or_default()
+    }
+
     /// The instant of a local date and time written in a `strftime` form; missing hours, minutes and seconds are nought.
     pub fn parse_local(&self, form: &str, text: &str) -> Option<Time> {
         let parsed = jiff::fmt::strtime::parse(form, text).ok()?;

@@ -71,6 +71,19 @@ impl Decimal {
         Decimal { mantissa, exponent }.reduced()
     }
 
+    /// The exact sum. `None`: out of range.
+    pub fn plus(self, other: Decimal) -> Option<Decimal> {
+        let exponent = self.exponent.min(other.exponent);
+        let at = |d: Decimal| d.mantissa.checked_mul(10i128.checked_pow((d.exponent - exponent).unsigned_abs())?);
+        Decimal::new(at(self)?.checked_add(at(other)?)?, exponent)
+    }
+
+    /// Whether it is no more than the other. `None`: they are too far apart to tell exactly.
+    pub fn is_at_most(self, other: Decimal) -> Option<bool> {
+        let difference = self.plus(Decimal { mantissa: -other.mantissa, exponent: other.exponent })?;
+        Some(difference.mantissa <= 0)
+    }
+
     /// The shortest decimal that reads back as this float. `None` for NaN, infinities and out of range.
     pub fn from_f64(value: f64) -> Option<Decimal> {
         value.is_finite().then(|| Decimal::parse(&format!("{value:e}")))?

@@ -1,6 +1,7 @@
 //! Meters that do not exist: synthetic ones for a configuration, and the rows of a CSV file, published over MQTT.
 
 mod csv;
+mod payload;
 mod publisher;
 mod synthetic;
 

@@ -6,9 +6,10 @@ use std::f64::consts::TAU;
 use serde_json::{Value, json};
 
 use crate::cluster::{Category, Kind, Meter, Stamp, Topology};
-use crate::decode::{Format, Mapping, TimeFormat};
+use crate::decode::{Mapping, Source};
 use crate::quantity::{Dimension, Time};
 use crate::simulate::Outgoing;
+use crate::simulate::payload::{line, put_place};
 
 /// All meters of a configuration.
 pub struct Fleet {
@@ -42,21 +43,23 @@ impl Fleet {
         let mut plain = Vec::new();
         for unit in self.units.iter_mut().filter(|unit| unit.due <= now.0) {
             let (stamp, value) = unit.advance(now);
-            match &unit.mapping.format {
-                Format::Number => {
-                    plain.push(Outgoing {
-                        due_ms: now.0,
-                        topic: unit.mapping.topic.clone(),
-                        payload: value.to_string(),
-                    });
-                }
-                Format::Json { value: pointer, time } => {
-                    let payload = payloads.entry((unit.mapping.topic.clone(), stamp)).or_insert_with(|| json!({}));
-                    put(payload, pointer, json!(value));
-                    if let Some(pointer) = time {
-                        put(payload, pointer, written(&unit.mapping.time_format, stamp));
+            let topic = unit.mapping.topic.clone();
+            let mut send = |payload: String| plain.push(Outgoing { due_ms: now.0, topic: topic.clone(), payload });
+            match &unit.mapping.source {
+                Source::Number => send(value.to_string()),
+                Source::Json(places) => {
+                    let payload = payloads.entry((topic, stamp)).or_insert(Value::Null);
+                    if let Some(place) = places.first() {
+                        put_place(payload, place, stamp, value);
                     }
                 }
+                Source::Senml { name, sum } => {
+                    let key = if *sum { "s" } else { "v" };
+                    send(json!([{ "bn": name, "bt": stamp as f64 / 1_000.0, key: value }]).to_string());
+                }
+                Source::Line(selector) => send(line(selector, stamp, value)),
+                // A gateway has births and deaths, which are nothing to play.
+                Source::Sparkplug { .. } => {}
             }
         }
         let messages = payloads.into_iter().map(|((topic, due_ms), payload)| Outgoing {
@@ -143,25 +146,4 @@ fn usual(meter: &Meter, random: f64) -> f64 {
         (_, Dimension::Quotient(..)) => return 36e9,
     };
     per_hour * 24.0 * (0.2 + 0.8 * random)
-}
-
-fn written(format: &TimeFormat, stamp: i64) -> Value {
-    match format {
-        TimeFormat::Milliseconds | TimeFormat::Received => json!(stamp),
-        TimeFormat::Seconds => json!(stamp as f64 / 1_000.0),
-        TimeFormat::Rfc3339 => json!(Time(stamp).to_string()),
-        TimeFormat::Local(zone) => json!(zone.local_text(Time(stamp))),
-    }
-}
-
-/// Puts a value where a JSON Pointer leads, making objects on the way.
-fn put(payload: &mut Value, pointer: &str, value: Value) {
-    let mut node = payload;
-    for key in pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~")) {
-        if !node.is_object() {
-            *node = json!({});
-        }
-        node = &mut node[key];
-    }
-    *node = value;
 }

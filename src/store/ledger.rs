@@ -9,15 +9,18 @@ use crate::cluster::{Entity, FacilityIx, MeterIx, Topology};
 use crate::ledger::{Closed, Key, Range, SealedEntry};
 use crate::meter::{Held, Need};
 use crate::pipeline::{Counters, Row, Seal, SealedRow, Supply, Want};
-use crate::quantity::{Quarter, Time, Window};
+use crate::quantity::{Quarter, Span, Time, Window};
 use crate::store::codec::{
     checksum, read_activity, read_balance, read_held, write_activity, write_balance, write_held,
 };
 use crate::store::counters::{read_counters, write_counters};
 use crate::store::digest::{self, Changes, Kind};
 use crate::store::retention::read_day;
-use crate::store::{Names, Refused, StoreError, identity, incarnation, refused, rescue, salvage, schema};
+use crate::store::{Names, Refused, StoreError, births, identity, incarnation, refused, rescue, salvage, schema};
 use crate::window::Activity;
+
+/// A start reads the journal again from shortly before the open quarter.
+const BIRTHS_BACK: Span = Span::days(1);
 
 /// How far the ledger accounts for the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -299,6 +302,7 @@ impl Ledger {
             write_rows(&transaction, &self.names, &seal.rows, &mut changed)?;
             write_entries(&transaction, &self.names, &seal.entries, &mut changed)?;
             refused::write(&transaction, refused)?;
+            births::write(&transaction, seal.births, seal.open_from.start().minus(BIRTHS_BACK))?;
             for (key, value) in [
                 ("open_from", seal.open_from.0.to_string()),
                 ("now", seal.now.0.to_string()),

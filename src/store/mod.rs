@@ -9,6 +9,7 @@
 //! what is sound of it goes on.
 
 mod adjustment;
+mod births;
 mod bytes;
 mod codec;
 mod counters;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row};
 use crate::store::codec::checksum;
 use crate::store::digest::{self, BUCKETS, Digest, Kind};
 use crate::store::schema::{meta_crc, name_crc};
-use crate::store::{adjustment, judgement};
+use crate::store::{adjustment, births, judgement};
 
 /// A table.
 pub(crate) struct Table {
@@ -20,7 +20,7 @@ pub(crate) struct Table {
 }
 
 /// The tables of `ledger.db`, apart from the digests, which follow from the others.
-pub(crate) const LEDGER: [Table; 13] = [
+pub(crate) const LEDGER: [Table; 14] = [
     Table { name: "meta", columns: "key, value, crc", key: &["key"], sound: meta_sound },
     Table { name: "name", columns: "number, level, id, crc", key: &["number"], sound: name_sound },
     Table { name: "name_copy", columns: "number, level, id, crc", key: &["number"], sound: name_sound },
@@ -62,6 +62,7 @@ pub(crate) const LEDGER: [Table; 13] = [
     },
     Table { name: "verdict", columns: judgement::COLUMNS, key: &["number"], sound: judgement::is_sound },
     Table { name: "adjustment", columns: adjustment::COLUMNS, key: &["number"], sound: adjustment::is_sound },
+    Table { name: "birth", columns: births::COLUMNS, key: &["number"], sound: births::is_sound },
     Table { name: "audit", columns: adjustment::COLUMNS, key: &["number"], sound: adjustment::is_sound },
     // Only says what to send to the database again.
     Table {

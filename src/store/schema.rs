@@ -9,8 +9,8 @@ use crate::store::codec::checksum;
 use crate::store::digest;
 
 /// The format this version reads and writes. 1: no checksums on names and meta, no digests. 2: no verdicts. 3: no corrections
-/// and no trail.
-pub(crate) const FORMAT: i64 = 4;
+/// and no trail. 4: no births.
+pub(crate) const FORMAT: i64 = 5;
 
 /// `name_copy` is the same as `name`: a lost name would orphan all rows of an entity.
 const TABLES: &str = "
@@ -61,6 +61,13 @@ const TRAIL: &str = "
         meter INTEGER NOT NULL, start INTEGER NOT NULL, changed INTEGER NOT NULL, PRIMARY KEY(meter, start)) WITHOUT ROWID;
     CREATE INDEX again_changed ON again(changed);";
 
+/// What format 5 added.
+const BIRTHS: &str = "
+    CREATE TABLE birth(
+        number INTEGER PRIMARY KEY, received INTEGER NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL,
+        crc INTEGER NOT NULL);
+    CREATE INDEX birth_topic ON birth(topic, received);";
+
 /// Opens a ledger, creating or migrating it. A file of a newer format is refused untouched.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path).map_err(StoreError::database(path))?;
@@ -77,7 +84,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         write_ahead(&connection)?;
         match found {
             FORMAT => Ok(()),
-            1..=3 => migrate(&mut connection, found),
+            1..=4 => migrate(&mut connection, found),
             _ => create(&mut connection),
         }
     };
@@ -96,7 +103,7 @@ pub(crate) fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
 
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(&format!("{TABLES}{ADDED}{VERDICTS}{TRAIL}"))?;
+    transaction.execute_batch(&format!("{TABLES}{ADDED}{VERDICTS}{TRAIL}{BIRTHS}"))?;
     let incarnation: String = (0..8).map(|_| format!("{:02x}", fastrand::u8(..))).collect();
     set_meta(&transaction, "incarnation", &incarnation)?;
     transaction.execute_batch(&format!("PRAGMA user_version = {FORMAT}"))?;
@@ -112,7 +119,10 @@ fn migrate(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
     if found < 3 {
         transaction.execute_batch(VERDICTS)?;
     }
-    transaction.execute_batch(TRAIL)?;
+    if found < 4 {
+        transaction.execute_batch(TRAIL)?;
+    }
+    transaction.execute_batch(BIRTHS)?;
     if found == 1 {
         digest::recount(&transaction)?;
     }

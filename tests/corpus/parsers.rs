@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use axum::http::Uri;
 use emissiond::cli::read_message;
 use emissiond::config::{Plan, load};
-use emissiond::decode::{Message, TimeFormat};
+use emissiond::decode::{Births, Message, TimeFormat};
 use emissiond::factor::Catalogue;
 use emissiond::http::{Asked, read_query};
 use emissiond::influx::{retry_after, shown};
@@ -115,9 +115,9 @@ const RECEIVED: Time = Time(1_792_891_860_000);
 
 /// One payload as each meter's topic may carry it.
 fn messages(payload: &[u8]) -> impl Iterator<Item = Message> {
-    plan().rules.routes.topics().map(|topic| Message {
+    plan().mappings.iter().map(|mapping| Message {
         received: RECEIVED,
-        topic: topic.to_owned(),
+        topic: mapping.topic.clone(),
         payload: payload.into(),
         retain: false,
         dup: false,
@@ -126,8 +126,9 @@ fn messages(payload: &[u8]) -> impl Iterator<Item = Message> {
 }
 
 fn payload(bytes: &[u8]) {
+    let mut births = Births::default();
     messages(bytes).for_each(|message| {
-        black_box(plan().rules.routes.decode(&message));
+        black_box(plan().rules.routes.decode(&message, &mut births));
     });
 }
 

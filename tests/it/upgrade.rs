@@ -49,7 +49,7 @@ fn the_format_before_the_trail_is_migrated_with_the_same_figures() {
     let (printed, said, well) = export(&files);
     assert!(well && said.is_empty(), "{said}");
     assert_eq!(printed, expected);
-    assert_eq!(format_of(&files.path("state/ledger.db")), 4);
+    assert_eq!(format_of(&files.path("state/ledger.db")), 5);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn earlier_formats_are_migrated_with_the_same_figures() {
         let (printed, said, well) = export(&files);
         assert!(well && said.is_empty(), "{said}");
         assert_eq!(printed, expected);
-        assert_eq!(format_of(&files.path("state/ledger.db")), 4);
+        assert_eq!(format_of(&files.path("state/ledger.db")), 5);
         assert_eq!(export(&files).0, expected, "and again");
     }
 }
@@ -72,6 +72,6 @@ fn a_newer_format_is_refused_untouched() {
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
     let before = std::fs::read(&path).unwrap();
     let (_, said, well) = export(&files);
-    assert!(!well && said.contains("has format 99, this version knows 4"), "{said}");
+    assert!(!well && said.contains("has format 99, this version knows 5"), "{said}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }

@@ -1,0 +1,327 @@
+//! SenML in JSON (RFC 8428): records with base values, relative times and sums, in the units of its registry and of RFC 8798.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::decode::{Refusal, number};
+use crate::quantity::{Decimal, Ratio, Time, Unit};
+
+/// A pack holds no more records.
+const RECORDS_MAX: usize = 20_000;
+/// Times below this are relative to the receipt (RFC 8428, section 4.5.3): 2^28 seconds.
+const RELATIVE_BELOW: i128 = 1 << 28;
+/// Names of more characters are no meter's.
+const NAME_MAX: usize = 1_024;
+
+/// A record with its base values resolved. The texts are those of the pack.
+pub(crate) struct Record<'a> {
+    /// Base name and name.
+    pub name: &'a str,
+    /// As in the pack, or the base unit.
+    pub unit: Option<&'a str>,
+    /// The value with the base value. `None`: there is no number.
+    pub value: Option<Result<Decimal, Refusal>>,
+    /// The sum with the base sum.
+    pub sum: Option<Result<Decimal, Refusal>>,
+    /// Its time with the base time.
+    pub time: Result<Time, Refusal>,
+}
+
+/// What a record is written as. Labels that are not known are skipped, but for those that forbid it.
+#[derive(Default)]
+struct Written<'a> {
+    bn: Option<Cow<'a, str>>,
+    bt: Option<&'a str>,
+    bu: Option<Cow<'a, str>>,
+    bv: Option<&'a str>,
+    bs: Option<&'a str>,
+    n: Option<Cow<'a, str>>,
+    u: Option<Cow<'a, str>>,
+    v: Option<&'a str>,
+    s: Option<&'a str>,
+    t: Option<&'a str>,
+    /// Text, a truth value or data instead of a number.
+    other: bool,
+    /// A label that must be understood, and is not.
+    unknown: bool,
+}
+
+/// The base values in force.
+#[derive(Default)]
+struct Base<'a> {
+    name: Cow<'a, str>,
+    time: Option<&'a str>,
+    unit: Option<Cow<'a, str>>,
+    value: Option<&'a str>,
+    sum: Option<&'a str>,
+}
+
+/// Calls `each` with every record. An error: the payload is no pack, or holds too much.
+pub(crate) fn records(payload: &[u8], received: Time, each: &mut dyn FnMut(&Record<'_>)) -> Result<(), Refusal> {
+    let mut reader = serde_json::Deserializer::from_slice(payload);
+    let mut refused = None;
+    let pack = Pack { received, each, refused: &mut refused };
+    let read = reader.deserialize_seq(pack).and_then(|()| reader.end());
+    match refused {
+        Some(refusal) => Err(refusal),
+        None => read.map_err(|_| Refusal::Malformed),
+    }
+}
+
+struct Pack<'e> {
+    received: Time,
+    each: &'e mut dyn FnMut(&Record<'_>),
+    refused: &'e mut Option<Refusal>,
+}
+
+impl<'de> Visitor<'de> for Pack<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a SenML pack")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut base = Base::default();
+        let mut name = String::new();
+        let mut count = 0;
+        while let Some(written) = seq.next_element::<Written<'de>>()? {
+            count += 1;
+            let over = count > RECORDS_MAX;
+            if over || written.unknown {
+                *self.refused = Some(if over { Refusal::OverLimit } else { Refusal::Malformed });
+                return Ok(());
+            }
+            let written = base.take(written);
+            name.clear();
+            name.push_str(&base.name);
+            name.push_str(written.n.as_deref().unwrap_or(""));
+            if name.len() > NAME_MAX {
+                *self.refused = Some(Refusal::OverLimit);
+                return Ok(());
+            }
+            if let Some(record) = record(&name, &written, &base, self.received) {
+                (self.each)(&record);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Base<'a> {
+    /// Base values hold from their record on.
+    fn take(&mut self, mut written: Written<'a>) -> Written<'a> {
+        if let Some(name) = written.bn.take() {
+            self.name = name;
+        }
+        self.time = written.bt.or(self.time);
+        if written.bu.is_some() {
+            self.unit = written.bu.take();
+        }
+        self.value = written.bv.or(self.value);
+        self.sum = written.bs.or(self.sum);
+        written
+    }
+}
+
+/// `None`: the record only sets base values.
+fn record<'r>(name: &'r str, written: &'r Written<'_>, base: &'r Base<'_>, received: Time) -> Option<Record<'r>> {
+    if written.v.is_none() && written.s.is_none() && !written.other {
+        return None;
+    }
+    let value = match written.v {
+        Some(value) => Some(sum(Some(value), base.value)),
+        None if written.other => Some(Err(Refusal::NotANumber)),
+        None => None,
+    };
+    Some(Record {
+        name,
+        unit: written.u.as_deref().or(base.unit.as_deref()),
+        value,
+        sum: written.s.map(|s| sum(Some(s), base.sum)),
+        time: time(written.t, base.time, received),
+    })
+}
+
+fn sum(text: Option<&str>, base: Option<&str>) -> Result<Decimal, Refusal> {
+    let read = |text: Option<&str>| text.map_or(Ok(Decimal::ZERO), parse);
+    match base {
+        None => read(text),
+        Some(_) => read(text)?.plus(read(base)?).ok_or(Refusal::OutOfRange),
+    }
+}
+
+fn parse(text: &str) -> Result<Decimal, Refusal> {
+    number::Notation::default().read(text)
+}
+
+/// Seconds since 1970, or before or after the receipt where they are few.
+fn time(own: Option<&str>, base: Option<&str>, received: Time) -> Result<Time, Refusal> {
+    if own.is_none() && base.is_none() {
+        return Ok(received);
+    }
+    let seconds = sum(own, base).map_err(|_| Refusal::BadTime)?;
+    let ms = Ratio::from_decimal(seconds).and_then(|seconds| seconds.of(1_000)).ok_or(Refusal::BadTime)?;
+    let absolute = if ms < RELATIVE_BELOW * 1_000 { ms + i128::from(received.0) } else { ms };
+    i64::try_from(absolute).ok().map(Time).and_then(Time::checked).ok_or(Refusal::BadTime)
+}
+
+/// The unit of a name of the registries. `None`: not a unit of an amount, a rate or a state that is kept here.
+pub(crate) fn unit(name: &str) -> Option<Unit> {
+    let ours = match name {
+        "l" => "L",
+        "l/s" => "L/s",
+        "Cel" => "degC",
+        "/" => "share",
+        "%" | "Pa" | "hPa" | "K" | "ppm" | "J" | "kWh" | "Wh" | "W" | "kW" | "g" | "kg" | "m3" | "m3/s" | "kg/s" => {
+            name
+        }
+        _ => return None,
+    };
+    Unit::parse(ours).or_else(|_| Unit::parse_property(ours)).ok()
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Written<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Written<'a>, D::Error> {
+        deserializer.deserialize_map(Labels(std::marker::PhantomData))
+    }
+}
+
+struct Labels<'a>(std::marker::PhantomData<&'a ()>);
+
+/// Text, copied only where escapes make that necessary.
+#[derive(Deserialize)]
+struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+
+impl<'de: 'a, 'a> Visitor<'de> for Labels<'a> {
+    type Value = Written<'a>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a SenML record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written<'a>, A::Error> {
+        let mut written = Written::default();
+        while let Some(label) = map.next_key::<Text<'de>>()? {
+            let number = |map: &mut A| map.next_value::<&'de RawValue>().map(|raw| Some(raw.get()));
+            let text = |map: &mut A| map.next_value::<Text<'de>>().map(|text| Some(text.0));
+            match &*label.0 {
+                "bn" => written.bn = text(&mut map)?,
+                "bt" => written.bt = number(&mut map)?,
+                "bu" => written.bu = text(&mut map)?,
+                "bv" => written.bv = number(&mut map)?,
+                "bs" => written.bs = number(&mut map)?,
+                "n" => written.n = text(&mut map)?,
+                "u" => written.u = text(&mut map)?,
+                "v" => written.v = number(&mut map)?,
+                "s" => written.s = number(&mut map)?,
+                "t" => written.t = number(&mut map)?,
+                label => {
+                    written.other |= matches!(label, "vs" | "vb" | "vd");
+                    // RFC 8428, section 4.4: whoever does not know such a label must not use the pack.
+                    written.unknown |= label.ends_with('_');
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(payload: &str, expected: &[&str]) {
+        let received = Time::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
+        let mut seen = Vec::new();
+        let shown = |number: &Option<Result<Decimal, Refusal>>| match number {
+            None => "-".to_owned(),
+            Some(Ok(number)) => number.to_string(),
+            Some(Err(refusal)) => refusal.name().to_owned(),
+        };
+        let mut note = |r: &Record<'_>| {
+            let time = r.time.map_or_else(|refusal| refusal.name().to_owned(), |time| time.to_string());
+            seen.push(format!("{} {} {} {} {time}", r.name, r.unit.unwrap_or("-"), shown(&r.value), shown(&r.sum)));
+        };
+        records(payload.as_bytes(), received, &mut note).unwrap();
+        assert_eq!(seen, expected, "{payload}");
+    }
+
+    /// The examples of RFC 8428, sections 5.1.1 to 5.1.6, numbers as there.
+    #[test]
+    fn the_examples_of_the_rfc() {
+        check(
+            r#"[{"n":"urn:dev:ow:10e2073a01080063","u":"Cel","v":23.1}]"#,
+            &["urn:dev:ow:10e2073a01080063 Cel 23.1 - 2026-01-01T00:00:00Z"],
+        );
+        check(
+            r#"[{"bn":"urn:dev:ow:10e2073a01080063:","n":"voltage","u":"V","v":120.1},{"n":"current","u":"A","v":1.2}]"#,
+            &[
+                "urn:dev:ow:10e2073a01080063:voltage V 120.1 - 2026-01-01T00:00:00Z",
+                "urn:dev:ow:10e2073a01080063:current A 1.2 - 2026-01-01T00:00:00Z",
+            ],
+        );
+        check(
+            r#"[{"bn":"urn:dev:ow:10e2073a0108006:","bt":1.276020076001e+09,"bu":"A","bver":5,"n":"voltage","u":"V","v":120.1},
+                {"n":"current","t":-5,"v":1.2},{"n":"current","v":1.7}]"#,
+            &[
+                "urn:dev:ow:10e2073a0108006:voltage V 120.1 - 2010-06-08T18:01:16.001Z",
+                "urn:dev:ow:10e2073a0108006:current A 1.2 - 2010-06-08T18:01:11.001Z",
+                "urn:dev:ow:10e2073a0108006:current A 1.7 - 2010-06-08T18:01:16.001Z",
+            ],
+        );
+        check(
+            r#"[{"bn":"urn:dev:ow:10e2073a01080063","bt":1.320067464e+09,"bu":"%RH","v":20},
+                {"u":"lon","v":24.30621},{"t":60,"v":20.3}]"#,
+            &[
+                "urn:dev:ow:10e2073a01080063 %RH 20 - 2011-10-31T13:24:24Z",
+                "urn:dev:ow:10e2073a01080063 lon 24.30621 - 2011-10-31T13:24:24Z",
+                "urn:dev:ow:10e2073a01080063 %RH 20.3 - 2011-10-31T13:25:24Z",
+            ],
+        );
+        check(
+            r#"[{"bn":"urn:dev:ow:10e2073a01080063:","n":"temp","u":"Cel","v":23.1},{"n":"label","vs":"Machine Room"},
+                {"n":"open","vb":false},{"n":"nfc-reader","vd":"aGkgCg"}]"#,
+            &[
+                "urn:dev:ow:10e2073a01080063:temp Cel 23.1 - 2026-01-01T00:00:00Z",
+                "urn:dev:ow:10e2073a01080063:label - not-a-number - 2026-01-01T00:00:00Z",
+                "urn:dev:ow:10e2073a01080063:open - not-a-number - 2026-01-01T00:00:00Z",
+                "urn:dev:ow:10e2073a01080063:nfc-reader - not-a-number - 2026-01-01T00:00:00Z",
+            ],
+        );
+    }
+
+    #[test]
+    fn sums_base_values_and_times_relative_to_the_receipt() {
+        check(
+            r#"[{"bn":"m:","bv":100,"bs":1000,"n":"e","u":"J","v":0.5,"s":7},{"n":"e","t":-30,"s":9}]"#,
+            &["m:e J 100.5 1007 2026-01-01T00:00:00Z", "m:e - - 1009 2025-12-31T23:59:30Z"],
+        );
+        check(r#"[{"bn":"m"}]"#, &[]);
+    }
+
+    #[test]
+    fn what_is_no_pack_is_refused() {
+        let read = |payload: &str| records(payload.as_bytes(), Time(0), &mut |_| {});
+        for payload in ["{}", "[1]", "", r#"[{"n":"a","v":1}"#, r#"[{"n":5,"v":1}]"#, r#"[{"n":"a","v":1,"mine_":2}]"#]
+        {
+            assert_eq!(read(payload), Err(Refusal::Malformed), "{payload}");
+        }
+        let many = format!("[{}{{}}]", "{},".repeat(RECORDS_MAX));
+        assert_eq!(read(&many), Err(Refusal::OverLimit));
+        assert_eq!(read(&format!(r#"[{{"n":"{}","v":1}}]"#, "n".repeat(2_000))), Err(Refusal::OverLimit));
+    }
+
+    #[test]
+    fn units_of_both_registries() {
+        for (name, ours) in [("J", "J"), ("W", "kW"), ("kWh", "MJ"), ("l", "m3"), ("m3/s", "L/min"), ("g", "t")] {
+            let dimension = Unit::parse(ours).unwrap().dimension;
+            assert_eq!(unit(name).map(|unit| unit.dimension), Some(dimension), "{name}");
+        }
+        assert_eq!(unit("V"), None);
+    }
+}

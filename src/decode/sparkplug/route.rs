@@ -1,0 +1,200 @@
+//! Which meters listen to the metrics of a gateway, and what they read in its messages.
+
+use std::collections::HashMap;
+
+use crate::decode::listener::Listener;
+use crate::decode::mapping::Mapping;
+use crate::decode::reading::Readings;
+use crate::decode::sparkplug::session::made;
+use crate::decode::sparkplug::wire::{self, Head, Metric};
+use crate::decode::sparkplug::{Address, Part, Table, filter};
+use crate::decode::{Births, Decoded, Message, Reading, Refusal};
+use crate::quantity::Time;
+
+/// The metric by which a gateway counts its births.
+const SESSION: &str = "bdSeq";
+
+/// All gateways that some meter listens to, by group and edge node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gateways {
+    gateways: HashMap<String, HashMap<String, Device>>,
+    filters: Vec<String>,
+}
+
+/// The wanted metrics of a gateway or a device.
+#[derive(Clone, Debug, Default)]
+struct Device {
+    /// By name: the position in `listeners`.
+    names: HashMap<String, u32>,
+    listeners: Vec<Vec<Listener>>,
+}
+
+/// Where the value and time of a metric come from.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    table: Option<&'a Table>,
+    made: Time,
+    received: Time,
+}
+
+impl Gateways {
+    pub(crate) fn add(&mut self, mapping: &Mapping, metric: &str) {
+        let Some(address) = Address::parse(&mapping.topic) else {
+            return;
+        };
+        let filter = filter(&mapping.topic).unwrap_or_default();
+        if !self.filters.contains(&filter) {
+            self.filters.push(filter);
+        }
+        let gateway = self.gateways.entry(address.key()).or_default();
+        let device = gateway.entry(address.device.to_owned()).or_default();
+        let fresh = device.listeners.len() as u32;
+        let at = *device.names.entry(metric.to_owned()).or_insert(fresh);
+        if at == fresh {
+            device.listeners.push(Vec::new());
+        }
+        device.listeners[at as usize].push(Listener::new(mapping, at));
+    }
+
+    pub(crate) fn filters(&self) -> impl Iterator<Item = String> {
+        self.filters.iter().cloned()
+    }
+
+    pub(crate) fn read(&self, address: Address<'_>, message: &Message, births: &mut Births) -> Decoded {
+        let key = address.key();
+        let Some(devices) = self.gateways.get(&key) else {
+            return Decoded::Unmapped;
+        };
+        if message.oversize {
+            return Decoded::Refused(Refusal::Oversize);
+        }
+        let head = match wire::head(&message.payload) {
+            Ok(head) => head,
+            Err(refusal) => return Decoded::Refused(refusal),
+        };
+        let is_gateway_birth = address.part == Part::Birth && address.device.is_empty();
+        births.gateway(&key).count(head.seq, is_gateway_birth);
+        let device = devices.get(address.device);
+        match (address.part, device) {
+            (Part::Birth, None) if !is_gateway_birth => Decoded::Unmapped,
+            (Part::Birth, device) => birth(device.unwrap_or(&Device::default()), (address, head), message, births),
+            (Part::Death, _) => death((address, head), message, births),
+            (Part::Data, None) => Decoded::Unmapped,
+            (Part::Data, Some(device)) => data(device, (address, head), message, births),
+        }
+    }
+}
+
+/// Takes the aliases, and the values, which are readings like any other.
+fn birth(device: &Device, (address, head): (Address<'_>, Head), message: &Message, births: &mut Births) -> Decoded {
+    let born = made(head, message.received);
+    let mut table = Table::new(born, device.listeners.len());
+    let mut session = None;
+    let read = wire::metrics(&message.payload, |metric| {
+        let name = metric.name.as_deref().unwrap_or("");
+        if name == SESSION {
+            session = metric.long_value.or(metric.int_value.map(u64::from)).map(|number| number as u8);
+        }
+        let wanted = device.names.get(name).copied();
+        let others = wanted.zip(metric.unit()).is_some_and(|(wanted, unit)| device.is_other_unit(wanted, unit));
+        table.note(metric, wanted, others);
+    });
+    if let Err(refusal) = read {
+        return Decoded::Refused(refusal);
+    }
+    let table = table.sorted();
+    let readings = values(device, Some(&table), born, message).map_or_else(|_| Vec::new(), |(readings, _)| readings);
+    let gateway = births.gateway(&address.key());
+    if gateway.is_news(address.device, born) {
+        gateway.born(address.device, table, session);
+        births.keep(message);
+    }
+    Decoded::Declared(readings)
+}
+
+fn death((address, head): (Address<'_>, Head), message: &Message, births: &mut Births) -> Decoded {
+    let mut session = None;
+    let read = wire::metrics(&message.payload, |metric| {
+        if metric.name.as_deref() == Some(SESSION) {
+            session = metric.long_value.or(metric.int_value.map(u64::from)).map(|number| number as u8);
+        }
+    });
+    if let Err(refusal) = read {
+        return Decoded::Refused(refusal);
+    }
+    // The last will of a gateway was written when it connected.
+    let at = if address.device.is_empty() { message.received } else { made(head, message.received) };
+    births.gateway(&address.key()).died(address.device, at, session);
+    births.keep(message);
+    Decoded::Declared(Vec::new())
+}
+
+fn data(device: &Device, (address, head): (Address<'_>, Head), message: &Message, births: &mut Births) -> Decoded {
+    let made = made(head, message.received);
+    let table = births.gateway(&address.key()).table(address.device, made);
+    match values(device, table.ok(), made, message) {
+        Err(refusal) => Decoded::Refused(refusal),
+        // Other metrics of the device, or some that the birth would tell the names of.
+        Ok((readings, true)) if readings.is_empty() => Decoded::Refused(Refusal::NoBirth),
+        Ok((readings, _)) if readings.is_empty() => Decoded::Unmapped,
+        Ok((readings, _)) => Decoded::Readings(readings),
+    }
+}
+
+/// The readings in a payload, and whether there are metrics nobody knows the name of.
+fn values(device: &Device, table: Option<&Table>, made: Time, message: &Message) -> Result<(Readings, bool), Refusal> {
+    let mut readings = Vec::new();
+    let mut nameless = false;
+    let around = Around { table, made, received: message.received };
+    wire::metrics(&message.payload, |metric| {
+        let wanted = match (&metric.name, metric.alias) {
+            (Some(name), _) => device.names.get(name.as_str()).copied(),
+            (None, Some(alias)) => match table.ok_or(Refusal::NoBirth).and_then(|table| table.metric(alias)) {
+                Ok(wanted) => wanted,
+                Err(_) => {
+                    nameless = true;
+                    None
+                }
+            },
+            (None, None) => None,
+        };
+        if let Some(wanted) = wanted {
+            device.read(metric, wanted, around, &mut readings);
+        }
+    })?;
+    Ok((readings, nameless))
+}
+
+impl Device {
+    fn is_other_unit(&self, wanted: u32, unit: &str) -> bool {
+        let listeners = self.listeners.get(wanted as usize);
+        listeners.is_some_and(|listeners| listeners.iter().any(|listener| listener.is_other_unit(unit)))
+    }
+
+    fn read(&self, metric: &Metric, wanted: u32, around: Around<'_>, readings: &mut Readings) {
+        let known = around.table.map_or(0, |table| table.datatype(wanted));
+        let datatype = metric.datatype.unwrap_or(known);
+        let other_unit = around.table.is_some_and(|table| table.other_unit.contains(&wanted));
+        let listeners = self.listeners.get(wanted as usize).map_or(&[][..], Vec::as_slice);
+        let start = readings.len();
+        for listener in listeners {
+            let read = || -> Result<Reading, Refusal> {
+                if other_unit {
+                    return Err(Refusal::OtherUnit);
+                }
+                let time = match metric.timestamp {
+                    Some(ms) => wire::time(ms).ok_or(Refusal::BadTime)?,
+                    None => around.made,
+                };
+                listener.number(metric.number(datatype, &listener.notation)?, time, around.received)
+            };
+            readings.push((listener.meter, read()));
+        }
+        let fresh = &readings[start..];
+        if listeners.len() > 1 && fresh.iter().any(|(_, reading)| *reading != Err(Refusal::NotValid)) {
+            // An exchanged meter: its successor reads the same metric.
+            let kept = readings.split_off(start).into_iter().filter(|(_, reading)| *reading != Err(Refusal::NotValid));
+            readings.extend(kept.collect::<Vec<_>>());
+        }
+    }
+}

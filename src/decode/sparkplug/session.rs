@@ -1,0 +1,297 @@
+//! What gateways have declared, and how complete their messages came.
+//!
+//! A birth holds from the time it states until the next one; the one before is kept as well, for data that arrive in another
+//! order than they were sent. Nothing here decides a figure but the tables of aliases, and these follow from the births alone.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::decode::sparkplug::wire::{Head, Metric};
+use crate::decode::{Message, Refusal};
+use crate::quantity::{Span, Time};
+
+/// Messages overtake each other by less than this; a time further back is a clock that was set.
+const REORDERED_BY: Span = Span::minutes(5);
+/// Births that wait for the next seal, at most; they are in the journal as well.
+const FRESH_MAX: usize = 10_000;
+/// An alias of a metric that nobody wants.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+/// What one birth says of a gateway or a device.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Table {
+    born: Time,
+    /// Each alias with the wanted metric it stands for, or [`NOBODY`]; sorted.
+    pub aliases: Vec<(u64, u32)>,
+    /// The datatype of each wanted metric.
+    pub datatypes: Vec<u32>,
+    /// Wanted metrics that the gateway states in another unit than is declared.
+    pub other_unit: Vec<u32>,
+}
+
+impl Table {
+    /// The wanted metric, if it is one. An error: the birth does not know the alias.
+    pub(crate) fn metric(&self, alias: u64) -> Result<Option<u32>, Refusal> {
+        let at = self.aliases.binary_search_by_key(&alias, |(known, _)| *known).map_err(|_| Refusal::NoBirth)?;
+        Ok(self.aliases.get(at).map(|(_, metric)| *metric).filter(|metric| *metric != NOBODY))
+    }
+
+    pub(crate) fn datatype(&self, metric: u32) -> u32 {
+        self.datatypes.get(metric as usize).copied().unwrap_or(0)
+    }
+}
+
+/// A gateway itself, or a device behind it.
+#[derive(Clone, Debug, Default)]
+struct Device {
+    /// The birth in force, and the one before it.
+    tables: Vec<Table>,
+    /// `None`: nothing was heard of it. Else whether it is alive, and since when.
+    alive: Option<(bool, Time)>,
+}
+
+/// One gateway.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gateway {
+    devices: HashMap<String, Device>,
+    /// Counts births, so that a death is matched with its own.
+    session: Option<u8>,
+    next: Option<u8>,
+    missing: Missing,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    messages: u64,
+    missing: u64,
+    repeated: u64,
+    births: u64,
+    births_missed: u64,
+}
+
+/// Which of the last 256 messages have not come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Missing([u64; 4]);
+
+impl Missing {
+    fn set(&mut self, seq: u8, missing: bool) {
+        let (word, bit) = (usize::from(seq >> 6), 1u64 << (seq & 63));
+        if let Some(word) = self.0.get_mut(word) {
+            *word = if missing { *word | bit } else { *word & !bit };
+        }
+    }
+
+    fn has(&self, seq: u8) -> bool {
+        self.0.get(usize::from(seq >> 6)).is_some_and(|word| word & 1 << (seq & 63) != 0)
+    }
+}
+
+impl Gateway {
+    /// Takes note of a message's place in the sequence.
+    pub(crate) fn count(&mut self, seq: Option<u8>, is_gateway_birth: bool) {
+        self.counts.messages += 1;
+        let Some(seq) = seq else {
+            return;
+        };
+        if is_gateway_birth {
+            self.missing = Missing::default();
+        }
+        let next = if is_gateway_birth { seq } else { self.next.unwrap_or(seq) };
+        let ahead = seq.wrapping_sub(next);
+        if ahead >= 128 {
+            // It was overtaken, or is here for the second time.
+            let was_missing = self.missing.has(seq);
+            self.missing.set(seq, false);
+            self.counts.missing -= u64::from(was_missing && self.counts.missing > 0);
+            self.counts.repeated += u64::from(!was_missing);
+            return;
+        }
+        for step in 0..ahead {
+            self.missing.set(next.wrapping_add(step), true);
+        }
+        self.missing.set(seq, false);
+        self.counts.missing += u64::from(ahead);
+        self.next = Some(seq.wrapping_add(1));
+    }
+
+    /// Whether a gateway's birth is news: neither a copy of the one in force, nor an older one that was overtaken.
+    pub(crate) fn is_news(&self, device: &str, born: Time) -> bool {
+        let known = self.devices.get(device).and_then(|device| device.tables.first());
+        let overtaken = |by: Time| born < by && by.since(born) < REORDERED_BY;
+        let gateway = self.devices.get("").and_then(|node| node.tables.first()).map(|table| table.born);
+        let is_known = known.is_some_and(|table| table.born == born || overtaken(table.born));
+        let is_of_before = !device.is_empty() && gateway.is_some_and(overtaken);
+        !is_known && !is_of_before
+    }
+
+    /// Takes a birth. That of the gateway itself ends its devices, until they are born again.
+    pub(crate) fn born(&mut self, device: &str, table: Table, session: Option<u8>) {
+        let born = table.born;
+        if device.is_empty() {
+            if let (Some(before), Some(now)) = (self.session, session) {
+                // The same number again is a rebirth that was asked for.
+                self.counts.births_missed += u64::from(now.wrapping_sub(before).saturating_sub(1));
+            }
+            self.session = session.or(self.session);
+            let elder = |device: &&mut Device| device.tables.first().is_some_and(|table| table.born < born);
+            self.devices.values_mut().filter(elder).for_each(|device| device.alive = Some((false, born)));
+        }
+        self.counts.births += 1;
+        let device = self.devices.entry(device.to_owned()).or_default();
+        device.tables.insert(0, table);
+        device.tables.truncate(2);
+        device.alive = Some((true, born));
+    }
+
+    /// Takes a death; one that belongs to an earlier birth than the one in force is over.
+    pub(crate) fn died(&mut self, device: &str, at: Time, session: Option<u8>) {
+        if device.is_empty() {
+            if session.is_some() && self.session.is_some() && session != self.session {
+                return;
+            }
+            self.devices.entry(String::new()).or_default();
+            self.devices.values_mut().for_each(|device| device.alive = Some((false, at)));
+            return;
+        }
+        let device = self.devices.entry(device.to_owned()).or_default();
+        if device.tables.first().is_none_or(|table| table.born <= at) {
+            device.alive = Some((false, at));
+        }
+    }
+
+    /// The table that holds for data of a time.
+    pub(crate) fn table(&self, device: &str, at: Time) -> Result<&Table, Refusal> {
+        let device = self.devices.get(device).ok_or(Refusal::NoBirth)?;
+        let newest = device.tables.first().ok_or(Refusal::NoBirth)?;
+        let is_alive = device.alive.is_some_and(|(alive, _)| alive);
+        if at >= newest.born || newest.born.since(at) > REORDERED_BY {
+            return if is_alive { Ok(newest) } else { Err(Refusal::NoBirth) };
+        }
+        device.tables.iter().find(|table| table.born <= at).ok_or(Refusal::NoBirth)
+    }
+}
+
+/// All gateways that the plan listens to.
+#[derive(Clone, Debug, Default)]
+pub struct Births {
+    pub(crate) gateways: HashMap<String, Gateway>,
+    fresh: Vec<Message>,
+}
+
+/// A gateway at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayView {
+    /// Group and edge node.
+    pub id: String,
+    /// Itself, as the device without a name, and its devices.
+    pub devices: Vec<DeviceView>,
+    /// Messages since the start.
+    pub messages: u64,
+    /// Messages that have not come, by their sequence numbers.
+    pub missing: u64,
+    /// Messages that came more than once.
+    pub repeated: u64,
+    /// Births of the gateway and its devices.
+    pub births: u64,
+    /// Births of the gateway that have not come, by their numbers.
+    pub births_missed: u64,
+}
+
+/// A gateway's device at a glance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceView {
+    /// Its name; empty for the gateway itself.
+    pub device: String,
+    /// Born and not dead.
+    pub alive: bool,
+    /// Since when.
+    pub since: Time,
+}
+
+impl Births {
+    pub(crate) fn gateway(&mut self, key: &str) -> &mut Gateway {
+        if !self.gateways.contains_key(key) {
+            self.gateways.insert(key.to_owned(), Gateway::default());
+        }
+        self.gateways.entry(key.to_owned()).or_default()
+    }
+
+    /// A birth or a death, to be kept for the next start.
+    pub(crate) fn keep(&mut self, message: &Message) {
+        if self.fresh.len() < FRESH_MAX {
+            self.fresh.push(message.clone());
+        }
+    }
+
+    /// They are kept.
+    pub fn kept(&mut self) {
+        self.fresh.clear();
+    }
+
+    /// The births and deaths that wait to be kept.
+    pub fn fresh(&self) -> &[Message] {
+        &self.fresh
+    }
+
+    /// Counts from here on.
+    pub fn count_anew(&mut self) {
+        self.gateways.values_mut().for_each(|gateway| gateway.counts = Counts::default());
+    }
+
+    /// All gateways, sorted by id.
+    pub fn view(&self) -> Vec<GatewayView> {
+        let sorted: BTreeMap<&String, &Gateway> = self.gateways.iter().collect();
+        sorted.into_iter().map(|(id, gateway)| gateway.view(id)).collect()
+    }
+
+    /// Whether the gateway's device is known to be gone, and since when.
+    pub(crate) fn gone(&self, key: &str, device: &str) -> Option<Time> {
+        let alive = self.gateways.get(key)?.devices.get(device)?.alive;
+        alive.filter(|(alive, _)| !alive).map(|(_, since)| since)
+    }
+}
+
+impl Gateway {
+    fn view(&self, id: &str) -> GatewayView {
+        let sorted: BTreeMap<&String, &Device> = self.devices.iter().collect();
+        let device = |(name, device): (&String, &Device)| {
+            let (alive, since) = device.alive?;
+            Some(DeviceView { device: name.clone(), alive, since })
+        };
+        let Counts { messages, missing, repeated, births, births_missed } = self.counts;
+        let devices = sorted.into_iter().filter_map(device).collect();
+        GatewayView { id: id.to_owned(), devices, messages, missing, repeated, births, births_missed }
+    }
+}
+
+/// When a message was made, or else arrived.
+pub(crate) fn made(head: Head, received: Time) -> Time {
+    head.timestamp.unwrap_or(received)
+}
+
+impl Table {
+    pub(crate) fn new(born: Time, wanted: usize) -> Table {
+        Table { born, aliases: Vec::new(), datatypes: vec![0; wanted], other_unit: Vec::new() }
+    }
+
+    /// Notes a metric of a birth.
+    pub(crate) fn note(&mut self, metric: &Metric, wanted: Option<u32>, other_unit: bool) {
+        if let Some(alias) = metric.alias {
+            self.aliases.push((alias, wanted.unwrap_or(NOBODY)));
+        }
+        let Some(wanted) = wanted else {
+            return;
+        };
+        if let Some(datatype) = self.datatypes.get_mut(wanted as usize) {
+            *datatype = metric.datatype.unwrap_or(0);
+        }
+        if other_unit {
+            self.other_unit.push(wanted);
+        }
+    }
+
+    pub(crate) fn sorted(mut self) -> Table {
+        self.aliases.sort_unstable();
+        self
+    }
+}

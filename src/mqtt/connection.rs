@@ -1,0 +1,36 @@
+//! How the broker is reached: address, encryption, user and password.
+
+use std::io;
+use std::time::Duration;
+
+use rumqttc::{MqttOptions, TlsConfiguration, Transport};
+
+use crate::mqtt::{Options, tls};
+
+/// The largest packet MQTT knows. A packet the client refuses to read would come back with every reconnect, so all are
+/// read, and a payload over `max_packet` is cut and refused by the pipeline.
+const PACKET_MAX: usize = 268_435_455;
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// An error: a secret or a certificate cannot be read.
+pub(crate) fn connection(options: &Options, client_id: String) -> io::Result<MqttOptions> {
+    let mut mqtt = MqttOptions::new(client_id, options.server.host.clone(), options.server.port);
+    mqtt.set_keep_alive(KEEP_ALIVE);
+    mqtt.set_max_packet_size(PACKET_MAX, PACKET_MAX);
+    if options.server.tls {
+        mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client(options)?)));
+    }
+    if let Some(user) = &options.username {
+        mqtt.set_credentials(user, password(options)?);
+    }
+    Ok(mqtt)
+}
+
+fn password(options: &Options) -> io::Result<String> {
+    let Some(path) = &options.password_file else {
+        return Ok(String::new());
+    };
+    let read = std::fs::read_to_string(path);
+    let text = read.map_err(|e| io::Error::new(e.kind(), format!("the MQTT password file {}: {e}", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,294 @@
+//! Sparkplug gateways: payloads written here byte by byte, from the specification; births, deaths, and a gateway whose messages
+//! are lost, doubled and overtaken.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use serde_json::{Value, json};
+
+use crate::harness::{Files, Ledger, emissiond, replay, run};
+
+/// A metric of a payload.
+#[derive(Clone, Default)]
+pub struct Metric {
+    pub name: Option<&'static str>,
+    pub alias: Option<u64>,
+    pub timestamp: Option<u64>,
+    pub datatype: Option<u64>,
+    pub double: Option<f64>,
+    pub long: Option<u64>,
+    pub unit: Option<&'static str>,
+    pub null: bool,
+}
+
+fn varint(mut value: u64, bytes: &mut Vec<u8>) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+fn number(field: u64, value: Option<u64>, bytes: &mut Vec<u8>) {
+    if let Some(value) = value {
+        varint(field << 3, bytes);
+        varint(value, bytes);
+    }
+}
+
+fn block(field: u64, content: &[u8], bytes: &mut Vec<u8>) {
+    varint(field << 3 | 2, bytes);
+    varint(content.len() as u64, bytes);
+    bytes.extend(content);
+}
+
+/// `org.eclipse.tahu.protobuf.Payload`: timestamp 1, metrics 2, seq 3.
+pub fn payload(timestamp: u64, seq: Option<u64>, metrics: &[Metric]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    number(1, Some(timestamp), &mut bytes);
+    for metric in metrics {
+        let mut inner = Vec::new();
+        if let Some(name) = metric.name {
+            block(1, name.as_bytes(), &mut inner);
+        }
+        number(2, metric.alias, &mut inner);
+        number(3, metric.timestamp, &mut inner);
+        number(4, metric.datatype, &mut inner);
+        number(7, metric.null.then_some(1), &mut inner);
+        if let Some(unit) = metric.unit {
+            let mut value = Vec::new();
+            number(1, Some(12), &mut value);
+            block(8, unit.as_bytes(), &mut value);
+            let mut set = Vec::new();
+            block(1, b"engUnit", &mut set);
+            block(2, &value, &mut set);
+            block(9, &set, &mut inner);
+        }
+        number(11, metric.long, &mut inner);
+        if let Some(double) = metric.double {
+            varint(13 << 3 | 1, &mut inner);
+            inner.extend(double.to_le_bytes());
+        }
+        block(2, &inner, &mut bytes);
+    }
+    number(3, seq, &mut bytes);
+    bytes
+}
+
+pub fn base64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+const CONFIG: &str = r#"
+[clusters.c]
+timezone = "UTC"
+[facilities.f]
+cluster = "c"
+[templates.gas]
+facility = "f"
+topic = "spBv1.0/ClusterA/DDATA/gw-07/boiler-2"
+format = "sparkplug"
+kind = "register"
+unit = "kg"
+expected_every = "10s"
+category = "cems-co2"
+[meters.gas]
+template = "gas"
+value = "CO2/Mass"
+[meters.other]
+template = "gas"
+value = "Other/Mass"
+"#;
+
+const START: u64 = 1_767_225_600_000;
+
+/// What a gateway sends, in order.
+struct Wire {
+    lines: Vec<(String, Vec<u8>)>,
+    seq: u64,
+    session: u64,
+}
+
+impl Wire {
+    fn new() -> Wire {
+        Wire { lines: Vec::new(), seq: 0, session: 0 }
+    }
+
+    fn send(&mut self, kind: &str, at: u64, metrics: &[Metric]) {
+        let node = kind.starts_with('N');
+        let seq = (kind != "NDEATH").then_some(self.seq % 256);
+        self.seq += u64::from(seq.is_some());
+        let device = if node { "" } else { "/boiler-2" };
+        self.lines.push((format!("spBv1.0/ClusterA/{kind}/gw-07{device}"), payload(at, seq, metrics)));
+    }
+
+    fn session_metric(&self) -> Metric {
+        Metric { name: Some("bdSeq"), long: Some(self.session % 256), datatype: Some(8), ..Metric::default() }
+    }
+
+    /// Gateway and device, with aliases of this birth.
+    fn birth(&mut self, at: u64, aliases: [u64; 2], values: [f64; 2]) {
+        self.seq = 0;
+        let session = self.session_metric();
+        self.send("NBIRTH", at, &[session]);
+        let metric = |name, alias, value| Metric {
+            name: Some(name),
+            alias: Some(alias),
+            datatype: Some(10),
+            double: Some(value),
+            ..Metric::default()
+        };
+        let metrics = [metric("CO2/Mass", aliases[0], values[0]), metric("Other/Mass", aliases[1], values[1])];
+        self.send("DBIRTH", at + 1, &metrics);
+    }
+
+    fn data(&mut self, at: u64, alias: u64, value: f64) {
+        let metric = Metric { alias: Some(alias), timestamp: Some(at), double: Some(value), ..Metric::default() };
+        self.send("DDATA", at, &[metric]);
+    }
+}
+
+/// One message a second, in the order given.
+fn messages(lines: &[(String, Vec<u8>)]) -> String {
+    let line = |(at, (topic, payload)): (usize, &(String, Vec<u8>))| {
+        let received = jiff_text(START + 1_000 * at as u64 + 500);
+        format!("{}\n", json!({ "received": received, "topic": topic, "payload_base64": base64(payload) }))
+    };
+    lines.iter().enumerate().map(line).collect()
+}
+
+fn jiff_text(ms: u64) -> String {
+    emissiond::quantity::Time(ms as i64).to_string()
+}
+
+fn booked(lines: &[(String, Vec<u8>)]) -> (BTreeMap<String, i64>, Value) {
+    let files = Files::new(&[("c.toml", CONFIG), ("m.jsonl", &messages(lines))]);
+    let ledger = Ledger::parse(&replay(&files, "c.toml", "m.jsonl"));
+    let mut kg = BTreeMap::new();
+    for ((level, entity, window, _), entry) in &ledger.entries {
+        if level == "meter" && window == "1d" {
+            *kg.entry(entity.clone()).or_default() += entry["scope1_mg"].as_i64().unwrap() / 1_000_000;
+        }
+    }
+    (kg, ledger.summary)
+}
+
+#[test]
+fn aliases_stand_for_what_their_birth_says() {
+    let mut wire = Wire::new();
+    wire.birth(START, [11, 12], [100.0, 1_000.0]);
+    wire.data(START + 10_000, 11, 150.0);
+    wire.session += 1;
+    // The same aliases, the other way round.
+    wire.birth(START + 20_000, [12, 11], [160.0, 1_000.0]);
+    wire.data(START + 30_000, 12, 200.0);
+    wire.data(START + 30_000, 11, 1_007.0);
+    let (kg, summary) = booked(&wire.lines);
+    assert_eq!(kg, BTreeMap::from([("gas".to_owned(), 100), ("other".to_owned(), 7)]));
+    assert_eq!(summary["accepted"], json!(7));
+}
+
+#[test]
+fn without_its_birth_an_alias_is_nothing() {
+    let mut wire = Wire::new();
+    wire.data(START, 11, 150.0);
+    wire.birth(START + 1_000, [11, 12], [151.0, 0.0]);
+    // Its last will: what follows is of a birth that was not heard.
+    let session = wire.session_metric();
+    wire.send("NDEATH", START + 2_000, &[session]);
+    wire.data(START + 3_000, 11, 160.0);
+    wire.session += 1;
+    wire.birth(START + 4_000, [11, 12], [161.0, 0.0]);
+    let (kg, summary) = booked(&wire.lines);
+    assert_eq!(kg.get("gas"), Some(&10));
+    assert_eq!(summary["refused"], json!({ "no-birth": 2 }));
+}
+
+#[test]
+fn a_unit_that_changes_is_no_figure() {
+    let mut wire = Wire::new();
+    wire.birth(START, [11, 12], [100.0, 0.0]);
+    wire.data(START + 10_000, 11, 101.0);
+    wire.seq = 0;
+    wire.send("NBIRTH", START + 20_000, &[]);
+    let metric = Metric { name: Some("CO2/Mass"), alias: Some(11), unit: Some("t"), ..Metric::default() };
+    wire.send("DBIRTH", START + 20_001, &[Metric { double: Some(0.102), ..metric }]);
+    wire.data(START + 30_000, 11, 0.103);
+    let (kg, summary) = booked(&wire.lines);
+    assert_eq!(kg.get("gas"), Some(&1));
+    assert_eq!(summary["readings"]["refused"], json!({ "other-unit": 2 }));
+}
+
+/// Seeded: messages are lost, doubled and overtaken, and births come with new aliases. Data that come after their births are
+/// booked as if nothing had happened.
+#[test]
+fn a_gateway_on_a_bad_network_is_booked_exactly() {
+    for seed in 0..40 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut wire = Wire::new();
+        let (mut register, mut other, mut at) = (1_000.0, 5_000.0, START);
+        let mut aliases = [11, 12];
+        let mut sent = Vec::new();
+        for round in 0..6 {
+            wire.session += 1;
+            wire.birth(at, aliases, [register, other]);
+            // Births and the last readings arrive; in between the network does what it likes.
+            sent.append(&mut wire.lines);
+            for _ in 0..30 {
+                at += 1_000;
+                register += f64::from(random.u8(1..9));
+                other += 1.0;
+                let alias = aliases[usize::from(random.bool())];
+                wire.data(at, alias, if alias == aliases[0] { register } else { other });
+            }
+            sent.extend(scramble(&mut random, std::mem::take(&mut wire.lines)));
+            at += 10_000;
+            if round % 2 == 0 {
+                aliases.swap(0, 1);
+            }
+        }
+        wire.session += 1;
+        wire.birth(at, aliases, [register, other]);
+        sent.append(&mut wire.lines);
+        let (kg, _) = booked(&sent);
+        let expected = [("gas", register - 1_000.0), ("other", other - 5_000.0)];
+        let expected = expected.map(|(id, kg)| (id.to_owned(), kg as i64));
+        assert_eq!(kg, BTreeMap::from(expected), "seed {seed}");
+    }
+}
+
+/// Loses, doubles, and lets others overtake by a few places.
+fn scramble(random: &mut fastrand::Rng, lines: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
+    let mut placed: Vec<(usize, (String, Vec<u8>))> = Vec::new();
+    for (at, line) in lines.into_iter().enumerate() {
+        let copies = match random.u8(0..10) {
+            0 => 0,
+            1 => 2,
+            _ => 1,
+        };
+        for _ in 0..copies {
+            placed.push((at + random.usize(0..4), line.clone()));
+        }
+    }
+    placed.sort_by_key(|(at, _)| *at);
+    placed.into_iter().map(|(_, line)| line).collect()
+}
+
+/// What a birth told is known to whoever looks on later.
+#[test]
+fn tap_shows_what_became_of_each_message() {
+    let mut wire = Wire::new();
+    wire.birth(START, [11, 12], [100.0, 0.0]);
+    wire.data(START + 10_000, 11, 150.0);
+    let files = Files::new(&[("c.toml", CONFIG), ("m.jsonl", &messages(&wire.lines))]);
+    let mut tap = emissiond();
+    tap.args(["tap", "--format", "json", "--config"]).arg(files.path("c.toml"));
+    let output = run(tap.arg("--messages").arg(files.path("m.jsonl")));
+    let lines: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[1]["outcome"], json!("declared"));
+    let reading = &lines[2]["readings"][0];
+    assert_eq!((&reading["meter"], &reading["value"]), (&json!("gas"), &json!("150")));
+    assert_eq!(reading["usage"][0]["kg_co2e"], json!(50.0));
+}
