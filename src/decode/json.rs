@@ -97,7 +97,8 @@ impl Frame {
         let mut many = Vec::new();
         let found = slots(self.slots, &mut few, &mut many);
         let mut lists = Vec::new();
-        let mut reader = serde_json::Deserializer::from_slice(payload);
+        let text = std::str::from_utf8(payload).map_err(|_| Refusal::Malformed)?;
+        let mut reader = serde_json::Deserializer::from_str(text);
         let walked = Walk { node: &self.node, found, lists: &mut lists }.deserialize(&mut reader);
         walked.and_then(|()| reader.end()).map_err(|_| Refusal::Malformed)?;
         let seen = Seen { found, depth: 0, around: None };

@@ -16,6 +16,20 @@ pub(crate) struct Line<'a> {
     pub time: Option<&'a str>,
 }
 
+/// What a line is of.
+pub(crate) struct Series<'a> {
+    measurement: Cow<'a, str>,
+    tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl Series<'_> {
+    /// Whether it is of the measurement and has all the tags.
+    pub(crate) fn is_of(&self, measurement: Option<&str>, tags: &[(String, String)]) -> bool {
+        let has = |(key, value): &(String, String)| self.tags.iter().any(|(k, v)| k == key && v == value);
+        measurement.is_none_or(|measurement| self.measurement == measurement) && tags.iter().all(has)
+    }
+}
+
 /// The lines of a payload. An error: not text, or too many.
 pub(crate) fn lines(payload: &[u8]) -> Result<Vec<Line<'_>>, Refusal> {
     let text = std::str::from_utf8(payload).map_err(|_| Refusal::Malformed)?;
@@ -44,13 +58,11 @@ impl<'a> Line<'a> {
         (!series.is_empty() && !fields.is_empty() && whole && fields_are_whole).then_some(line)
     }
 
-    /// Whether it is of the measurement and has all the tags.
-    pub(crate) fn is_of(&self, measurement: Option<&str>, tags: &[(String, String)]) -> bool {
-        let (own, rest) = cut(self.series, ',', false).unwrap_or((self.series, ""));
-        let has = |(key, value): &(String, String)| {
-            self.pairs(rest, false).flatten().any(|(k, v)| plain(k) == *key && plain(v) == *value)
-        };
-        measurement.is_none_or(|measurement| plain(own) == measurement) && tags.iter().all(has)
+    /// The measurement and the tags.
+    pub(crate) fn series(&self) -> Series<'a> {
+        let (measurement, rest) = cut(self.series, ',', false).unwrap_or((self.series, ""));
+        let tags = self.pairs(rest, false).flatten().map(|(key, value)| (plain(key), plain(value)));
+        Series { measurement: plain(measurement), tags: tags.collect() }
     }
 
     /// The text of a field: a number without the mark of its type, or what is between quotes.
@@ -131,7 +143,7 @@ mod tests {
     fn check(payload: &str, wanted: &str, expected: &[(&str, Option<&str>)]) {
         let (measurement, tags, field) = selector(wanted).unwrap();
         let lines = lines(payload.as_bytes()).unwrap();
-        let lines = lines.iter().filter(|line| line.is_of(measurement.as_deref(), &tags));
+        let lines = lines.iter().filter(|line| line.series().is_of(measurement.as_deref(), &tags));
         let found: Vec<_> = lines.filter_map(|line| Some((line.field(&field)?.into_owned(), line.time))).collect();
         let found: Vec<(&str, Option<&str>)> = found.iter().map(|(value, time)| (value.as_str(), *time)).collect();
         assert_eq!(found, expected, "{payload} | {wanted}");
@@ -171,7 +183,7 @@ mod tests {
         {
             let theirs = influxdb_line_protocol::parse_lines(text).next().unwrap().unwrap();
             let ours = lines(text.as_bytes()).unwrap();
-            assert!(ours[0].is_of(Some(&theirs.series.measurement.to_string()), &[]), "{text}");
+            assert!(ours[0].series().is_of(Some(&theirs.series.measurement.to_string()), &[]), "{text}");
             assert_eq!(ours[0].time.map(|time| time.parse().unwrap()), theirs.timestamp, "{text}");
             for (name, _) in &theirs.field_set {
                 assert!(ours[0].field(&name.to_string()).is_some(), "{text}: {name}");

@@ -74,7 +74,7 @@ impl Listener {
         received: Time,
     ) -> Result<Reading, Refusal> {
         let number = self.notation.unless_null(number)?;
-        let Some(stated) = unit else {
+        let Some(stated) = unit.filter(|stated| sum || *stated != self.notation.unit) else {
             return self.number(number, time, received);
         };
         match senml::unit(stated) {

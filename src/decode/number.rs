@@ -144,18 +144,20 @@ impl Registers {
 
 /// The shortest decimal that reads back as this float.
 pub(crate) fn from_f64(value: f64) -> Option<Decimal> {
-    // Exact, and most registers hold no more.
-    if value.abs() < 9e15 && value.fract() == 0.0 {
-        return Decimal::new(value as i128, 0);
+    // No two decimals of up to 15 digits are the same float, so the first that is this one is the shortest.
+    let mut power = 1.0;
+    for decimals in 0..5 {
+        let digits = (value * power).round();
+        if digits.abs() < 1e15 && digits / power == value {
+            return Decimal::new(digits as i128, -decimals);
+        }
+        power *= 10.0;
     }
     value.is_finite().then(|| Decimal::parse(zmij::Buffer::new().format_finite(value)))?
 }
 
 /// The shortest decimal that reads back as this float.
 pub(crate) fn from_f32(value: f32) -> Option<Decimal> {
-    if value.abs() < 1e7 && value.fract() == 0.0 {
-        return Decimal::new(value as i128, 0);
-    }
     value.is_finite().then(|| Decimal::parse(zmij::Buffer::new().format_finite(value)))?
 }
 
@@ -244,6 +246,11 @@ mod tests {
 
     #[test]
     fn floats_pass_through_their_shortest_decimal() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..20_000 {
+            let value = random.i64(-10i64.pow(15)..10i64.pow(15)) as f64 / 10f64.powi(random.i32(0..12));
+            assert_eq!(from_f64(value), Decimal::parse(&format!("{value}")), "{value}");
+        }
         for text in ["0.1", "184233.25", "0.0001", "-7", "123456789012345680"] {
             assert_eq!(from_f64(text.parse().unwrap()), Decimal::parse(text), "{text}");
         }

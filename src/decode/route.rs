@@ -172,11 +172,11 @@ impl Route {
         let received = message.received;
         let read = senml::records(&message.payload, received, &mut |record| {
             for (at, sum) in self.sources.records.get(record.name).into_iter().flatten() {
-                let number = if *sum { record.sum } else { record.value };
+                let number = if *sum { record.sum() } else { record.value() };
                 let (Some(number), Some(listener)) = (number, self.listeners.get(*at)) else {
                     continue;
                 };
-                let read = || listener.record(number?, (record.unit, *sum), record.time?, received);
+                let read = || listener.record(number?, (record.unit(), *sum), record.time()?, received);
                 found.push((*at, read()));
             }
         });
@@ -187,8 +187,9 @@ impl Route {
     fn lines(&self, message: &Message, found: &mut Found) -> Result<(), Refusal> {
         let received = message.received;
         for line in line::lines(&message.payload)? {
+            let series = line.series();
             for (at, wanted) in &self.sources.lines {
-                if !line.is_of(wanted.measurement.as_deref(), &wanted.tags) {
+                if !series.is_of(wanted.measurement.as_deref(), &wanted.tags) {
                     continue;
                 }
                 let (Some(text), Some(listener)) = (line.field(&wanted.field), self.listeners.get(*at)) else {

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::decode::{Refusal, number};
+use crate::decode::{Mark, Notation, Refusal};
 use crate::quantity::{Decimal, Ratio, Time, Unit};
 
 /// A pack holds no more records.
@@ -16,18 +16,44 @@ const RELATIVE_BELOW: i128 = 1 << 28;
 /// Names of more characters are no meter's.
 const NAME_MAX: usize = 1_024;
 
-/// A record with its base values resolved. The texts are those of the pack.
-pub(crate) struct Record<'a> {
+/// A record and the base values that hold for it.
+pub(crate) struct Record<'r> {
     /// Base name and name.
-    pub name: &'a str,
-    /// As in the pack, or the base unit.
-    pub unit: Option<&'a str>,
-    /// The value with the base value. `None`: there is no number.
-    pub value: Option<Result<Decimal, Refusal>>,
+    pub name: &'r str,
+    written: &'r Written<'r>,
+    base: &'r Base<'r>,
+    received: Time,
+}
+
+impl<'r> Record<'r> {
+    /// As in the record, or the base unit.
+    pub(crate) fn unit(&self) -> Option<&'r str> {
+        self.written.u.as_deref().or(self.base.unit.as_deref())
+    }
+
+    /// The value with the base value. `None`: it has another one than a number, or only a sum.
+    pub(crate) fn value(&self) -> Option<Result<Decimal, Refusal>> {
+        match self.written.v {
+            Some(value) => Some(sum(Some(value), self.base.value)),
+            None if self.written.other => Some(Err(Refusal::NotANumber)),
+            None => None,
+        }
+    }
+
     /// The sum with the base sum.
-    pub sum: Option<Result<Decimal, Refusal>>,
-    /// Its time with the base time.
-    pub time: Result<Time, Refusal>,
+    pub(crate) fn sum(&self) -> Option<Result<Decimal, Refusal>> {
+        self.written.s.map(|text| sum(Some(text), self.base.sum))
+    }
+
+    /// Seconds since 1970, or before or after the receipt where they are few; without any, the receipt.
+    pub(crate) fn time(&self) -> Result<Time, Refusal> {
+        time(self.written.t, self.base.time, self.received)
+    }
+
+    /// It only sets base values.
+    fn is_base(&self) -> bool {
+        self.written.v.is_none() && self.written.s.is_none() && !self.written.other
+    }
 }
 
 /// What a record is written as. Labels that are not known are skipped, but for those that forbid it.
@@ -53,15 +79,16 @@ struct Written<'a> {
 #[derive(Default)]
 struct Base<'a> {
     name: Cow<'a, str>,
-    time: Option<&'a str>,
+    time: Option<Result<Decimal, Refusal>>,
     unit: Option<Cow<'a, str>>,
-    value: Option<&'a str>,
-    sum: Option<&'a str>,
+    value: Option<Result<Decimal, Refusal>>,
+    sum: Option<Result<Decimal, Refusal>>,
 }
 
 /// Calls `each` with every record. An error: the payload is no pack, or holds too much.
 pub(crate) fn records(payload: &[u8], received: Time, each: &mut dyn FnMut(&Record<'_>)) -> Result<(), Refusal> {
-    let mut reader = serde_json::Deserializer::from_slice(payload);
+    let text = std::str::from_utf8(payload).map_err(|_| Refusal::Malformed)?;
+    let mut reader = serde_json::Deserializer::from_str(text);
     let mut refused = None;
     let pack = Pack { received, each, refused: &mut refused };
     let read = reader.deserialize_seq(pack).and_then(|()| reader.end());
@@ -88,14 +115,15 @@ impl<'de> Visitor<'de> for Pack<'_> {
         let mut base = Base::default();
         let mut name = String::new();
         let mut count = 0;
-        while let Some(written) = seq.next_element::<Written<'de>>()? {
+        let mut written = Written::default();
+        while seq.next_element_seed(Fill(&mut written))?.is_some() {
             count += 1;
             let over = count > RECORDS_MAX;
             if over || written.unknown {
                 *self.refused = Some(if over { Refusal::OverLimit } else { Refusal::Malformed });
                 return Ok(());
             }
-            let written = base.take(written);
+            base.take(&mut written);
             name.clear();
             name.push_str(&base.name);
             name.push_str(written.n.as_deref().unwrap_or(""));
@@ -103,7 +131,8 @@ impl<'de> Visitor<'de> for Pack<'_> {
                 *self.refused = Some(Refusal::OverLimit);
                 return Ok(());
             }
-            if let Some(record) = record(&name, &written, &base, self.received) {
+            let record = Record { name: &name, written: &written, base: &base, received: self.received };
+            if !record.is_base() {
                 (self.each)(&record);
             }
         }
@@ -113,58 +142,39 @@ impl<'de> Visitor<'de> for Pack<'_> {
 
 impl<'a> Base<'a> {
     /// Base values hold from their record on.
-    fn take(&mut self, mut written: Written<'a>) -> Written<'a> {
+    fn take(&mut self, written: &mut Written<'a>) {
         if let Some(name) = written.bn.take() {
             self.name = name;
         }
-        self.time = written.bt.or(self.time);
+        self.time = written.bt.map(parse).or(self.time);
         if written.bu.is_some() {
             self.unit = written.bu.take();
         }
-        self.value = written.bv.or(self.value);
-        self.sum = written.bs.or(self.sum);
-        written
+        self.value = written.bv.map(parse).or(self.value);
+        self.sum = written.bs.map(parse).or(self.sum);
     }
 }
 
-/// `None`: the record only sets base values.
-fn record<'r>(name: &'r str, written: &'r Written<'_>, base: &'r Base<'_>, received: Time) -> Option<Record<'r>> {
-    if written.v.is_none() && written.s.is_none() && !written.other {
-        return None;
-    }
-    let value = match written.v {
-        Some(value) => Some(sum(Some(value), base.value)),
-        None if written.other => Some(Err(Refusal::NotANumber)),
-        None => None,
-    };
-    Some(Record {
-        name,
-        unit: written.u.as_deref().or(base.unit.as_deref()),
-        value,
-        sum: written.s.map(|s| sum(Some(s), base.sum)),
-        time: time(written.t, base.time, received),
-    })
-}
-
-fn sum(text: Option<&str>, base: Option<&str>) -> Result<Decimal, Refusal> {
-    let read = |text: Option<&str>| text.map_or(Ok(Decimal::ZERO), parse);
-    match base {
-        None => read(text),
-        Some(_) => read(text)?.plus(read(base)?).ok_or(Refusal::OutOfRange),
+fn sum(text: Option<&str>, base: Option<Result<Decimal, Refusal>>) -> Result<Decimal, Refusal> {
+    match (text, base) {
+        (Some(text), None) => parse(text),
+        (None, base) => base.unwrap_or(Ok(Decimal::ZERO)),
+        (Some(text), Some(base)) => parse(text)?.plus(base?).ok_or(Refusal::OutOfRange),
     }
 }
 
 fn parse(text: &str) -> Result<Decimal, Refusal> {
-    number::Notation::default().read(text)
+    PLAIN.read(text)
 }
 
-/// Seconds since 1970, or before or after the receipt where they are few.
-fn time(own: Option<&str>, base: Option<&str>, received: Time) -> Result<Time, Refusal> {
+const PLAIN: Notation = Notation { mark: Mark::Point, unit: String::new(), nulls: Vec::new(), registers: None };
+
+fn time(own: Option<&str>, base: Option<Result<Decimal, Refusal>>, received: Time) -> Result<Time, Refusal> {
     if own.is_none() && base.is_none() {
         return Ok(received);
     }
     let seconds = sum(own, base).map_err(|_| Refusal::BadTime)?;
-    let ms = Ratio::from_decimal(seconds).and_then(|seconds| seconds.of(1_000)).ok_or(Refusal::BadTime)?;
+    let ms = Ratio::whole(1_000).of_decimal(seconds).ok_or(Refusal::BadTime)?;
     let absolute = if ms < RELATIVE_BELOW * 1_000 { ms + i128::from(received.0) } else { ms };
     i64::try_from(absolute).ok().map(Time).and_then(Time::checked).ok_or(Refusal::BadTime)
 }
@@ -184,50 +194,105 @@ pub(crate) fn unit(name: &str) -> Option<Unit> {
     Unit::parse(ours).or_else(|_| Unit::parse_property(ours)).ok()
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Written<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Written<'a>, D::Error> {
-        deserializer.deserialize_map(Labels(std::marker::PhantomData))
+/// Reads a record into one that was read before.
+struct Fill<'w, 'a>(&'w mut Written<'a>);
+
+impl<'de: 'a, 'a> DeserializeSeed<'de> for Fill<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-struct Labels<'a>(std::marker::PhantomData<&'a ()>);
+/// What a member of a record is.
+#[derive(Clone, Copy, PartialEq)]
+enum Label {
+    Bn,
+    Bt,
+    Bu,
+    Bv,
+    Bs,
+    N,
+    U,
+    V,
+    S,
+    T,
+    /// Text, a truth value or data instead of a number.
+    Other,
+    /// RFC 8428, section 4.4: whoever does not know such a label must not use the pack.
+    Unknown,
+    Skipped,
+}
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Label, D::Error> {
+        struct Word;
+        impl Visitor<'_> for Word {
+            type Value = Label;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a label")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Label, E> {
+                Ok(match text {
+                    "bn" => Label::Bn,
+                    "bt" => Label::Bt,
+                    "bu" => Label::Bu,
+                    "bv" => Label::Bv,
+                    "bs" => Label::Bs,
+                    "n" => Label::N,
+                    "u" => Label::U,
+                    "v" => Label::V,
+                    "s" => Label::S,
+                    "t" => Label::T,
+                    "vs" | "vb" | "vd" => Label::Other,
+                    label if label.ends_with('_') => Label::Unknown,
+                    _ => Label::Skipped,
+                })
+            }
+        }
+        deserializer.deserialize_str(Word)
+    }
+}
 
 /// Text, copied only where escapes make that necessary.
 #[derive(Deserialize)]
 struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
 
-impl<'de: 'a, 'a> Visitor<'de> for Labels<'a> {
-    type Value = Written<'a>;
+impl<'de: 'a, 'a> Visitor<'de> for Fill<'_, 'a> {
+    type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a SenML record")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written<'a>, A::Error> {
-        let mut written = Written::default();
-        while let Some(label) = map.next_key::<Text<'de>>()? {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let written = self.0;
+        *written = Written::default();
+        while let Some(label) = map.next_key::<Label>()? {
             let number = |map: &mut A| map.next_value::<&'de RawValue>().map(|raw| Some(raw.get()));
             let text = |map: &mut A| map.next_value::<Text<'de>>().map(|text| Some(text.0));
-            match &*label.0 {
-                "bn" => written.bn = text(&mut map)?,
-                "bt" => written.bt = number(&mut map)?,
-                "bu" => written.bu = text(&mut map)?,
-                "bv" => written.bv = number(&mut map)?,
-                "bs" => written.bs = number(&mut map)?,
-                "n" => written.n = text(&mut map)?,
-                "u" => written.u = text(&mut map)?,
-                "v" => written.v = number(&mut map)?,
-                "s" => written.s = number(&mut map)?,
-                "t" => written.t = number(&mut map)?,
-                label => {
-                    written.other |= matches!(label, "vs" | "vb" | "vd");
-                    // RFC 8428, section 4.4: whoever does not know such a label must not use the pack.
-                    written.unknown |= label.ends_with('_');
+            match label {
+                Label::Bn => written.bn = text(&mut map)?,
+                Label::Bt => written.bt = number(&mut map)?,
+                Label::Bu => written.bu = text(&mut map)?,
+                Label::Bv => written.bv = number(&mut map)?,
+                Label::Bs => written.bs = number(&mut map)?,
+                Label::N => written.n = text(&mut map)?,
+                Label::U => written.u = text(&mut map)?,
+                Label::V => written.v = number(&mut map)?,
+                Label::S => written.s = number(&mut map)?,
+                Label::T => written.t = number(&mut map)?,
+                Label::Other | Label::Unknown | Label::Skipped => {
+                    written.other |= label == Label::Other;
+                    written.unknown |= label == Label::Unknown;
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(written)
+        Ok(())
     }
 }
 
@@ -244,8 +309,14 @@ mod tests {
             Some(Err(refusal)) => refusal.name().to_owned(),
         };
         let mut note = |r: &Record<'_>| {
-            let time = r.time.map_or_else(|refusal| refusal.name().to_owned(), |time| time.to_string());
-            seen.push(format!("{} {} {} {} {time}", r.name, r.unit.unwrap_or("-"), shown(&r.value), shown(&r.sum)));
+            let time = r.time().map_or_else(|refusal| refusal.name().to_owned(), |time| time.to_string());
+            seen.push(format!(
+                "{} {} {} {} {time}",
+                r.name,
+                r.unit().unwrap_or("-"),
+                shown(&r.value()),
+                shown(&r.sum())
+            ));
         };
         records(payload.as_bytes(), received, &mut note).unwrap();
         assert_eq!(seen, expected, "{payload}");

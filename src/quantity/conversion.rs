@@ -19,9 +19,17 @@ pub struct Conversion {
 impl Conversion {
     /// Rounds once, half to even. `None`: no quantity is that large.
     pub fn to_base(self, number: Decimal) -> Option<i64> {
-        let raw = Ratio::from_decimal(number)?;
-        let plain = self.scale == Ratio::ONE && self.offset == Ratio::whole(0);
-        let value = if plain { raw } else { raw.times(self.scale)?.plus(self.offset)? };
+        if self.scale == Ratio::ONE
+            && self.offset == Ratio::whole(0)
+            && let Some(base) = self.unit.base.of_decimal(number)
+        {
+            return i64::try_from(base).ok();
+        }
+        self.exactly(number)
+    }
+
+    fn exactly(self, number: Decimal) -> Option<i64> {
+        let value = Ratio::from_decimal(number)?.times(self.scale)?.plus(self.offset)?;
         self.unit.to_base(value)
     }
 
@@ -44,6 +52,17 @@ impl Conversion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_quick_way_gives_the_same(mantissa in -10i128.pow(20)..10i128.pow(20), exponent in -22i32..6, unit in 0usize..6) {
+            let unit = Unit::parse(["kWh", "therm", "gal", "Mt", "J", "Btu/h"][unit]).unwrap();
+            let conversion = Conversion { unit, scale: Ratio::ONE, offset: Ratio::whole(0) };
+            let number = Decimal::new(mantissa, exponent).unwrap();
+            prop_assert_eq!(conversion.to_base(number), conversion.exactly(number));
+        }
+    }
 
     #[test]
     fn the_text_of_a_base_value_is_what_was_sent() {

@@ -19,6 +19,8 @@ pub struct Decimal {
 
 /// More digits than this do not fit an `i128` after a unit conversion; no meter sends as many.
 const DIGITS_MAX: u32 = 30;
+/// So many digits are gathered before they are added to the rest.
+const SHIFT_MAX: u64 = 10u64.pow(18);
 /// Beyond this power of ten no physical quantity lies.
 const EXPONENT_MAX: i32 = 60;
 
@@ -35,6 +37,8 @@ impl Decimal {
             _ => (false, bytes),
         };
         let mut mantissa: i128 = 0;
+        // The digits so far that are not in `mantissa` yet, and what that is to be multiplied with.
+        let (mut few, mut shift) = (0u64, 1u64);
         let mut exponent: i32 = 0;
         let (mut digits, mut significant, mut after_point) = (0u32, 0u32, false);
         while let [byte, tail @ ..] = rest {
@@ -50,7 +54,12 @@ impl Decimal {
                         rest = tail;
                         continue;
                     }
-                    mantissa = mantissa * 10 + i128::from(byte - b'0');
+                    if shift == SHIFT_MAX {
+                        mantissa = mantissa * i128::from(shift) + i128::from(few);
+                        (few, shift) = (0, 1);
+                    }
+                    few = few * 10 + u64::from(byte - b'0');
+                    shift *= 10;
                     exponent -= i32::from(after_point);
                 }
                 b'.' if !after_point => after_point = true,
@@ -62,6 +71,7 @@ impl Decimal {
             }
             rest = tail;
         }
+        let mantissa = if shift > 1 { mantissa * i128::from(shift) + i128::from(few) } else { mantissa };
         let value = Decimal { mantissa: if negative { -mantissa } else { mantissa }, exponent };
         (digits > 0).then(|| value.reduced()).flatten()
     }
@@ -93,9 +103,18 @@ impl Decimal {
         if self.mantissa == 0 {
             return Some(Decimal::ZERO);
         }
-        while self.mantissa % 10 == 0 {
-            self.mantissa /= 10;
-            self.exponent += 1;
+        if let Ok(mut few) = i64::try_from(self.mantissa) {
+            // Far quicker, and most numbers have few digits.
+            while few % 10 == 0 {
+                few /= 10;
+                self.exponent += 1;
+            }
+            self.mantissa = i128::from(few);
+        } else {
+            while self.mantissa % 10 == 0 {
+                self.mantissa /= 10;
+                self.exponent += 1;
+            }
         }
         if self.exponent < -EXPONENT_MAX {
             return Some(Decimal::ZERO);

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::gateway::{Metric, payload};
 use crate::harness::{Files, emissiond, run, shared_data};
-use crate::sparkplug::{Metric, base64, payload};
+use crate::sparkplug::base64;
 
 const FACILITY: &str = r#"
 [clusters.c]

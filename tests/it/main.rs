@@ -12,6 +12,7 @@ mod driver;
 mod equivalence;
 mod flips;
 mod formats;
+mod gateway;
 mod harness;
 mod oracle;
 mod outage;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::decode::listener::Listener;
 use crate::decode::mapping::Mapping;
 use crate::decode::reading::Readings;
-use crate::decode::sparkplug::session::made;
+use crate::decode::sparkplug::session::{Fresh, Gateway, made};
 use crate::decode::sparkplug::wire::{self, Head, Metric};
 use crate::decode::sparkplug::{Address, Part, Table, filter};
 use crate::decode::{Births, Decoded, Message, Reading, Refusal};
@@ -73,20 +73,28 @@ impl Gateways {
             Err(refusal) => return Decoded::Refused(refusal),
         };
         let is_gateway_birth = address.part == Part::Birth && address.device.is_empty();
-        births.gateway(&key).count(head.seq, is_gateway_birth);
+        let (gateway, fresh) = births.gateway(key);
+        gateway.count(head.seq, is_gateway_birth);
         let device = devices.get(address.device);
         match (address.part, device) {
             (Part::Birth, None) if !is_gateway_birth => Decoded::Unmapped,
-            (Part::Birth, device) => birth(device.unwrap_or(&Device::default()), (address, head), message, births),
-            (Part::Death, _) => death((address, head), message, births),
+            (Part::Birth, device) => {
+                birth(device.unwrap_or(&Device::default()), (address, head), message, (gateway, fresh))
+            }
+            (Part::Death, _) => death((address, head), message, (gateway, fresh)),
             (Part::Data, None) => Decoded::Unmapped,
-            (Part::Data, Some(device)) => data(device, (address, head), message, births),
+            (Part::Data, Some(device)) => data(device, (address, head), message, gateway),
         }
     }
 }
 
 /// Takes the aliases, and the values, which are readings like any other.
-fn birth(device: &Device, (address, head): (Address<'_>, Head), message: &Message, births: &mut Births) -> Decoded {
+fn birth(
+    device: &Device,
+    (address, head): (Address<'_>, Head),
+    message: &Message,
+    (gateway, fresh): (&mut Gateway, &mut Fresh),
+) -> Decoded {
     let born = made(head, message.received);
     let mut table = Table::new(born, device.listeners.len());
     let mut session = None;
@@ -104,15 +112,18 @@ fn birth(device: &Device, (address, head): (Address<'_>, Head), message: &Messag
     }
     let table = table.sorted();
     let readings = values(device, Some(&table), born, message).map_or_else(|_| Vec::new(), |(readings, _)| readings);
-    let gateway = births.gateway(&address.key());
     if gateway.is_news(address.device, born) {
         gateway.born(address.device, table, session);
-        births.keep(message);
+        fresh.keep(message);
     }
     Decoded::Declared(readings)
 }
 
-fn death((address, head): (Address<'_>, Head), message: &Message, births: &mut Births) -> Decoded {
+fn death(
+    (address, head): (Address<'_>, Head),
+    message: &Message,
+    (gateway, fresh): (&mut Gateway, &mut Fresh),
+) -> Decoded {
     let mut session = None;
     let read = wire::metrics(&message.payload, |metric| {
         if metric.name.as_deref() == Some(SESSION) {
@@ -124,14 +135,14 @@ fn death((address, head): (Address<'_>, Head), message: &Message, births: &mut B
     }
     // The last will of a gateway was written when it connected.
     let at = if address.device.is_empty() { message.received } else { made(head, message.received) };
-    births.gateway(&address.key()).died(address.device, at, session);
-    births.keep(message);
+    gateway.died(address.device, at, session);
+    fresh.keep(message);
     Decoded::Declared(Vec::new())
 }
 
-fn data(device: &Device, (address, head): (Address<'_>, Head), message: &Message, births: &mut Births) -> Decoded {
+fn data(device: &Device, (address, head): (Address<'_>, Head), message: &Message, gateway: &Gateway) -> Decoded {
     let made = made(head, message.received);
-    let table = births.gateway(&address.key()).table(address.device, made);
+    let table = gateway.table(address.device, made);
     match values(device, table.ok(), made, message) {
         Err(refusal) => Decoded::Refused(refusal),
         // Other metrics of the device, or some that the birth would tell the names of.
@@ -143,7 +154,7 @@ fn data(device: &Device, (address, head): (Address<'_>, Head), message: &Message
 
 /// The readings in a payload, and whether there are metrics nobody knows the name of.
 fn values(device: &Device, table: Option<&Table>, made: Time, message: &Message) -> Result<(Readings, bool), Refusal> {
-    let mut readings = Vec::new();
+    let mut readings = Vec::with_capacity(device.listeners.len());
     let mut nameless = false;
     let around = Around { table, made, received: message.received };
     wire::metrics(&message.payload, |metric| {

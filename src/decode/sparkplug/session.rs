@@ -175,7 +175,19 @@ impl Gateway {
 #[derive(Clone, Debug, Default)]
 pub struct Births {
     pub(crate) gateways: HashMap<String, Gateway>,
-    fresh: Vec<Message>,
+    fresh: Fresh,
+}
+
+/// Births and deaths, to be kept for the next start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fresh(Vec<Message>);
+
+impl Fresh {
+    pub(crate) fn keep(&mut self, message: &Message) {
+        if self.0.len() < FRESH_MAX {
+            self.0.push(message.clone());
+        }
+    }
 }
 
 /// A gateway at a glance.
@@ -209,28 +221,19 @@ pub struct DeviceView {
 }
 
 impl Births {
-    pub(crate) fn gateway(&mut self, key: &str) -> &mut Gateway {
-        if !self.gateways.contains_key(key) {
-            self.gateways.insert(key.to_owned(), Gateway::default());
-        }
-        self.gateways.entry(key.to_owned()).or_default()
-    }
-
-    /// A birth or a death, to be kept for the next start.
-    pub(crate) fn keep(&mut self, message: &Message) {
-        if self.fresh.len() < FRESH_MAX {
-            self.fresh.push(message.clone());
-        }
+    /// A gateway, and where births and deaths are kept.
+    pub(crate) fn gateway(&mut self, key: String) -> (&mut Gateway, &mut Fresh) {
+        (self.gateways.entry(key).or_default(), &mut self.fresh)
     }
 
     /// They are kept.
     pub fn kept(&mut self) {
-        self.fresh.clear();
+        self.fresh.0.clear();
     }
 
     /// The births and deaths that wait to be kept.
     pub fn fresh(&self) -> &[Message] {
-        &self.fresh
+        &self.fresh.0
     }
 
     /// Counts from here on.
