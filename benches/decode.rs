@@ -205,7 +205,14 @@ fn main() {
             let tree = || drop(black_box(serde_json::from_slice::<serde_json::Value>(black_box(&last.payload))));
             ("tree", median(|| time(rounds, tree)))
         } else {
-            ("bytes", median(|| time(rounds, || drop(black_box(crc32fast::hash(black_box(&last.payload)))))))
+            (
+                "bytes",
+                median(|| {
+                    time(rounds, || {
+                        black_box(crc32fast::hash(black_box(&last.payload)));
+                    })
+                }),
+            )
         };
         println!(
             "{:<28} {:>6} {ours:>12.0} {:>12.0} {baseline:>12.0} {name}",

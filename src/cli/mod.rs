@@ -9,6 +9,7 @@ mod export;
 mod factors;
 mod formats;
 mod impact;
+mod meters;
 mod quarantine;
 mod reconcile;
 mod refused;
@@ -18,6 +19,7 @@ mod simulate;
 mod status;
 mod tap;
 mod trail;
+mod unmapped;
 
 pub use replay::read_message;
 
@@ -83,6 +85,10 @@ enum Command {
     Simulate(simulate::Arguments),
     /// Show what messages become as they come: reading, usage, kg, or why not
     Tap(tap::Arguments),
+    /// Lists of meters in and out: import, export, list
+    Meters(meters::Arguments),
+    /// List the topics that no meter of the running daemon listens to
+    Unmapped(unmapped::Arguments),
     /// List the payload formats and presets that meters may have
     Formats(formats::Arguments),
     /// Look at the emission factors
@@ -137,6 +143,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Tap(arguments) => tap::run(&arguments),
+        Command::Unmapped(arguments) => unmapped::run(&arguments),
+        Command::Meters(arguments) => meters::run(&arguments),
         Command::Formats(arguments) => formats::run(&arguments),
         Command::Factors(arguments) => factors::run(&arguments),
     };

@@ -186,6 +186,8 @@ pub struct Meter {
     pub category: Category,
     /// How often a reading is due.
     pub expected_every: Span,
+    /// Without a reading for longer than this it counts as silent.
+    pub stale_after: Span,
     /// The longest time between neighbours whose timing is taken as measured.
     pub max_gap: Span,
     /// The highest believable rate in base units a day.

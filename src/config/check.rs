@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::cluster::{Cluster, ClusterIx, Facility, FacilityIx, Level, Network, NetworkIx, Topology};
 use crate::config::account::check_accounts;
 use crate::config::contract::inline_set;
 use crate::config::file::{ClusterSection, File, GoalSection};
-use crate::config::layers::{self, Layers};
+use crate::config::layers::{self, Layers, List};
 use crate::config::meter::{Declarations, check_meters};
 use crate::config::plan::{Daemon, Plan, Retention};
 use crate::config::problem::{Problem, Report, Severity};
@@ -39,9 +39,29 @@ pub(crate) struct ClusterRules {
     pub residual: Option<Names>,
 }
 
+/// A configuration that was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What follows from it. `None`: it has errors.
+    pub plan: Option<Plan>,
+    /// Every problem.
+    pub report: Report,
+    /// Its lists of meters.
+    pub lists: Vec<List>,
+    /// The meters of its files, as written.
+    pub written: BTreeMap<String, Map<String, Value>>,
+}
+
 /// Reads and checks a configuration. The report holds every problem; without errors there is a plan.
 pub fn load(file: Option<&Path>) -> (Option<Plan>, Report) {
-    let layers = layers::read(file);
+    let Loaded { plan, report, .. } = load_with(file, None);
+    (plan, report)
+}
+
+/// The same, with another list of meters for the first one that the configuration names.
+pub fn load_with(file: Option<&Path>, list: Option<&Path>) -> Loaded {
+    let layers = layers::read(file, list);
+    let written = layers.written.clone();
     let mut checker = Checker { problems: Vec::new(), layers };
     checker.problems.append(&mut checker.layers.problems);
     let plan = checker.run();
@@ -52,10 +72,11 @@ pub fn load(file: Option<&Path>) -> (Option<Plan>, Report) {
         None => true,
     };
     let problems = checker.problems.into_iter().filter(is_new).collect();
+    let lists = checker.layers.lists;
     let mut report = Report { problems, sources: checker.layers.sources };
     report.sort();
     let plan = if report.has_errors() { None } else { plan };
-    (plan, report)
+    Loaded { plan, report, lists, written }
 }
 
 /// The plan, or all problems.

@@ -17,6 +17,7 @@ pub(crate) struct File {
     pub ledger: LedgerSection,
     pub journal: JournalSection,
     pub factors: FactorsSection,
+    pub registry: RegistrySection,
     pub networks: BTreeMap<String, NetworkSection>,
     pub clusters: BTreeMap<String, ClusterSection>,
     pub facilities: BTreeMap<String, FacilitySection>,
@@ -82,6 +83,13 @@ pub(crate) struct JournalSection {
 pub(crate) struct FactorsSection {
     pub gwp: Option<String>,
     pub files: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RegistrySection {
+    pub files: Vec<String>,
+    pub template: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

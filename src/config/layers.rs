@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, FileFormat};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use toml_edit::{Document, Item, TableLike};
 
 use crate::config::preset;
 use crate::config::problem::{Problem, Severity};
+use crate::config::registry::{self, Fault, Sheet};
 
 /// A file that was read.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Source {
     pub text: String,
     path: PathBuf,
     document: Option<Document<String>>,
+    /// Of a list of meters: its cells.
+    sheet: Option<Sheet>,
 }
 
 /// Bytes of a source.
@@ -34,6 +37,11 @@ pub struct Place {
 }
 
 impl Source {
+    /// The cell that stands at a byte, if it is a list: `F12`.
+    pub fn cell(&self, byte: usize) -> Option<String> {
+        self.sheet.as_ref()?.cell_at(byte)
+    }
+
     /// Line and column of a byte, from 1; columns count characters.
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
         let before = self.text.get(..byte).unwrap_or(&self.text);
@@ -43,20 +51,38 @@ impl Source {
     }
 }
 
+/// A list of meters.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says of each meter.
+    pub meters: BTreeMap<String, Map<String, Value>>,
+}
+
 /// The merged configuration, and where it came from.
 pub(crate) struct Layers {
     pub tree: Value,
     /// Which template each meter has.
     pub templates: BTreeMap<String, String>,
+    /// The lists of meters, as they are.
+    pub lists: Vec<List>,
+    /// The meters of the files, as written.
+    pub written: BTreeMap<String, Map<String, Value>>,
+    /// Where each key of their meters stands.
+    cells: BTreeMap<(String, &'static str), Place>,
     pub sources: Vec<Source>,
     pub problems: Vec<Problem>,
 }
 
-/// Reads all layers. Without a file only the environment counts.
-pub(crate) fn read(file: Option<&Path>) -> Layers {
+/// Reads all layers. Without a file only the environment counts. With `instead`, that list is read for the first one named.
+pub(crate) fn read(file: Option<&Path>, instead: Option<&Path>) -> Layers {
     let mut layers = Layers {
         tree: Value::Object(Default::default()),
         templates: BTreeMap::new(),
+        lists: Vec::new(),
+        written: BTreeMap::new(),
+        cells: BTreeMap::new(),
         sources: Vec::new(),
         problems: Vec::new(),
     };
@@ -71,6 +97,9 @@ pub(crate) fn read(file: Option<&Path>) -> Layers {
         }
     }
     layers.merge();
+    let meters = layers.meters().map(|meters| meters.clone()).unwrap_or_default();
+    layers.written = meters.into_iter().filter_map(|(id, keys)| Some((id, keys.as_object()?.clone()))).collect();
+    layers.read_lists(instead);
     layers.templates = preset::lay_under(&mut layers.tree);
     layers
 }
@@ -108,7 +137,80 @@ impl Layers {
                 None
             }
         };
-        self.sources.push(Source { name, text, path, document });
+        self.sources.push(Source { name, text, path, document, sheet: None });
+    }
+
+    /// Lists of meters, beside the meters of the files.
+    fn read_lists(&mut self, instead: Option<&Path>) {
+        let registry = self.tree.get("registry").cloned().unwrap_or_default();
+        let files = registry.get("files").and_then(Value::as_array).cloned().unwrap_or_default();
+        let template = registry.get("template").and_then(Value::as_str);
+        let mut instead = instead;
+        for written in files.iter().filter_map(Value::as_str) {
+            let path = self.resolve(&["registry", "files"], written);
+            let from = instead.take().map_or_else(|| path.clone(), Path::to_owned);
+            match Sheet::read(&from) {
+                Ok(sheet) => self.add_list((path, &from), sheet, template),
+                Err(error) => {
+                    let place = self.value_place(&["registry", "files"]);
+                    let message = format!("cannot read the list of meters `{}`: {error}", from.display());
+                    self.problem("C001", "registry.files", place, message);
+                }
+            }
+        }
+    }
+
+    fn add_list(&mut self, (path, from): (PathBuf, &Path), mut sheet: Sheet, template: Option<&str>) {
+        let source = self.sources.len();
+        let (rows, faults) = registry::rows(&sheet, template);
+        for Fault { span, message, is_warning } in faults {
+            let place = Place { source, start: span.start, end: span.end };
+            let severity = if is_warning { Severity::Warning } else { Severity::Error };
+            let (path, place) = ("registry.files".to_owned(), Some(place));
+            self.problems.push(Problem { code: "C014", severity, path, place, message, help: None });
+        }
+        let text = std::mem::take(&mut sheet.text);
+        let name = from.display().to_string();
+        self.sources.push(Source { name, text, path: from.to_owned(), document: None, sheet: Some(sheet) });
+        let mut list = List { path, meters: BTreeMap::new() };
+        for row in rows {
+            let id_cell = row.cells.get("id").map(|cell| Place { source, start: cell.span.start, end: cell.span.end });
+            if self.is_taken(&row.id, id_cell) {
+                continue;
+            }
+            for (key, cell) in row.cells {
+                let place = Place { source, start: cell.span.start, end: cell.span.end };
+                self.cells.insert((row.id.clone(), key), place);
+            }
+            list.meters.insert(row.id.clone(), row.keys.clone());
+            if let Some(meters) = self.meters() {
+                meters.insert(row.id, Value::Object(row.keys));
+            }
+        }
+        self.lists.push(list);
+    }
+
+    fn meters(&mut self) -> Option<&mut Map<String, Value>> {
+        let tree = self.tree.as_object_mut()?;
+        tree.entry("meters").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+    }
+
+    /// A meter is declared once; the second place is told of the first.
+    fn is_taken(&mut self, id: &str, place: Option<Place>) -> bool {
+        if self.meters().is_none_or(|meters| !meters.contains_key(id)) {
+            return false;
+        }
+        let first = self.key_place(&["meters", id]).and_then(|place| {
+            let source = self.sources.get(place.source)?;
+            let (line, column) = source.line_column(place.start);
+            Some(match source.cell(place.start) {
+                Some(cell) => format!("{}, cell {cell}", source.name),
+                None => format!("{}:{line}:{column}", source.name),
+            })
+        });
+        let first = first.unwrap_or_else(|| "the environment".to_owned());
+        self.problem("C015", &format!("meters.{id}"), place, format!("meter `{id}` is declared already, in {first}"));
+        true
     }
 
     fn merge(&mut self) {
@@ -153,7 +255,7 @@ impl Layers {
         if path.is_empty() {
             return None;
         }
-        let own = self.find_written(path, &span);
+        let own = self.find_written(path, &span).or_else(|| self.cell(path));
         own.or_else(|| match path {
             // What a meter does not say itself may be said by its template.
             ["meters", id, rest @ ..] if !rest.is_empty() => {
@@ -163,6 +265,16 @@ impl Layers {
             }
             _ => None,
         })
+    }
+
+    fn cell(&self, path: &[&str]) -> Option<Place> {
+        let (id, key) = match path {
+            ["meters", id] => (*id, "id"),
+            ["meters", id, key, ..] => (*id, *key),
+            _ => return None,
+        };
+        let mut of_meter = self.cells.range((id.to_owned(), "")..).take_while(|((of, _), _)| of == id);
+        of_meter.find(|((_, column), _)| *column == key).map(|(_, place)| place.clone())
     }
 
     fn find_written(

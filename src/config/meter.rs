@@ -120,6 +120,7 @@ impl MeterCheck<'_> {
         let unit = self.unit(category);
         let kind = if is_derived { self.derived() } else { self.kind(unit, category) };
         let (expected_every, max_gap) = self.cadence(kind);
+        let stale_after = self.span("stale_after", self.section.stale_after.as_ref());
         let zone = facility.map(|f| self.topology.cluster(self.topology.facility(f).cluster).zone.clone());
         let max_rate = self.rate("max_rate", self.section.max_rate.as_ref(), unit);
         let typical = self.typical(unit, category);
@@ -139,6 +140,7 @@ impl MeterCheck<'_> {
             category: category?,
             expected_every: expected_every?,
             max_gap: max_gap?,
+            stale_after: stale_after.or(expected_every.map(|every| Span(every.0.saturating_mul(3))))?,
             max_rate,
             typical,
             valid_from,

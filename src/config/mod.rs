@@ -12,11 +12,14 @@ mod preset;
 mod problem;
 mod property;
 mod purchase;
+mod registry;
 mod relation;
 mod source;
 mod value;
 
-pub use check::{check, load};
+pub use check::{Loaded, check, load, load_with};
+pub use layers::List;
 pub use plan::{Daemon, Plan, Retention};
 pub use preset::{FORMATS, Preset, presets};
 pub use problem::{Problem, Report, Severity};
+pub use registry::to_csv;

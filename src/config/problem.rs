@@ -74,7 +74,9 @@ impl Report {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = level.primary_title(&problem.message).id(problem.code);
+        let cell = self.cell(problem).map_or_else(String::new, |cell| format!("cell {cell}: "));
+        let title = format!("{cell}{}", problem.message);
+        let title = level.primary_title(&title).id(problem.code);
         let located = problem.place.as_ref().and_then(|place| Some((place, self.sources.get(place.source)?)));
         let mut group = match located {
             Some((place, source)) => {
@@ -89,6 +91,12 @@ impl Report {
             group = group.element(Level::HELP.message(help));
         }
         Renderer::plain().render(&[group])
+    }
+
+    /// The cell of a list that a problem is in.
+    pub fn cell(&self, problem: &Problem) -> Option<String> {
+        let place = problem.place.as_ref()?;
+        self.sources.get(place.source)?.cell(place.start)
     }
 
     /// For editors and CI: one JSON array.
@@ -109,6 +117,7 @@ impl Report {
             "file": located.map(|(_, source)| source.name.clone()),
             "line": line,
             "column": column,
+            "cell": self.cell(problem),
             "path": problem.path,
             "message": problem.message,
             "help": problem.help,

@@ -14,7 +14,7 @@ use crate::quantity::Zone;
 /// In a list of places of the time: the receipt.
 const RECEIVED: &str = "received";
 const TIME_FORMATS: &str =
-    "ms, s, us, ns, rfc3339, local:ZONE, local, a pattern such as \"%d.%m.%Y %H:%M:%S\", or none";
+    "ms, s, us, ns, rfc3339, auto, local:ZONE, local, a pattern such as \"%d.%m.%Y %H:%M:%S\", or none";
 
 /// What is known of where readings come from.
 pub(crate) struct Found {

@@ -14,11 +14,13 @@ use crate::cluster::{Entity, Kind};
 use crate::config::{Plan, Retention};
 use crate::daemon::complaints::Complaints;
 use crate::daemon::timekeeper::Timekeeper;
+use crate::daemon::unmapped::Unmapped;
 use crate::daemon::{Books, views};
 use crate::decode::Message;
 use crate::http::Question;
 use crate::ledger::Entry;
 use crate::mqtt::{Delivery, News};
+use crate::pipeline::Outcome;
 use crate::quantity::{Time, Window};
 use crate::store::{BROKER_DROPPED, Gap, SESSION_LOST, Space, StoreError};
 
@@ -82,6 +84,7 @@ pub struct Desk {
     drops_seen: Option<Time>,
     pub(crate) clocks: Clocks,
     complaints: Complaints,
+    unmapped: Unmapped,
 }
 
 /// Why nothing is taken in for now. What the broker has delivered waits unacknowledged.
@@ -169,6 +172,7 @@ impl Desk {
                 touched: true,
             },
             complaints: Complaints::default(),
+            unmapped: Unmapped::default(),
         }
     }
 
@@ -349,6 +353,9 @@ impl Desk {
         let outcomes = self.books.apply(&messages)?;
         for (message, outcome) in messages.iter().zip(outcomes) {
             self.complaints.note(outcome, message);
+            if outcome == Outcome::Unmapped {
+                self.unmapped.note(message);
+            }
         }
         self.clocks.touched = true;
         messages.clear();
@@ -415,7 +422,10 @@ impl Desk {
                 let _ = reply.send(self.restate(&again)?);
             }
             Question::Meters(reply) => {
-                let _ = reply.send(views::meters(&self.books.pipeline));
+                let _ = reply.send(views::meters(&self.books.pipeline, self.now));
+            }
+            Question::Unmapped(reply) => {
+                let _ = reply.send(self.unmapped.view());
             }
         }
         Ok(())

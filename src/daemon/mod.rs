@@ -10,6 +10,7 @@ mod retain;
 mod run;
 mod systemd;
 mod timekeeper;
+mod unmapped;
 mod views;
 
 pub use backfill::Backfilled;

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::clock;
-use crate::cluster::{Entity, MeterIx};
+use crate::cluster::{Entity, Kind, Meter, MeterIx};
 use crate::daemon::Desk;
 use crate::daemon::desk::{Held, is_booked};
 use crate::emission::Column;
 use crate::http::{DeskView, MeterRow, OpenView, Rate};
 use crate::pipeline::Pipeline;
-use crate::quantity::Window;
+use crate::quantity::{Time, Window};
 use crate::store::{Space, StoreError};
 
 /// What is open of some entities.
@@ -45,6 +45,7 @@ pub(crate) fn desk(desk: &Desk) -> Result<DeskView, StoreError> {
         damage: desk.books.ledger.damage()?,
         rates: rates(pipeline),
         plan: desk.plan_hash.clone(),
+        gateways: pipeline.births().view(),
     })
 }
 
@@ -63,15 +64,23 @@ fn rates(pipeline: &Pipeline) -> Vec<Rate> {
     quarters.into_iter().map(rate).collect()
 }
 
-pub(crate) fn meters(pipeline: &Pipeline) -> Vec<MeterRow> {
+pub(crate) fn meters(pipeline: &Pipeline, now: Time) -> Vec<MeterRow> {
     let topology = &pipeline.rules().topology;
-    let row = |(ix, meter): (u32, &crate::cluster::Meter)| MeterRow {
-        id: meter.id.to_string(),
-        facility: topology.facility(meter.facility).id.to_string(),
-        unit: meter.unit.clone(),
-        category: meter.category.name(),
-        view: pipeline.meter_view(MeterIx(ix)),
-        expected_every: meter.expected_every.to_string(),
+    let row = |(ix, meter): (u32, &Meter)| {
+        let view = pipeline.meter_view(MeterIx(ix));
+        let gone = pipeline.rules().routes.gone(MeterIx(ix), pipeline.births());
+        let heard = view.latest.map_or(meter.valid_from, |(time, _)| time);
+        let is_due = meter.valid_from <= now && now < meter.valid_to && meter.kind != Kind::Derived;
+        MeterRow {
+            id: meter.id.to_string(),
+            facility: topology.facility(meter.facility).id.to_string(),
+            unit: meter.unit.clone(),
+            category: meter.category.name(),
+            view,
+            expected_every: meter.expected_every.to_string(),
+            stale: is_due && (gone.is_some() || now.since(heard) > meter.stale_after),
+            gone,
+        }
     };
     (0u32..).zip(&topology.meters).map(row).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::cluster::MeterIx;
 use crate::decode::json::Frame;
 use crate::decode::listener::{Listener, Reader};
 use crate::decode::mapping::{LineSelector, Mapping, Source};
@@ -83,10 +84,9 @@ impl Routes {
         }
     }
 
-    /// Since when the gateway or the device behind a topic is gone. `None`: it is not known to be.
-    pub fn gone(&self, topic: &str, births: &Births) -> Option<Time> {
-        let address = Address::parse(topic)?;
-        births.gone(&address.key(), address.device)
+    /// Since when the gateway or the device of a meter is gone. `None`: it is not known to be.
+    pub fn gone(&self, meter: MeterIx, births: &Births) -> Option<Time> {
+        self.gateways.gone(meter, births)
     }
 }
 

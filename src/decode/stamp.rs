@@ -19,6 +19,8 @@ pub enum TimeFormat {
     Seconds,
     /// RFC 3339 with an offset.
     Rfc3339,
+    /// RFC 3339, or s, ms, us or ns since 1970, which their size tells apart: from 1973 to 5138 no two of them overlap.
+    Auto,
     /// Date and time of day in a zone, without an offset.
     Local(Zone),
     /// By a pattern such as `%d.%m.%Y %H:%M:%S`, in a zone unless it holds an offset.
@@ -28,7 +30,7 @@ pub enum TimeFormat {
 }
 
 impl TimeFormat {
-    /// Reads `ms`, `us`, `ns`, `s`, `rfc3339`, `local:ZONE` or `none`.
+    /// Reads `ms`, `us`, `ns`, `s`, `rfc3339`, `auto`, `local:ZONE` or `none`.
     pub fn parse(text: &str) -> Option<TimeFormat> {
         match text {
             "ms" => Some(TimeFormat::Milliseconds),
@@ -36,6 +38,7 @@ impl TimeFormat {
             "ns" => Some(TimeFormat::Nanoseconds),
             "s" => Some(TimeFormat::Seconds),
             "rfc3339" => Some(TimeFormat::Rfc3339),
+            "auto" => Some(TimeFormat::Auto),
             "none" => Some(TimeFormat::Received),
             _ => text.strip_prefix("local:").and_then(Zone::parse).map(TimeFormat::Local),
         }
@@ -62,6 +65,13 @@ impl TimeFormat {
             TimeFormat::Nanoseconds => scaled(text, 1, 1_000_000)?,
             TimeFormat::Seconds => scaled(text, 1_000, 1)?,
             TimeFormat::Rfc3339 => Time::parse_rfc3339(text),
+            TimeFormat::Auto => match text.trim().parse::<f64>().map(f64::abs) {
+                Ok(number) if number < 1e11 => scaled(text, 1_000, 1)?,
+                Ok(number) if number < 1e14 => scaled(text, 1, 1)?,
+                Ok(number) if number < 1e17 => scaled(text, 1, 1_000)?,
+                Ok(_) => scaled(text, 1, 1_000_000)?,
+                Err(_) => Time::parse_rfc3339(text),
+            },
             TimeFormat::Local(zone) => text.trim().parse().ok().and_then(|civil| local(civil, zone, received)),
             TimeFormat::Pattern(pattern, zone) => patterned(text, pattern, zone, received),
         };
@@ -117,6 +127,12 @@ mod tests {
         check("ns", "1653579140440951943", Ok("2022-05-26T15:32:20.440Z"));
         check("rfc3339", "2022-07-18T09:34:15.775023242+00:00", Ok("2022-07-18T09:34:15.775Z"));
         check("rfc3339", "2025-10-15T19:10:57+0200", Ok("2025-10-15T17:10:57Z"));
+        for text in
+            ["1767225600", "1767225600000", "1767225600000000", "1767225600000000000", "2026-01-01T01:00:00+01:00"]
+        {
+            check("auto", text, Ok("2026-01-01T00:00:00Z"));
+        }
+        check("auto", "nan", Err(Refusal::BadTime));
         check("ms", "soon", Err(Refusal::BadTime));
         check("ms", "99999999999999999", Err(Refusal::BadTime));
         check("rfc3339", "2026-01-01T01:00:00", Err(Refusal::BadTime));

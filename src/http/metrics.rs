@@ -51,6 +51,7 @@ pub(crate) fn render(desk: &DeskView, app: &App) -> String {
     ] {
         level(&mut registry, name, help, desk.gaps_for(cause) as f64);
     }
+    gateways(&mut registry, desk);
     influx(&mut registry, app);
     rates(&mut registry, desk);
     let mut text = String::new();
@@ -93,6 +94,14 @@ fn counters(
         family.get_or_create(&vec![(label, value)]).inc_by(count);
     }
     registry.register(name, help, family);
+}
+
+fn gateways(registry: &mut Registry, desk: &DeskView) {
+    let family = Family::<Labels, Gauge>::default();
+    for gateway in &desk.gateways {
+        family.get_or_create(&vec![("gateway", gateway.id.clone())]).set(gateway.missing as i64);
+    }
+    registry.register("gateway_messages_missing", "Messages that have not come, by their sequence numbers", family);
 }
 
 fn influx(registry: &mut Registry, app: &App) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::cluster::{Entity, Level, MeterIx};
+use crate::decode::GatewayView;
 use crate::http::{Again, Correction, Decision};
 use crate::ledger::Entry;
 use crate::pipeline::{Counters, MeterView};
@@ -24,6 +25,8 @@ pub enum Question {
     Desk(oneshot::Sender<DeskView>),
     /// All meters.
     Meters(oneshot::Sender<Vec<MeterRow>>),
+    /// Topics that no meter listens to, and how many messages came on topics that are not among them.
+    Unmapped(oneshot::Sender<(Vec<UnmappedTopic>, u64)>),
     /// The readings in memory that are set aside.
     SetAside(oneshot::Sender<Vec<(MeterIx, Time, i64)>>),
     /// Decides about a reading. `Err`: why not, and what to do.
@@ -77,6 +80,8 @@ pub struct DeskView {
     pub rates: Vec<Rate>,
     /// The hash of the plan in force.
     pub plan: String,
+    /// Gateways that tell of births and deaths.
+    pub gateways: Vec<GatewayView>,
 }
 
 impl DeskView {
@@ -112,6 +117,23 @@ pub struct MeterRow {
     pub view: MeterView,
     /// How often a reading is due.
     pub expected_every: String,
+    /// No reading for longer than `stale_after`, or its gateway is gone.
+    pub stale: bool,
+    /// Since when its gateway is gone.
+    pub gone: Option<Time>,
+}
+
+/// A topic that no meter listens to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnmappedTopic {
+    /// The topic, cut.
+    pub topic: String,
+    /// Messages since the start.
+    pub count: u64,
+    /// When the last one came.
+    pub last: Time,
+    /// Its payload, cut.
+    pub payload: Vec<u8>,
 }
 
 /// Looks at something that changes by itself.

@@ -55,6 +55,7 @@ pub async fn serve(
         .route("/api/v1/entries", get(show_entries))
         .route("/api/v1/meters", get(show_meters))
         .route("/api/v1/refused", get(show_refused))
+        .route("/api/v1/unmapped", get(show_unmapped))
         .route("/api/v1/quarantine", get(quarantine::show).post(quarantine::decide))
         .route("/api/v1/adjustments", post(trail::adjust))
         .route("/api/v1/restatements", post(trail::restate))
@@ -170,6 +171,15 @@ async fn show_meters(State(app): State<Arc<App>>) -> Response {
     match app.meters().await {
         Some(rows) => json(status::meters_json(&rows)),
         None => stopping(),
+    }
+}
+
+async fn show_unmapped(State(app): State<Arc<App>>) -> Response {
+    let (reply, answer) = oneshot::channel();
+    (app.ask)(Question::Unmapped(reply));
+    match answer.await {
+        Ok((topics, others)) => json_lines(status::unmapped_json(&topics, others)),
+        Err(_) => stopping(),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{App, DeskView, MeterRow};
+use crate::decode::{DeviceView, GatewayView};
+use crate::http::{App, DeskView, MeterRow, UnmappedTopic};
 use crate::pipeline::{Outcome, Tallied};
 use crate::store::{Gap, Lost, Refused, SESSION_LOST};
 
@@ -27,6 +28,7 @@ pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
         "store": { "damaged": desk.damage.len(), "damage": damage(desk) },
         "mqtt": broker(desk, app),
         "influxdb": influx(app),
+        "gateways": gateways(desk),
         "declared": {
             "networks": topology.networks.len(),
             "clusters": topology.clusters.len(),
@@ -35,6 +37,40 @@ pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
         },
     });
     format!("{status}\n")
+}
+
+fn gateways(desk: &DeskView) -> Vec<Value> {
+    let device = |device: &DeviceView| json!({ "device": device.device, "alive": device.alive, "since": device.since.to_string() });
+    let gateway = |gateway: &GatewayView| {
+        json!({
+            "id": gateway.id,
+            "messages": gateway.messages,
+            "missing": gateway.missing,
+            "repeated": gateway.repeated,
+            "births": gateway.births,
+            "births_missed": gateway.births_missed,
+            "devices": gateway.devices.iter().map(device).collect::<Value>(),
+        })
+    };
+    desk.gateways.iter().map(gateway).collect()
+}
+
+/// One object a line: the topics that no meter listens to, and what came on others.
+pub(crate) fn unmapped_json(topics: &[UnmappedTopic], others: u64) -> String {
+    let line = |topic: &UnmappedTopic| {
+        let line = json!({
+            "topic": topic.topic,
+            "count": topic.count,
+            "last": topic.last.to_string(),
+            "payload": String::from_utf8_lossy(&topic.payload),
+        });
+        format!("{line}\n")
+    };
+    let mut text: String = topics.iter().map(line).collect();
+    if others > 0 {
+        text.push_str(&format!("{}\n", json!({ "topic": null, "count": others })));
+    }
+    text
 }
 
 /// The latest of it.
@@ -114,6 +150,8 @@ pub(crate) fn meters_json(rows: &[MeterRow]) -> String {
                 "category": row.category,
                 "expected_every": row.expected_every,
                 "last_reading": row.view.latest.map(|(time, _)| time.to_string()),
+                "stale": row.stale,
+                "gateway_gone": row.gone.map(|time| time.to_string()),
                 "quarantined": row.view.quarantined,
             })
         })

@@ -29,7 +29,7 @@ pub(crate) fn line(selector: &LineSelector, stamp: i64, value: f64) -> String {
 
 fn stamped(format: &TimeFormat, time: Time) -> Value {
     match format {
-        TimeFormat::Milliseconds | TimeFormat::Received => json!(time.0),
+        TimeFormat::Milliseconds | TimeFormat::Received | TimeFormat::Auto => json!(time.0),
         TimeFormat::Microseconds => json!(time.0 * 1_000),
         TimeFormat::Nanoseconds => json!(time.0 * 1_000_000),
         TimeFormat::Seconds if time.0 % 1_000 == 0 => json!(time.0 / 1_000),

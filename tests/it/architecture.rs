@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline"]),
     ("mqtt", &[]),
     ("influx", &["quantity", "cluster", "ledger", "pipeline", "format", "store"]),
-    ("http", &["quantity", "cluster", "meter", "window", "ledger", "pipeline", "format", "store"]),
+    ("http", &["quantity", "cluster", "decode", "meter", "window", "ledger", "pipeline", "format", "store"]),
     ("simulate", &["quantity", "cluster", "decode", "mqtt"]),
     ("config", &["quantity", "cluster", "decode", "factor", "emission", "pipeline", "mqtt", "influx"]),
     (

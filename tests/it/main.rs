@@ -22,6 +22,7 @@ mod quarantine;
 mod real_data;
 mod reconcile;
 mod redeclared;
+mod registry;
 mod servers;
 mod simulation;
 mod sparkplug;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::cluster::MeterIx;
 use crate::decode::listener::Listener;
 use crate::decode::mapping::Mapping;
 use crate::decode::reading::Readings;
@@ -19,6 +20,8 @@ const SESSION: &str = "bdSeq";
 pub(crate) struct Gateways {
     gateways: HashMap<String, HashMap<String, Device>>,
     filters: Vec<String>,
+    /// The gateway and the device of each meter.
+    meters: HashMap<MeterIx, (String, String)>,
 }
 
 /// The wanted metrics of a gateway or a device.
@@ -46,6 +49,7 @@ impl Gateways {
         if !self.filters.contains(&filter) {
             self.filters.push(filter);
         }
+        self.meters.insert(mapping.meter, (address.key(), address.device.to_owned()));
         let gateway = self.gateways.entry(address.key()).or_default();
         let device = gateway.entry(address.device.to_owned()).or_default();
         let fresh = device.listeners.len() as u32;
@@ -54,6 +58,11 @@ impl Gateways {
             device.listeners.push(Vec::new());
         }
         device.listeners[at as usize].push(Listener::new(mapping, at));
+    }
+
+    pub(crate) fn gone(&self, meter: MeterIx, births: &Births) -> Option<Time> {
+        let (gateway, device) = self.meters.get(&meter)?;
+        births.gone(gateway, device)
     }
 
     pub(crate) fn filters(&self) -> impl Iterator<Item = String> {

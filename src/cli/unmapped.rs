@@ -1,0 +1,23 @@
+//! `emissiond unmapped`: the topics that no meter of the running daemon listens to.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::{Failure, UNAVAILABLE, get, plan, runtime};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The configuration of the daemon
+    #[arg(long, short)]
+    config: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let plan = plan(Some(&arguments.config))?;
+    let address = plan.daemon.http;
+    let text = runtime()?.block_on(get(&format!("http://{address}/api/v1/unmapped")));
+    let text = text.map_err(|e| Failure::new(UNAVAILABLE, format!("no emissiond answers at {address}: {e}")))?;
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
