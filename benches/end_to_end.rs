@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use emissiond::mqtt::{Delivery, Health, News, Options, Server, Session};
+use emissiond::mqtt::{Delivery, Health, News, Options, Server, Session, Wanted};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use tokio::sync::watch;
 
@@ -133,7 +133,9 @@ fn nothing(broker: u16) -> f64 {
     };
     let health = Arc::new(Health::default());
     let id = format!("nothing-{}", fastrand::u32(..));
-    let session = Session::new(options, id, Vec::new(), Arc::clone(&health)).unwrap();
+    let wanted = Wanted { subscribe: Arc::clone(&options.subscribe), stale: Vec::new() };
+    let (_keep, wanted) = watch::channel(wanted);
+    let session = Session::new(options, id, wanted, Arc::clone(&health)).unwrap();
     let (sender, receiver) = channel::<Delivery>();
     let (committed, committed_receiver) = watch::channel(0);
     let task = runtime.spawn(session.run(committed_receiver, move |news| match news {

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "no meters are declared: give a file with --config, or try `emissiond demo`; nothing will be measured"
         );
     }
-    runtime()?.block_on(daemon::run(plan)).map_err(failure)
+    runtime()?.block_on(daemon::run(plan, arguments.config.clone())).map_err(failure)
 }
 
 pub(crate) fn failure(error: StartError) -> Failure {

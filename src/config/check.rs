@@ -1,6 +1,7 @@
 //! From the file as written to the plan: one function per section, every problem collected.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::config::contract::inline_set;
 use crate::config::file::{ClusterSection, File, GoalSection};
 use crate::config::layers::{self, Layers, List};
 use crate::config::meter::{Declarations, check_meters};
-use crate::config::plan::{Daemon, Plan, Retention};
+use crate::config::plan::{Daemon, Parts, Plan, Retention};
 use crate::config::problem::{Problem, Report, Severity};
 use crate::config::value::{self, Names};
 use crate::decode::Routes;
@@ -112,6 +113,7 @@ impl Checker {
             mqtt: mqtt?,
             influx: self.influx(&file),
             retention: self.retention(&file),
+            parts: parts(&self.layers.tree, &catalogue),
             hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
             gwp,
             catalogue,
@@ -635,6 +637,24 @@ impl Checker {
             ),
         }
     }
+}
+
+/// A print of every part of the merged tree, and of the factors.
+fn parts(tree: &Value, catalogue: &Catalogue) -> Parts {
+    let print = |text: String| {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        hasher.finish()
+    };
+    let mut parts = Parts::new();
+    for (section, keys) in tree.as_object().into_iter().flatten() {
+        for (key, value) in keys.as_object().into_iter().flatten() {
+            parts.insert((section.clone(), key.clone()), print(value.to_string()));
+        }
+    }
+    let rows: String = catalogue.rows().map(|row| format!("{row:?}")).collect();
+    parts.insert(("factors".to_owned(), "rows".to_owned()), print(rows));
+    parts
 }
 
 /// Whether text is an MQTT topic filter.

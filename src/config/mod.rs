@@ -19,7 +19,7 @@ mod value;
 
 pub use check::{Loaded, check, load, load_with};
 pub use layers::List;
-pub use plan::{Daemon, Plan, Retention};
+pub use plan::{Daemon, Parts, Plan, Retention};
 pub use preset::{FORMATS, Preset, presets};
 pub use problem::{Problem, Report, Severity};
 pub use registry::to_csv;

@@ -1,5 +1,6 @@
 //! The checked configuration: what each room is told.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,12 +31,17 @@ pub struct Plan {
     pub influx: Option<influx::Options>,
     /// How long things are kept.
     pub retention: Retention,
+    /// What each part of the configuration says, as a print of it: by section, and id or key.
+    pub parts: Parts,
     /// Identifies the plan: SHA-256 of the merged configuration and the factor files.
     pub hash: String,
 }
 
+/// Prints of the parts of a configuration, by section, and id or key.
+pub type Parts = BTreeMap<(String, String), u64>;
+
 /// The process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Daemon {
     /// Where the store is.
     pub state_dir: PathBuf,

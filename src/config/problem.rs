@@ -93,6 +93,19 @@ impl Report {
         Renderer::plain().render(&[group])
     }
 
+    /// A problem in one line: where, and what.
+    pub fn line(&self, problem: &Problem) -> String {
+        let located = problem.place.as_ref().and_then(|place| Some((place, self.sources.get(place.source)?)));
+        let place = match located {
+            Some((place, source)) => {
+                let (line, column) = source.line_column(place.start);
+                format!("{}:{line}:{column}: ", source.name)
+            }
+            None => String::new(),
+        };
+        format!("{place}{}", problem.message)
+    }
+
     /// The cell of a list that a problem is in.
     pub fn cell(&self, problem: &Problem) -> Option<String> {
         let place = problem.place.as_ref()?;

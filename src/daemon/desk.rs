@@ -20,7 +20,7 @@ use crate::decode::Message;
 use crate::http::Question;
 use crate::ledger::Entry;
 use crate::mqtt::{Delivery, News};
-use crate::pipeline::Outcome;
+use crate::pipeline::{Outcome, Rules};
 use crate::quantity::{Time, Window};
 use crate::store::{BROKER_DROPPED, Gap, SESSION_LOST, Space, StoreError};
 
@@ -50,8 +50,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub enum Inbox {
     /// From the broker session.
     News(News),
-    /// A question from the HTTP server.
-    Question(Question),
+    /// A question from the HTTP server that looks at these rules.
+    Question(Arc<Rules>, Question),
     /// The open entries of these windows, for the database.
     Open(Vec<Window>, oneshot::Sender<Vec<Entry>>),
     /// Records of the ledger that were found damaged.
@@ -176,9 +176,9 @@ impl Desk {
         }
     }
 
-    /// Runs until told to stop. An error means that nothing more can be made durable: the process must end, and a fresh
-    /// one replays.
-    pub fn run(mut self) -> Result<(), StoreError> {
+    /// Runs until told to stop; gives back its ends of the channels, for the desk after it. An error means that nothing more
+    /// can be made durable: the process must end, and a fresh one replays.
+    pub(crate) fn run(mut self) -> Result<Lines, StoreError> {
         loop {
             let stop = self.take()?;
             self.look_around();
@@ -194,7 +194,8 @@ impl Desk {
             }
             self.progress.send_replace(instant());
             if stop {
-                return Ok(());
+                let Desk { inbox, committed, progress, commit_seconds, .. } = self;
+                return Ok(Lines { inbox, committed, progress, commit_seconds });
             }
         }
     }
@@ -260,7 +261,9 @@ impl Desk {
                 Inbox::News(News::Connected { session_present }) => self.connected(session_present)?,
                 Inbox::News(News::Dropped(count)) => self.dropped(count)?,
                 Inbox::News(News::Unsubscribed) => self.books.ledger.settle_filters(&self.filters)?,
-                Inbox::Question(question) => self.answer(question)?,
+                // About another configuration than this: it is asked again.
+                Inbox::Question(rules, _) if !Arc::ptr_eq(&rules, self.books.pipeline.rules()) => {}
+                Inbox::Question(_, question) => self.answer(question)?,
                 Inbox::Open(windows, reply) => {
                     self.refresh_views()?;
                     let _ = reply.send(self.books.pipeline.open_entries(|_, window| windows.contains(&window)));

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc::{Sender, channel};
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,10 +19,12 @@ use crate::config::{self, Plan};
 use crate::daemon::Books;
 use crate::daemon::books::suspect_if_damaged;
 use crate::daemon::desk::{Desk, Inbox, Lines};
+use crate::daemon::reload::{self, Fresh, Seen, Standing};
 use crate::daemon::systemd;
-use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look};
+use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look, Shared};
 use crate::influx;
-use crate::mqtt;
+use crate::mqtt::{self, Wanted};
+use crate::pipeline::Rules;
 use crate::quantity::Time;
 use crate::store::{Lock, Names, Reader, Record, StoreError};
 
@@ -44,34 +47,52 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
+/// A replay of what is open takes seconds.
+const ALIVE_SECONDS: u32 = 600;
 /// When the ledger is looked through for the first time, and then again.
 const SCRUB_FIRST: Duration = Duration::from_secs(600);
 const SCRUB_EVERY: Duration = Duration::from_secs(86_400);
 
 type Task = tokio::task::JoinHandle<()>;
+type DeskThread = JoinHandle<Result<Lines, StoreError>>;
 
 /// A daemon that runs.
 pub struct Running {
     /// Where its HTTP server listens.
     pub http: SocketAddr,
     inbox: Sender<Inbox>,
-    desk: JoinHandle<Result<(), StoreError>>,
+    desk: DeskThread,
     ended: watch::Receiver<bool>,
     stop_http: Option<oneshot::Sender<()>>,
+    /// The database writer, if there is one.
+    sink: Option<Task>,
     tasks: Vec<Task>,
+    app: Shared,
+    wanted: watch::Sender<Wanted>,
+    broker: Look<BrokerView>,
+    standing: Standing,
+    seen: Seen,
     _lock: Lock,
 }
 
-/// Runs until a signal, or until the store fails.
-pub async fn run(plan: Plan) -> Result<(), StartError> {
+/// Runs until a signal, or until the store fails. SIGHUP reads the configuration again.
+pub async fn run(plan: Plan, file: Option<PathBuf>) -> Result<(), StartError> {
     let mut running = start(plan).await?;
     systemd::ready();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("told to stop"),
-        _ = interrupt.recv() => tracing::info!("told to stop"),
-        () = running.desk_ended() => tracing::error!("the desk ended by itself"),
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("told to stop"),
+            _ = interrupt.recv() => tracing::info!("told to stop"),
+            () = running.desk_ended() => tracing::error!("the desk ended by itself"),
+            _ = hang_up.recv() => {
+                running = running.reload(file.as_ref()).await?;
+                continue;
+            }
+        }
+        break;
     }
     systemd::stopping();
     running.stop().await
@@ -94,28 +115,30 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let (desk, ended) = start_desk(Desk::new(books, &plan, lines))?;
 
     let mut tasks = vec![tokio::spawn(systemd::watchdog(progress_receiver))];
-    let (session, broker) = start_session(&plan, &identity, &inbox, committed_receiver)?;
+    let (wanted, wanted_receiver) = watch::channel(identity.wanted(&plan));
+    let (session, broker) = start_session(&plan, &identity, &inbox, (committed_receiver, wanted_receiver))?;
     tasks.push(session);
-    let mut database = None;
-    if let Some(options) = &plan.influx {
-        let (task, look) = start_sink(&plan, options, &identity, &inbox)?;
-        tasks.push(task);
-        database = Some(look);
-    }
+    let (sink, database) = start_sink(&plan, &identity, &inbox)?;
+    let seen = Seen::default();
+    seen.loaded(&plan.hash);
     let app = App {
-        ask: questions(&inbox),
+        ask: questions(&inbox, &plan.rules),
         reader: Mutex::new(identity.reader(&plan)?),
         rules: Arc::clone(&plan.rules),
-        broker,
+        broker: Arc::clone(&broker),
         database,
+        config: seen.look(),
         commit_seconds,
         guard: guard(&plan.daemon)?,
     };
+    let app = Shared::new(app);
     start_scrub(identity.reader(&plan)?, &inbox)?;
     let (stop_http, stopped) = oneshot::channel();
-    tasks.push(start_http(listener, app, stopped));
+    tasks.push(start_http(listener, app.clone(), stopped));
     tracing::info!(%http, state = %plan.daemon.state_dir.display(), "ready");
-    Ok(Running { http, inbox, desk, ended, stop_http: Some(stop_http), tasks, _lock: lock })
+    let standing = Standing::of(&plan);
+    let stop_http = Some(stop_http);
+    Ok(Running { http, inbox, desk, ended, stop_http, sink, tasks, app, wanted, broker, standing, seen, _lock: lock })
 }
 
 /// What other parts need to know of the store.
@@ -129,6 +152,10 @@ struct Identity {
 }
 
 impl Identity {
+    fn wanted(&self, plan: &Plan) -> Wanted {
+        Wanted { subscribe: Arc::clone(&plan.mqtt.subscribe), stale: self.stale_filters.clone() }
+    }
+
     fn reader(&self, plan: &Plan) -> Result<Reader, StoreError> {
         Reader::open(&plan.daemon.state_dir, Arc::clone(&self.names), Arc::clone(&self.topology))
     }
@@ -165,8 +192,6 @@ fn identity(plan: &Plan, books: &Books) -> Result<Identity, StoreError> {
     })
 }
 
-type DeskThread = JoinHandle<Result<(), StoreError>>;
-
 fn start_desk(desk: Desk) -> io::Result<(DeskThread, watch::Receiver<bool>)> {
     let (sender, ended) = watch::channel(false);
     let state = desk.state_dir.clone();
@@ -186,12 +211,11 @@ fn start_session(
     plan: &Plan,
     identity: &Identity,
     inbox: &Sender<Inbox>,
-    committed: watch::Receiver<u64>,
+    (committed, wanted): (watch::Receiver<u64>, watch::Receiver<Wanted>),
 ) -> io::Result<(Task, Look<BrokerView>)> {
     let health = Arc::new(mqtt::Health::default());
     let client_id = plan.mqtt.client_id.clone().unwrap_or_else(|| format!("emissiond-{}", identity.incarnation));
-    let stale = identity.stale_filters.clone();
-    let session = mqtt::Session::new(plan.mqtt.clone(), client_id, stale, Arc::clone(&health))?;
+    let session = mqtt::Session::new(plan.mqtt.clone(), client_id, wanted, Arc::clone(&health))?;
     let inbox = inbox.clone();
     let task = tokio::spawn(session.run(committed, move |news| inbox.send(Inbox::News(news)).is_ok()));
     let look = move || {
@@ -210,12 +234,13 @@ fn start_session(
     Ok((task, Arc::new(look)))
 }
 
-fn start_sink(
-    plan: &Plan,
-    options: &influx::Options,
-    identity: &Identity,
-    inbox: &Sender<Inbox>,
-) -> Result<(Task, Look<DatabaseView>), StartError> {
+type Sink = (Option<Task>, Option<Look<DatabaseView>>);
+
+/// The database writer, if there is a database.
+fn start_sink(plan: &Plan, identity: &Identity, inbox: &Sender<Inbox>) -> Result<Sink, StartError> {
+    let Some(options) = &plan.influx else {
+        return Ok((None, None));
+    };
     let inbox = inbox.clone();
     let ask: influx::AskOpen = Arc::new(move |windows, reply| {
         // When the desk is gone, so is the answer's sender, which the writer notices.
@@ -241,7 +266,7 @@ fn start_sink(
             trouble: view.trouble,
         }
     };
-    Ok((task, Arc::new(look)))
+    Ok((Some(task), Some(Arc::new(look))))
 }
 
 /// Small ledgers are looked through at every start; a big one must not hold that up, and a daemon may run for years.
@@ -283,20 +308,20 @@ fn guard(daemon: &config::Daemon) -> io::Result<Guard> {
     }
 }
 
-fn questions(inbox: &Sender<Inbox>) -> Ask {
-    let inbox = inbox.clone();
+fn questions(inbox: &Sender<Inbox>, rules: &Arc<Rules>) -> Ask {
+    let (inbox, rules) = (inbox.clone(), Arc::clone(rules));
     Arc::new(move |question| {
         // When the desk is gone, so is the way back, which the server notices.
-        let _ = inbox.send(Inbox::Question(question));
+        let _ = inbox.send(Inbox::Question(Arc::clone(&rules), question));
     })
 }
 
-fn start_http(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) -> Task {
+fn start_http(listener: TcpListener, app: Shared, stopped: oneshot::Receiver<()>) -> Task {
     tokio::spawn(async move {
         let stop = async move {
             let _ = stopped.await;
         };
-        if let Err(error) = http::serve(listener, Arc::new(app), stop).await {
+        if let Err(error) = http::serve(listener, app, stop).await {
             tracing::error!(%error, "the HTTP server ended");
         }
     })
@@ -309,6 +334,61 @@ impl Running {
         let _ = self.ended.wait_for(|ended| *ended).await;
     }
 
+    /// Reads the configuration again. What is wrong with it is said, and the one in force stays. An error: the books could
+    /// not be opened any more; the process must end, and a fresh one replays.
+    async fn reload(self, file: Option<&PathBuf>) -> Result<Running, StartError> {
+        let fresh = tokio::task::block_in_place(|| reload::read(file, &self.standing));
+        match fresh {
+            Ok(Fresh { plan, changes, restart }) => {
+                let waits = restart.join(" ");
+                let running = self.take(plan).await?;
+                running.seen.tried(Ok((&changes, &restart)));
+                tracing::info!(changes, needs_restart = waits, "the configuration is applied");
+                Ok(running)
+            }
+            Err(problem) => {
+                tracing::error!(problem, "the configuration is rejected; the one before stays in force");
+                self.seen.tried(Err(&problem));
+                Ok(self)
+            }
+        }
+    }
+
+    /// The desk seals and makes way for one with the new plan, which replays what is open: a restart, but for the session
+    /// with the broker and the HTTP server. What arrives meanwhile waits for it.
+    async fn take(mut self, plan: Plan) -> Result<Running, StartError> {
+        let _ = self.inbox.send(Inbox::Stop);
+        if let Some(sink) = self.sink.take() {
+            sink.abort();
+        }
+        let desk = self.desk;
+        let lines = tokio::task::block_in_place(|| desk.join()).map_err(|_| panicked())??;
+        let commit_seconds = lines.commit_seconds.clone();
+        let (books, identity) = tokio::task::block_in_place(|| -> Result<_, StartError> {
+            let books = alive(&lines, || open_books(&plan))?;
+            let identity = identity(&plan, &books)?;
+            Ok((books, identity))
+        })?;
+        (self.desk, self.ended) = start_desk(Desk::new(books, &plan, lines))?;
+        // The session lives as long as the process.
+        let _ = self.wanted.send(identity.wanted(&plan));
+        let (sink, database) = start_sink(&plan, &identity, &self.inbox)?;
+        self.sink = sink;
+        self.seen.loaded(&plan.hash);
+        self.app.replace(App {
+            ask: questions(&self.inbox, &plan.rules),
+            reader: Mutex::new(identity.reader(&plan)?),
+            rules: Arc::clone(&plan.rules),
+            broker: Arc::clone(&self.broker),
+            database,
+            config: self.seen.look(),
+            commit_seconds,
+            guard: guard(&plan.daemon)?,
+        });
+        self.standing = Standing { parts: plan.parts, ..self.standing };
+        Ok(self)
+    }
+
     /// Commits and seals what is there, then ends all parts.
     pub async fn stop(mut self) -> Result<(), StartError> {
         let _ = self.inbox.send(Inbox::Stop);
@@ -316,12 +396,34 @@ impl Running {
         if let Some(stop) = self.stop_http.take() {
             let _ = stop.send(());
         }
-        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
-        match self.desk.join() {
-            Ok(result) => Ok(result?),
-            Err(_) => Err(StartError::Io(io::Error::other("the desk panicked"))),
-        }
+        self.tasks.iter().chain(&self.sink).for_each(tokio::task::JoinHandle::abort);
+        let lines = self.desk.join().map_err(|_| panicked())?;
+        Ok(lines.map(drop)?)
     }
+}
+
+fn panicked() -> StartError {
+    StartError::Io(io::Error::other("the desk panicked"))
+}
+
+/// Does something that may take long while the watchdog is told that there is progress; for so long that something hangs,
+/// it is not.
+fn alive<T>(lines: &Lines, work: impl FnOnce() -> T) -> T {
+    let (done, waiting) = channel::<()>();
+    let progress = &lines.progress;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..ALIVE_SECONDS {
+                if waiting.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+                progress.send_replace(instant());
+            }
+        });
+        let worked = work();
+        drop(done);
+        worked
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "waiting, not booking")]

@@ -51,6 +51,7 @@ pub(crate) fn render(desk: &DeskView, app: &App) -> String {
     ] {
         level(&mut registry, name, help, desk.gaps_for(cause) as f64);
     }
+    config(&mut registry, app);
     gateways(&mut registry, desk);
     influx(&mut registry, app);
     rates(&mut registry, desk);
@@ -94,6 +95,17 @@ fn counters(
         family.get_or_create(&vec![(label, value)]).inc_by(count);
     }
     registry.register(name, help, family);
+}
+
+fn config(registry: &mut Registry, app: &App) {
+    let view = (app.config)();
+    let applied = view.last_reload.as_ref().is_none_or(|reload| reload.applied);
+    let help = "1 unless the last configuration that was read was rejected";
+    level(registry, "config_last_reload_successful", help, f64::from(u8::from(applied)));
+    let at = view.last_reload.map(|reload| reload.at).or(view.loaded).map_or(0, |at| at.seconds());
+    level(registry, "config_last_reload_seconds", "When a configuration was read last, since 1970", at as f64);
+    let waits = f64::from(u8::from(!view.needs_restart.is_empty()));
+    level(registry, "config_needs_restart", "1 while some of the configuration waits for a restart", waits);
 }
 
 fn gateways(registry: &mut Registry, desk: &DeskView) {

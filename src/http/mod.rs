@@ -11,8 +11,9 @@ mod trail;
 pub use entries::{Asked, collect};
 pub use quarantine::{Decision, Undecided, quarantine_json};
 pub use question::{
-    Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, OpenView, Quarters, Question, Rate, UnmappedTopic,
+    Ask, BrokerView, ConfigView, DatabaseView, DeskView, Look, MeterRow, OpenView, Quarters, Question, Rate,
+    ReloadView, UnmappedTopic,
 };
-pub use server::{App, Guard, read_query, serve};
+pub use server::{App, Guard, Shared, read_query, serve};
 pub use status::{is_reason, refused_json};
 pub use trail::{Again, Correction};

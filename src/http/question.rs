@@ -136,6 +136,30 @@ pub struct UnmappedTopic {
     pub payload: Vec<u8>,
 }
 
+/// The configuration at a glance.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigView {
+    /// The hash of the plan in force.
+    pub plan: String,
+    /// Since when it is.
+    pub loaded: Option<Time>,
+    /// What became of the last one that was read while the daemon ran.
+    pub last_reload: Option<ReloadView>,
+    /// Sections that were changed since, and wait for a restart.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// What became of a configuration that was read while the daemon ran.
+#[derive(Clone, Debug)]
+pub struct ReloadView {
+    /// When.
+    pub at: Time,
+    /// It is in force; else the one before still is.
+    pub applied: bool,
+    /// What has changed, or why it was not taken.
+    pub detail: String,
+}
+
 /// Looks at something that changes by itself.
 pub type Look<T> = Arc<dyn Fn() -> T + Send + Sync>;
 

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{FromRef, Query, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,7 +15,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::http::{
-    Ask, BrokerView, DatabaseView, DeskView, Look, MeterRow, Question, entries, metrics, quarantine, status, trail,
+    Ask, BrokerView, ConfigView, DatabaseView, DeskView, Look, MeterRow, Question, entries, metrics, quarantine,
+    status, trail,
 };
 use crate::pipeline::Rules;
 use crate::store::Reader;
@@ -38,16 +39,40 @@ pub struct App {
     pub broker: Look<BrokerView>,
     /// The database writer, if there is one.
     pub database: Option<Look<DatabaseView>>,
+    /// The configuration.
+    pub config: Look<ConfigView>,
     /// How long block commits take, in seconds.
     pub commit_seconds: Histogram,
     /// Who may change something.
     pub guard: Guard,
 }
 
+/// What the server sees, which another configuration replaces.
+#[derive(Clone)]
+pub struct Shared(Arc<RwLock<Arc<App>>>);
+
+impl Shared {
+    /// Shares it.
+    pub fn new(app: App) -> Shared {
+        Shared(Arc::new(RwLock::new(Arc::new(app))))
+    }
+
+    /// From here on it is this.
+    pub fn replace(&self, app: App) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(app);
+    }
+}
+
+impl FromRef<Shared> for Arc<App> {
+    fn from_ref(shared: &Shared) -> Arc<App> {
+        Arc::clone(&shared.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Serves until `stop` is done.
 pub async fn serve(
     listener: TcpListener,
-    app: Arc<App>,
+    app: Shared,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let router = Router::new()
@@ -75,9 +100,10 @@ pub fn read_query(uri: &Uri) -> Result<HashMap<String, String>, String> {
     Query::try_from_uri(uri).map(|Query(query)| query).map_err(|rejection| rejection.body_text())
 }
 
-/// The desk is gone: the process is about to end.
+/// The desk is gone: the process is about to end, or another configuration has just been taken.
 pub(crate) fn stopping() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response()
+    let text = "the daemon is stopping, or takes another configuration: ask again in a moment\n";
+    (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
 pub(crate) fn json_lines(text: String) -> Response {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::decode::{DeviceView, GatewayView};
-use crate::http::{App, DeskView, MeterRow, UnmappedTopic};
+use crate::http::{App, DeskView, MeterRow, ReloadView, UnmappedTopic};
 use crate::pipeline::{Outcome, Tallied};
 use crate::store::{Gap, Lost, Refused, SESSION_LOST};
 
@@ -16,6 +16,7 @@ pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
     let status = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "plan": desk.plan,
+        "config": config(app),
         "now": desk.now.to_string(),
         "watermark": desk.watermark.to_string(),
         "messages": tallied(&desk.counters.messages),
@@ -37,6 +38,20 @@ pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
         },
     });
     format!("{status}\n")
+}
+
+fn config(app: &App) -> Value {
+    let view = (app.config)();
+    let reload = |reload: &ReloadView| {
+        let result = if reload.applied { "applied" } else { "rejected" };
+        json!({ "at": reload.at.to_string(), "result": result, "detail": reload.detail })
+    };
+    json!({
+        "plan": view.plan,
+        "loaded": view.loaded.map(|time| time.to_string()),
+        "last_reload": view.last_reload.as_ref().map(reload),
+        "needs_restart": view.needs_restart,
+    })
 }
 
 fn gateways(desk: &DeskView) -> Vec<Value> {

@@ -7,7 +7,7 @@ use crate::cluster::Level;
 use crate::quantity::Window;
 
 /// The bucket, and what goes into it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// `http://host:port`.
     pub url: String,

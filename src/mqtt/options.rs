@@ -15,7 +15,7 @@ pub struct Server {
 }
 
 /// The session with the broker: MQTT 3.1.1, `clean_session = false`, QoS 1.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The broker.
     pub server: Server,

@@ -1,6 +1,6 @@
 //! The polling task.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,8 @@ const SHORT_CONNECTIONS_MAX: u32 = 4;
 const DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 /// Filters in one SUBSCRIBE.
 const FILTERS_A_PACKET: usize = 100;
+/// Requests of a changed configuration, at most.
+const REWIRED_MAX: usize = 20_000;
 const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,9 +68,21 @@ pub enum News {
     Dropped(u64),
 }
 
+/// What the broker is to send, and what it is not to send any more.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Filters to hold.
+    pub subscribe: Arc<[String]>,
+    /// Filters of an earlier configuration that the broker may still hold.
+    pub stale: Vec<String>,
+}
+
 /// One session, for as long as the process lives.
 pub struct Session {
     options: Options,
+    wanted: watch::Receiver<Wanted>,
+    /// Nobody will want anything else any more.
+    is_steady: bool,
     stale: Vec<String>,
     client: AsyncClient,
     events: EventLoop,
@@ -115,19 +129,30 @@ impl Subscribing {
 }
 
 impl Session {
-    /// Prepares a session. `stale` are filters of an earlier configuration that the broker may still hold. An error: a
+    /// Prepares a session. What is wanted of the broker may change while it runs. An error: a
     /// secret or a certificate cannot be read.
-    pub fn new(options: Options, client_id: String, stale: Vec<String>, health: Arc<Health>) -> io::Result<Session> {
+    pub fn new(
+        mut options: Options,
+        client_id: String,
+        mut wanted: watch::Receiver<Wanted>,
+        health: Arc<Health>,
+    ) -> io::Result<Session> {
+        let Wanted { subscribe, stale } = wanted.borrow_and_update().clone();
+        options.subscribe = subscribe;
         let mut mqtt = connection(&options, client_id)?;
         mqtt.set_clean_session(false);
         mqtt.set_manual_acks(true);
-        let packets = (options.subscribe.len() + stale.len()).div_ceil(FILTERS_A_PACKET) + stale.len() + 1;
+        // What another configuration asks for besides comes on top.
+        let packets =
+            REWIRED_MAX + (options.subscribe.len() + stale.len()).div_ceil(FILTERS_A_PACKET) + stale.len() + 1;
         let (client, mut events) = AsyncClient::new(mqtt, packets + 10);
         events.network_options.set_tcp_nodelay(true);
         let (acks, subscribing, flapping) = (Acks::default(), Subscribing::default(), Flapping::default());
         let (sequence, unsubscribing, curious) = (0, 0, true);
         Ok(Session {
             options,
+            wanted,
+            is_steady: false,
             stale,
             client,
             events,
@@ -146,6 +171,7 @@ impl Session {
     pub async fn run(mut self, mut committed: watch::Receiver<u64>, mut tell: impl FnMut(News) -> bool) {
         let mut back_off = BACK_OFF_FIRST;
         loop {
+            let mut rewired = false;
             let event = if self.events.network.is_none() {
                 // Connecting is not cancelled: a large queued session may delay the CONNACK.
                 self.events.poll().await.map(Some)
@@ -161,11 +187,17 @@ impl Session {
                         Ok(()) => Ok(None),
                         Err(_) => return,
                     },
+                    changed = self.wanted.changed(), if !self.is_steady => {
+                        self.is_steady = changed.is_err();
+                        rewired = changed.is_ok();
+                        Ok(None)
+                    }
                     event = self.events.poll() => event.map(Some),
                 }
             };
             let sequence = *committed.borrow_and_update();
             let news = match event {
+                Ok(None) if rewired => self.rewire().map(|()| None),
                 Ok(None) => Ok(None),
                 Ok(Some(event)) => self.handle(event, &mut back_off),
                 Err(error) => Err(error.to_string()),
@@ -288,16 +320,37 @@ impl Session {
             self.client.try_unsubscribe(filter).map_err(|e| e.to_string())?;
         }
         self.unsubscribing = self.stale.len();
-        for filters in self.options.subscribe.chunks(FILTERS_A_PACKET) {
-            let wanted = filters.iter().map(|f| SubscribeFilter::new(f.clone(), QoS::AtLeastOnce));
-            self.client.try_subscribe_many(wanted).map_err(|e| e.to_string())?;
-            self.subscribing.asked.push_back(filters.to_vec());
-        }
+        let filters = Arc::clone(&self.options.subscribe);
+        self.subscribe(&filters)?;
         if self.curious {
             self.client.try_subscribe(DROPPED, QoS::AtMostOnce).map_err(|e| e.to_string())?;
             self.subscribing.asked.push_back(vec![DROPPED.to_owned()]);
         }
         Ok(News::Connected { session_present })
+    }
+
+    /// Another configuration is in force: it may want other topics.
+    fn rewire(&mut self) -> Result<(), String> {
+        let Wanted { subscribe, stale } = self.wanted.borrow_and_update().clone();
+        let before: HashSet<&String> = self.options.subscribe.iter().collect();
+        let added: Vec<String> = subscribe.iter().filter(|filter| !before.contains(filter)).cloned().collect();
+        let stale: Vec<String> = stale.into_iter().filter(|filter| !self.stale.contains(filter)).collect();
+        for filter in &stale {
+            self.client.try_unsubscribe(filter).map_err(|e| e.to_string())?;
+        }
+        self.unsubscribing += stale.len();
+        self.stale.extend(stale);
+        self.options.subscribe = subscribe;
+        self.subscribe(&added)
+    }
+
+    fn subscribe(&mut self, filters: &[String]) -> Result<(), String> {
+        for filters in filters.chunks(FILTERS_A_PACKET) {
+            let wanted = filters.iter().map(|f| SubscribeFilter::new(f.clone(), QoS::AtLeastOnce));
+            self.client.try_subscribe_many(wanted).map_err(|e| e.to_string())?;
+            self.subscribing.asked.push_back(filters.to_vec());
+        }
+        Ok(())
     }
 
     fn subscribed(&mut self, suback: &SubAck) {

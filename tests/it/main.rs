@@ -23,6 +23,7 @@ mod real_data;
 mod reconcile;
 mod redeclared;
 mod registry;
+mod reload;
 mod servers;
 mod simulation;
 mod sparkplug;

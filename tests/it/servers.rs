@@ -213,6 +213,26 @@ impl Daemon {
         self.process.as_mut().unwrap().terminate()
     }
 
+    /// SIGHUP, once the configuration is as given behind what connects the daemon; waits until it is applied or rejected,
+    /// and returns what status says of it.
+    pub fn reload(&self, config: &str) -> Value {
+        let file = self.files.path("c.toml");
+        let before = std::fs::read_to_string(&file).unwrap();
+        let connected: String = before.split_inclusive('\n').take(5).collect();
+        std::fs::write(&file, format!("{connected}{config}")).unwrap();
+        self.hang_up()
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) -> Value {
+        let last = || self.status()["config"]["last_reload"]["at"].clone();
+        let before = last();
+        let process = self.process.as_ref().unwrap().0.id().to_string();
+        assert!(run(Command::new("kill").arg("-HUP").arg(process)).status.success());
+        wait_for_long("the reload", || (last() != before).then_some(()));
+        self.status()["config"].clone()
+    }
+
     pub fn command(&self, name: &str) -> Command {
         let mut command = emissiond();
         command.args(name.split(' ')).arg("--config").arg(self.files.path("c.toml"));
@@ -237,7 +257,8 @@ impl Daemon {
     }
 
     pub fn status(&self) -> Value {
-        let (_, text) = self.get("/api/v1/status").unwrap();
+        // A question that falls into a reload is asked again.
+        let text = wait_for("a status", || self.get("/api/v1/status").filter(|(code, _)| *code == 200)).1;
         serde_json::from_str(&text).unwrap()
     }
 
