@@ -2,6 +2,7 @@
 
 mod backfill;
 mod check;
+mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
@@ -87,6 +88,8 @@ enum Command {
     Tap(tap::Arguments),
     /// Lists of meters in and out: import, export, list
     Meters(meters::Arguments),
+    /// The shape of a configuration, and what a configuration says
+    Config(config::Arguments),
     /// List the topics that no meter of the running daemon listens to
     Unmapped(unmapped::Arguments),
     /// List the payload formats and presets that meters may have
@@ -145,6 +148,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Tap(arguments) => tap::run(&arguments),
         Command::Unmapped(arguments) => unmapped::run(&arguments),
         Command::Meters(arguments) => meters::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
         Command::Formats(arguments) => formats::run(&arguments),
         Command::Factors(arguments) => factors::run(&arguments),
     };

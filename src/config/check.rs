@@ -198,6 +198,18 @@ impl Checker {
         self.push(code, Severity::Error, path, message, None);
     }
 
+    /// A key that another one asks for; that one is where the mistake shows.
+    pub(crate) fn missing_for(&mut self, path: &[&str], by: &str, help: &str) {
+        let before = self.problems.len();
+        self.missing(path, help);
+        let beside: Vec<&str> = path.iter().copied().take(path.len().saturating_sub(1)).chain([by]).collect();
+        if let Some(place) = self.layers.value_place(&beside)
+            && let Some(problem) = self.problems.get_mut(before)
+        {
+            problem.place = Some(place);
+        }
+    }
+
     pub(crate) fn missing(&mut self, path: &[&str], help: &str) {
         let name = path.last().copied().unwrap_or("");
         let misspelt = format!("did you mean `{name}`?");
@@ -502,7 +514,13 @@ impl Checker {
             Some(written) => self.layers.resolve(&["daemon", "state_dir"], written),
             None => PathBuf::from("state"),
         };
-        let token_file = section.token_file.as_ref().map(|w| self.layers.secret(&["daemon", "token_file"], w));
+        let token_file = section.token_file.as_ref().map(|w| self.secret(&["daemon", "token_file"], w));
+        if token_file.is_none() && parsed.as_ref().is_ok_and(|address| !address.ip().is_loopback()) {
+            let message =
+                format!("the server listens beyond this machine at {http}, and nothing can be changed over it");
+            let help = "for changes, set `token_file`; for this machine only, write \"127.0.0.1:8077\"".to_owned();
+            self.push("C017", Severity::Warning, &["daemon", "http"], message, Some(help));
+        }
         let http = parsed.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 8077)));
         Daemon { state_dir, http, token_file }
     }
@@ -537,7 +555,7 @@ impl Checker {
             );
         }
         if section.password_file.is_some() && section.username.is_none() {
-            self.missing(&["mqtt", "username"], "a password needs its user");
+            self.missing_for(&["mqtt", "username"], "password_file", "a password needs its user");
         }
         for filter in section.subscribe.iter().flatten().filter(|f| !is_filter(f)) {
             let message = format!("`{filter}` is no topic filter: `+` stands for a whole level, `#` for all the rest");
@@ -553,6 +571,7 @@ impl Checker {
         if section.cert_file.is_some() != section.key_file.is_some() {
             self.error("C005", &["mqtt", "cert_file"], "`cert_file` and `key_file` are needed together".to_owned());
         }
+        let password_file = section.password_file.as_ref().map(|w| self.secret(&["mqtt", "password_file"], w));
         let layers = &self.layers;
         let path =
             |key: &'static str, written: &Option<String>| written.as_ref().map(|w| layers.resolve(&["mqtt", key], w));
@@ -561,7 +580,7 @@ impl Checker {
             server: server?,
             client_id: section.client_id.clone(),
             username: section.username.clone(),
-            password_file: section.password_file.as_ref().map(|w| layers.secret(&["mqtt", "password_file"], w)),
+            password_file,
             ca_file: path("ca_file", &section.ca_file),
             cert_file: path("cert_file", &section.cert_file),
             key_file: path("key_file", &section.key_file),
@@ -582,7 +601,7 @@ impl Checker {
         if section.url.is_some() && !url.starts_with("http://") && !url.starts_with("https://") {
             self.error("C006", &["influxdb", "url"], format!("`url` is `{url}`; write \"http://127.0.0.1:8086\""));
         }
-        let token_file = section.token_file.as_ref().map(|w| self.layers.secret(&["influxdb", "token_file"], w));
+        let token_file = section.token_file.as_ref().map(|w| self.secret(&["influxdb", "token_file"], w));
         Some(influx::Options {
             url,
             org: section.org.clone().unwrap_or_default(),
@@ -591,6 +610,17 @@ impl Checker {
             windows: self.influx_windows(&section.windows),
             activity: section.activity.unwrap_or(false),
         })
+    }
+
+    /// A secret's file. That it is not there is no mistake of the configuration: it may be checked elsewhere than it is used.
+    fn secret(&mut self, key: &[&str], written: &str) -> PathBuf {
+        let path = self.layers.secret(key, written);
+        if !path.is_file() {
+            let message = format!("there is no file `{}`: `run` will need it", path.display());
+            let help = "a file with nothing but the secret, or a systemd credential of the same name".to_owned();
+            self.push("C016", Severity::Warning, key, message, Some(help));
+        }
+        path
     }
 
     fn influx_windows(&mut self, written: &BTreeMap<String, Vec<String>>) -> BTreeMap<Level, Vec<Window>> {
@@ -671,7 +701,8 @@ fn is_filter(text: &str) -> bool {
 
 /// The name that is most like the one written, if it is like it at all.
 pub(crate) fn nearest<'a>(written: &str, allowed: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = allowed.map(|name| (strsim::jaro_winkler(written, name), name));
+    let written = written.to_lowercase();
+    let scored = allowed.map(|name| (strsim::jaro_winkler(&written, &name.to_lowercase()), name));
     scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 

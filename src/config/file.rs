@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::value::{Names, Number, Written};
 
 /// All files and the environment, merged.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct File {
     pub daemon: DaemonSection,
@@ -29,7 +30,7 @@ pub(crate) struct File {
     pub transfers: BTreeMap<String, TransferSection>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DaemonSection {
     pub state_dir: Option<String>,
@@ -37,7 +38,7 @@ pub(crate) struct DaemonSection {
     pub token_file: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MqttSection {
     pub url: Option<String>,
@@ -52,7 +53,7 @@ pub(crate) struct MqttSection {
     pub subscribe: Option<Vec<String>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct InfluxSection {
     pub url: Option<String>,
@@ -63,7 +64,7 @@ pub(crate) struct InfluxSection {
     pub activity: Option<bool>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LedgerSection {
     pub late_horizon: Option<String>,
@@ -71,35 +72,35 @@ pub(crate) struct LedgerSection {
     pub keep_activity: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct JournalSection {
     pub keep: Option<String>,
     pub max_bytes: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FactorsSection {
     pub gwp: Option<String>,
     pub files: Vec<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RegistrySection {
     pub files: Vec<String>,
     pub template: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NetworkSection {
     pub name: Option<String>,
     pub gwp: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ClusterSection {
     pub name: Option<String>,
@@ -113,7 +114,7 @@ pub(crate) struct ClusterSection {
 }
 
 /// A baseline or a target of a cluster.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct GoalSection {
     pub year: Option<i64>,
@@ -122,7 +123,7 @@ pub(crate) struct GoalSection {
     pub scopes: Option<Vec<i64>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FacilitySection {
     pub cluster: Option<String>,
@@ -132,7 +133,7 @@ pub(crate) struct FacilitySection {
     pub timezone: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MeterSection {
     pub facility: Option<String>,
@@ -197,7 +198,7 @@ pub(crate) struct MeterSection {
 }
 
 /// Where a message holds readings besides the live one.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct HistorySection {
     pub value: Option<Names>,
@@ -206,7 +207,7 @@ pub(crate) struct HistorySection {
 }
 
 /// A stack whose CO2 is measured.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StackSection {
     pub name: Option<String>,
@@ -216,7 +217,7 @@ pub(crate) struct StackSection {
 }
 
 /// A plant that makes heat and power.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ChpSection {
     pub name: Option<String>,
@@ -229,7 +230,7 @@ pub(crate) struct ChpSection {
 }
 
 /// A contract for bought electricity.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ContractSection {
     pub name: Option<String>,
@@ -245,11 +246,16 @@ pub(crate) struct ContractSection {
 }
 
 /// The two meters of a transfer between members.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TransferSection {
     pub name: Option<String>,
     pub sent: Option<String>,
     pub received: Option<String>,
     pub tolerance: Option<Written>,
+}
+
+/// The shape of a configuration file, as JSON Schema.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(File).into()
 }

@@ -200,14 +200,7 @@ impl Layers {
         if self.meters().is_none_or(|meters| !meters.contains_key(id)) {
             return false;
         }
-        let first = self.key_place(&["meters", id]).and_then(|place| {
-            let source = self.sources.get(place.source)?;
-            let (line, column) = source.line_column(place.start);
-            Some(match source.cell(place.start) {
-                Some(cell) => format!("{}, cell {cell}", source.name),
-                None => format!("{}:{line}:{column}", source.name),
-            })
-        });
+        let first = self.key_place(&["meters", id]).map(|place| self.place_text(&place));
         let first = first.unwrap_or_else(|| "the environment".to_owned());
         self.problem("C015", &format!("meters.{id}"), place, format!("meter `{id}` is declared already, in {first}"));
         true
@@ -240,6 +233,34 @@ impl Layers {
             let span = if item.is_table() { None } else { item.span() };
             span.or_else(|| key_span(document, path))
         })
+    }
+
+    /// Where a value comes from, for people.
+    pub(crate) fn origin(&self, path: &[&str]) -> String {
+        let variable = variable(path);
+        if std::env::var_os(&variable).is_some() {
+            return format!("environment {variable}");
+        }
+        if let Some(place) = self.value_place(path) {
+            return self.place_text(&place);
+        }
+        let format = match path {
+            ["meters", id, ..] => self.tree["meters"][*id]["format"].as_str(),
+            _ => None,
+        };
+        format.map_or_else(|| "the environment".to_owned(), |format| format!("preset {format}"))
+    }
+
+    /// `file:line:column`, or the cell of a list.
+    fn place_text(&self, place: &Place) -> String {
+        let Some(source) = self.sources.get(place.source) else {
+            return String::new();
+        };
+        let (line, column) = source.line_column(place.start);
+        match source.cell(place.start) {
+            Some(cell) => format!("{}, cell {cell}", source.name),
+            None => format!("{}:{line}:{column}", source.name),
+        }
     }
 
     /// Where a key itself stands.
@@ -301,6 +322,11 @@ impl Layers {
         let base = self.value_place(key).and_then(|place| self.sources.get(place.source)?.path.parent());
         base.unwrap_or(Path::new("")).join(written)
     }
+}
+
+/// The variable of the environment that says this key.
+pub(crate) fn variable(path: &[&str]) -> String {
+    format!("EMISSIOND__{}", path.join("__").to_uppercase())
 }
 
 fn walk<'a>(document: &'a Document<String>, path: &[&str]) -> Option<&'a Item> {

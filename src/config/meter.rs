@@ -124,6 +124,11 @@ impl MeterCheck<'_> {
         let zone = facility.map(|f| self.topology.cluster(self.topology.facility(f).cluster).zone.clone());
         let max_rate = self.rate("max_rate", self.section.max_rate.as_ref(), unit);
         let typical = self.typical(unit, category);
+        if let (Some(typical), Some(max_rate)) = (typical, max_rate)
+            && typical > max_rate
+        {
+            self.error("C006", "typical", "`typical` is above `max_rate`: what is usual would be set aside".to_owned());
+        }
         let (valid_from, valid_to) = self.validity(zone.as_ref());
         let (scale, offset) = self.scale();
         let found = if is_derived { None } else { Some(self.found(kind, zone.as_ref())) };
@@ -199,6 +204,10 @@ impl MeterCheck<'_> {
 
     pub(crate) fn missing(&mut self, key: &str, help: &str) {
         self.checker.missing(&["meters", self.id, key], help);
+    }
+
+    pub(crate) fn missing_for(&mut self, key: &str, by: &str, help: &str) {
+        self.checker.missing_for(&["meters", self.id, key], by, help);
     }
 
     pub(crate) fn word<T: Copy>(&mut self, key: &str, written: Option<&String>, words: &[(&str, T)]) -> Option<T> {
@@ -410,7 +419,7 @@ impl MeterCheck<'_> {
     fn interval(&mut self) -> Option<Kind> {
         let section = self.section;
         if section.interval.is_none() {
-            self.missing("interval", "the period each reading covers, such as \"15m\"");
+            self.missing_for("interval", "kind", "the period each reading covers, such as \"15m\"");
         }
         let length = self.span("interval", section.interval.as_ref());
         if length.is_some_and(|length| length > INTERVAL_MAX) {

@@ -14,12 +14,15 @@ mod property;
 mod purchase;
 mod registry;
 mod relation;
+mod show;
 mod source;
 mod value;
 
 pub use check::{Loaded, check, load, load_with};
+pub use file::schema;
 pub use layers::List;
 pub use plan::{Daemon, Parts, Plan, Retention};
 pub use preset::{FORMATS, Preset, presets};
 pub use problem::{Problem, Report, Severity};
 pub use registry::to_csv;
+pub use show::show;

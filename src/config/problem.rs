@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::config::layers::{Place, Source};
+use crate::config::layers::{Place, Source, variable};
 
 /// Whether the daemon starts in spite of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,15 @@ impl Report {
                 title.element(Snippet::source(&source.text).path(&source.name).annotation(annotation))
             }
             None if problem.path.is_empty() => Group::with_title(title),
-            None => Group::with_title(title).element(Level::NOTE.message(format!("at `{}`", problem.path))),
+            None => {
+                let keys: Vec<&str> = problem.path.split('.').collect();
+                let variable = variable(&keys);
+                let place = match std::env::var_os(&variable) {
+                    Some(_) => format!("in the environment: {variable}"),
+                    None => format!("at `{}`", problem.path),
+                };
+                Group::with_title(title).element(Level::NOTE.message(place))
+            }
         };
         if let Some(help) = &problem.help {
             group = group.element(Level::HELP.message(help));

@@ -169,7 +169,11 @@ impl MeterCheck<'_> {
             self.missing("value", "a JSON Pointer such as \"/value\"");
         }
         if needs_time && section.time.is_none() {
-            self.missing("time", "an interval meter needs the device's time: a JSON Pointer such as \"/ts\"");
+            self.missing_for(
+                "time",
+                "kind",
+                "an interval meter needs the device's time: a JSON Pointer such as \"/ts\"",
+            );
         }
         let time_format = self.time_format(zone);
         let place = self.place(("value", section.value.as_ref()), section.time.as_ref(), time_format);
@@ -252,14 +256,18 @@ impl MeterCheck<'_> {
         let section = self.section;
         let Some(Names(texts)) = &section.quality else {
             if section.quality_good.is_some() {
-                self.missing("quality", "a JSON Pointer to the quality that `quality_good` speaks of");
+                self.missing_for(
+                    "quality",
+                    "quality_good",
+                    "a JSON Pointer to the quality that `quality_good` speaks of",
+                );
             }
             return Some(place);
         };
         if section.quality_good.is_none() {
             let help =
                 "what it is when the value is good: [192], [\"Good\"], [\"192..255\"]; [] where only bad ones are told";
-            self.missing("quality_good", help);
+            self.missing_for("quality_good", "quality", help);
         }
         place.good = self.texts("quality_good", section.quality_good.as_ref()).iter().map(|g| Good::parse(g)).collect();
         place.quality = self.paths("quality", texts.iter())?;
@@ -289,7 +297,7 @@ impl MeterCheck<'_> {
         let registers = match &section.registers {
             None => {
                 if section.word_order.is_some() {
-                    self.missing("registers", "what the registers hold together, such as \"u32\"");
+                    self.missing_for("registers", "word_order", "what the registers hold together, such as \"u32\"");
                 }
                 None
             }
@@ -322,12 +330,13 @@ impl MeterCheck<'_> {
         match (section.time_format.as_deref(), &section.time) {
             (None, None) | (Some("none"), _) => Some(TimeFormat::Received),
             (None, Some(_)) => {
-                self.missing("time_format", &format!("how the device writes its time: {TIME_FORMATS}"));
+                self.missing_for("time_format", "time", &format!("how the device writes its time: {TIME_FORMATS}"));
                 None
             }
             (Some(_), None) => {
-                self.missing(
+                self.missing_for(
                     "time",
+                    "time_format",
                     "a JSON Pointer to the device's time, such as \"/ts\"; or `time_format = \"none\"`",
                 );
                 None

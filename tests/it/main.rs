@@ -3,6 +3,7 @@
 
 mod accounting;
 mod architecture;
+mod broken;
 mod broker;
 mod brokers;
 mod config;
