@@ -23,6 +23,8 @@ const MESSAGES: usize = 60_000;
 const ROUNDS: usize = 5;
 const METERS: usize = 10_000;
 const GROUP: usize = 500;
+/// Messages on topics that no meter has.
+const UNKNOWN: usize = 1_000_000;
 
 struct Running(Child);
 
@@ -81,7 +83,7 @@ fn config(directory: &Path, broker: u16, http: u16, meters: usize) -> std::path:
 }
 
 /// Publishes `count` messages from three clients, paced when `rate` is given.
-fn publish(broker: u16, root: &'static str, count: usize, rate: Option<f64>) -> std::thread::JoinHandle<()> {
+fn publish(broker: u16, topic: fn(usize) -> String, count: usize, rate: Option<f64>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -99,7 +101,7 @@ fn publish(broker: u16, root: &'static str, count: usize, rate: Option<f64>) -> 
                     }
                     let now = emissiond::clock::now().0;
                     let payload = format!("{{\"ts\":{now},\"v\":1,\"q\":\"good\",\"n\":{n}}}");
-                    client.publish(format!("{root}/m{}", n % METERS), QoS::AtLeastOnce, false, payload).await.unwrap();
+                    client.publish(topic(n), QoS::AtLeastOnce, false, payload).await.unwrap();
                 }
             };
             let receiving = async {
@@ -144,7 +146,7 @@ fn nothing(broker: u16) -> f64 {
     }));
     until("the do-nothing subscriber", || health.view().subscribed);
     let started = Instant::now();
-    let publisher = publish(broker, "nothing", MESSAGES, None);
+    let publisher = publish(broker, |n| format!("nothing/m{}", n % METERS), MESSAGES, None);
     let (mut received, mut waiting, mut last) = (0, 0, 0);
     while received < MESSAGES {
         match receiver.recv_timeout(Duration::from_millis(100)) {
@@ -190,10 +192,35 @@ fn daemon(config: &Path, http: u16) -> Running {
     running
 }
 
+/// A topic of a meter.
+fn known(n: usize) -> String {
+    format!("b/m{}", n % METERS)
+}
+
+/// Every hundredth message is of the one meter, all others are on topics that are seen once.
+fn mostly_unknown(n: usize) -> String {
+    if n.is_multiple_of(100) { "b/m0".to_owned() } else { format!("b/unknown/{n}/of/a/plant/nobody/declared") }
+}
+
+/// How much memory messages take, all on the topic of one meter, and then as many on topics that no meter has.
+fn unknown_topics(broker: u16) {
+    let (http, directory) = (port(), tempfile::tempdir().unwrap());
+    let process = daemon(&config(directory.path(), broker, http, 1), http);
+    for (name, topic) in [("known", (|_| "b/m0".to_owned()) as fn(usize) -> String), ("unknown", mostly_unknown)] {
+        let (before, memory) = (received(http), rss_mib(&process));
+        publish(broker, topic, UNKNOWN, None).join().unwrap();
+        until("all of them", || received(http) >= before + UNKNOWN);
+        println!("memory for {UNKNOWN} {name:>8} topics {:>+8.1} MiB", rss_mib(&process) - memory);
+    }
+    let status: serde_json::Value = serde_json::from_str(&get(http, "/api/v1/status").unwrap()).unwrap();
+    let unmapped = status["messages"]["unmapped"].as_u64().unwrap() as usize;
+    assert_eq!(unmapped, UNKNOWN - UNKNOWN / 100);
+}
+
 fn throughput(broker: u16, http: u16) -> f64 {
     let before = received(http);
     let started = Instant::now();
-    let publisher = publish(broker, "b", MESSAGES, None);
+    let publisher = publish(broker, known, MESSAGES, None);
     until("all messages", || received(http) >= before + MESSAGES);
     let rate = MESSAGES as f64 / started.elapsed().as_secs_f64();
     publisher.join().unwrap();
@@ -213,7 +240,7 @@ fn visibility(broker: u16, http: u16) -> (f64, f64) {
     until("the earlier rounds", || count() == published);
     let before = count();
     let started = Instant::now();
-    let publisher = publish(broker, "b", 100_000, Some(rate));
+    let publisher = publish(broker, known, 100_000, Some(rate));
     let mut delays = Vec::new();
     while started.elapsed() < Duration::from_secs(9) {
         let visible = count() - before;
@@ -244,6 +271,7 @@ fn main() {
         std::thread::sleep(Duration::from_secs(2));
         println!("memory, idle                        {:>8.1} MiB", rss_mib(&process));
     }
+    unknown_topics(broker);
     let http = port();
     let process = daemon(&config(directory.path(), broker, http, METERS), http);
     println!("memory, {METERS} meters declared       {:>8.1} MiB", rss_mib(&process));
