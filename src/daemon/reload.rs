@@ -73,10 +73,10 @@ pub(crate) fn read(file: Option<&PathBuf>, standing: &Standing) -> Result<Fresh,
         let first = first.map_or_else(String::new, |problem| report.line(problem));
         return Err(format!("{} error(s), the first: {first}; `emissiond check` shows them all", errors.count()));
     };
-    match Reader::beside(&standing.daemon.state_dir, Arc::clone(&plan.rules.topology)) {
-        Err(error @ StoreError::Redeclared { .. }) => return Err(error.to_string()),
-        // Whatever else is wrong with the books is not the configuration's.
-        Ok(_) | Err(_) => {}
+    // Whatever else is wrong with the books is not the configuration's.
+    let beside = Reader::beside(&standing.daemon.state_dir, Arc::clone(&plan.rules.topology));
+    if let Err(error @ StoreError::Redeclared { .. }) = beside {
+        return Err(error.to_string());
     }
     let changes = difference(&standing.parts, &plan.parts);
     let (plan, restart) = standing.fit(plan);

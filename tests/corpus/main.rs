@@ -157,6 +157,11 @@ fn words() {
 }
 
 #[test]
+fn list() {
+    run("list", 400, 10);
+}
+
+#[test]
 fn query() {
     run("query", 10000, 50);
 }

@@ -37,6 +37,8 @@ const MIB: usize = 1 << 20;
 
 /// What any parser may hold for each byte from a network or a disk.
 const FACTOR: usize = 16;
+/// A reading takes more bytes than its text; of readings there are only so many in a payload.
+const READINGS: usize = 128;
 /// What an operator writes becomes tables, of which a line as short as `a=1` takes hundreds of bytes; it is as long as the
 /// operator makes it.
 const OWN: usize = 192;
@@ -48,8 +50,9 @@ const SMALL: usize = 16 * KIB;
 
 /// All of them.
 pub const ALL: &[Parser] = &[
-    Parser { name: "payload", run: payload, factor: FACTOR, constant: SMALL },
-    Parser { name: "booking", run: booking, factor: FACTOR, constant: 64 * KIB },
+    Parser { name: "payload", run: payload, factor: READINGS, constant: SMALL },
+    Parser { name: "booking", run: booking, factor: 2 * READINGS, constant: 128 * KIB },
+    Parser { name: "list", run: list, factor: OWN, constant: 2 * MIB },
     Parser { name: "replay", run: replay, factor: FACTOR, constant: SMALL },
     Parser { name: "words", run: words, factor: FACTOR, constant: SMALL },
     Parser { name: "query", run: query, factor: FACTOR, constant: 128 * KIB },
@@ -115,9 +118,15 @@ const RECEIVED: Time = Time(1_792_891_860_000);
 
 /// One payload as each meter's topic may carry it.
 fn messages(payload: &[u8]) -> impl Iterator<Item = Message> {
-    plan().mappings.iter().map(|mapping| Message {
+    // A gateway's births are on topics of their own.
+    let topics = plan().mappings.iter().flat_map(|mapping| {
+        let born = mapping.topic.replace("DATA", "BIRTH");
+        let birth = (born != mapping.topic).then_some(born);
+        birth.into_iter().chain([mapping.topic.clone()])
+    });
+    topics.map(|topic| Message {
         received: RECEIVED,
-        topic: mapping.topic.clone(),
+        topic,
         payload: payload.into(),
         retain: false,
         dup: false,
@@ -188,6 +197,14 @@ fn factors(bytes: &[u8]) {
         let mut catalogue = Catalogue::default();
         black_box(catalogue.add_csv(text));
     }
+}
+
+/// A list of meters.
+fn list(bytes: &[u8]) {
+    let config = b"registry.files = [\"meters.csv\"]\n";
+    let folder = folder(&[("emissiond.toml", config), ("meters.csv", bytes)]);
+    let (plan, report) = load(Some(&folder.path().join("emissiond.toml")));
+    black_box((plan, report.to_text(), report.to_json()));
 }
 
 fn config(bytes: &[u8]) {

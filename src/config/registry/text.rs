@@ -45,7 +45,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Sheet, String> {
     let mut rest = text.as_str();
     let mut start = 0;
     while !rest.is_empty() {
-        let (row, length) = row(rest, start, sheet.rows.len(), delimiter)?;
+        let (mut row, length) = row(rest, start, sheet.rows.len(), delimiter)?;
+        // An empty line has no cells, and there may be very many.
+        if row.iter().all(|cell| cell.text.is_empty()) {
+            row = Vec::new();
+        }
+        row.shrink_to_fit();
         sheet.rows.push(row);
         start += length;
         rest = text.get(start..).unwrap_or("");
@@ -118,7 +123,7 @@ mod tests {
     #[test]
     fn lists_as_spreadsheets_write_them() {
         check(b"id,unit\nm1,kWh\n", &[&["id", "unit"], &["m1", "kWh"]]);
-        check("\u{feff}id;scale\r\nm1;0,01\r\n\r\n".as_bytes(), &[&["id", "scale"], &["m1", "0,01"], &[""]]);
+        check("\u{feff}id;scale\r\nm1;0,01\r\n\r\n".as_bytes(), &[&["id", "scale"], &["m1", "0,01"], &[]]);
         check(b"id\tnote\nm1\t\"a \"\"b\"\", c\"", &[&["id", "note"], &["m1", "a \"b\", c"]]);
         // "Zähler" in Windows-1252.
         check(b"Z\xe4hler;Einheit\nm;m\xb3\n", &[&["Zähler", "Einheit"], &["m", "m³"]]);
