@@ -42,6 +42,8 @@ const READINGS: usize = 128;
 /// What an operator writes becomes tables, of which a line as short as `a=1` takes hundreds of bytes; it is as long as the
 /// operator makes it.
 const OWN: usize = 192;
+/// The same of lists, where every row may have its faults.
+const LIST: usize = 512;
 /// Zstandard may unpack a byte to so many; what is made of those is `block`'s to bound.
 const UNPACKED: usize = 1 << 15;
 
@@ -52,7 +54,7 @@ const SMALL: usize = 16 * KIB;
 pub const ALL: &[Parser] = &[
     Parser { name: "payload", run: payload, factor: READINGS, constant: SMALL },
     Parser { name: "booking", run: booking, factor: 2 * READINGS, constant: 128 * KIB },
-    Parser { name: "list", run: list, factor: OWN, constant: 2 * MIB },
+    Parser { name: "list", run: list, factor: LIST, constant: 2 * MIB },
     Parser { name: "replay", run: replay, factor: FACTOR, constant: SMALL },
     Parser { name: "words", run: words, factor: FACTOR, constant: SMALL },
     Parser { name: "query", run: query, factor: FACTOR, constant: 128 * KIB },

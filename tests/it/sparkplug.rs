@@ -3,6 +3,11 @@
 use std::collections::BTreeMap;
 
 use base64::Engine;
+use emissiond::config::check;
+use emissiond::daemon::Books;
+use emissiond::decode::Message;
+use emissiond::pipeline::Outcome;
+use emissiond::quantity::Time;
 use serde_json::{Value, json};
 
 use crate::gateway::{Metric, payload};
@@ -91,7 +96,7 @@ fn messages(lines: &[(String, Vec<u8>)]) -> String {
 }
 
 fn jiff_text(ms: u64) -> String {
-    emissiond::quantity::Time(ms as i64).to_string()
+    Time(ms as i64).to_string()
 }
 
 fn booked(lines: &[(String, Vec<u8>)]) -> (BTreeMap<String, i64>, Value) {
@@ -206,6 +211,37 @@ fn scramble(random: &mut fastrand::Rng, lines: Vec<(String, Vec<u8>)>) -> Vec<(S
     placed.sort_by_key(|(at, _)| *at);
     placed.into_iter().map(|(_, line)| line).collect()
 }
+
+/// A gateway is born once and talks for months: what its aliases stand for outlives the journal's part that a start reads.
+#[test]
+fn births_are_kept_over_restarts() {
+    let mut wire = Wire::new();
+    wire.birth(START, [11, 12], [100.0, 0.0]);
+    wire.data(START + 5 * HOUR, 11, 150.0);
+    let session = wire.session_metric();
+    wire.send("NDEATH", START + 6 * HOUR, &[session]);
+    wire.data(START + 7 * HOUR, 11, 160.0);
+    let files = Files::new(&[("c.toml", CONFIG)]);
+    let plan = check(Some(&files.path("c.toml"))).map_err(|report| report.to_text()).unwrap();
+    let state = files.path("state");
+    std::fs::create_dir_all(&state).unwrap();
+    let mut refused = 0;
+    for ((topic, payload), hours) in wire.lines.iter().zip([0, 0, 5, 6, 7]) {
+        let received = Time((START + hours * HOUR) as i64 + 500);
+        let mut books = Books::open(&state, &plan, received).unwrap();
+        let (topic, payload) = (topic.clone(), payload.clone().into());
+        let mut messages = vec![Message { received, topic, payload, retain: false, dup: false, oversize: false }];
+        books.commit(&mut messages, received).unwrap();
+        let outcomes = books.apply(&messages).unwrap();
+        refused += usize::from(outcomes != [Outcome::Accepted]);
+        // Hours later everything is closed.
+        books.tick(Time((START + (hours + 1) * HOUR) as i64 - 1)).unwrap();
+        books.seal().unwrap();
+    }
+    assert_eq!(refused, 1, "only what came after the death");
+}
+
+const HOUR: u64 = 3_600_000;
 
 /// What a birth told is known to whoever looks on later.
 #[test]
