@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use emissiond::mqtt::{Delivery, Health, News, Options, Server, Session, Wanted};
+use emissiond::mqtt::{Delivery, Health, News, Options, Orders, Server, Session, Wanted};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 const MESSAGES: usize = 60_000;
 const ROUNDS: usize = 5;
@@ -136,8 +136,9 @@ fn nothing(broker: u16) -> f64 {
     let health = Arc::new(Health::default());
     let id = format!("nothing-{}", fastrand::u32(..));
     let wanted = Wanted { subscribe: Arc::clone(&options.subscribe), stale: Vec::new() };
-    let (_keep, wanted) = watch::channel(wanted);
-    let session = Session::new(options, id, wanted, Arc::clone(&health)).unwrap();
+    let (_wanted, wanted) = watch::channel(wanted);
+    let (_outbox, orders) = mpsc::unbounded_channel();
+    let session = Session::new(options, id, Orders { wanted, publish: orders }, Arc::clone(&health)).unwrap();
     let (sender, receiver) = channel::<Delivery>();
     let (committed, committed_receiver) = watch::channel(0);
     let task = runtime.spawn(session.run(committed_receiver, move |news| match news {

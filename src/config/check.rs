@@ -112,6 +112,7 @@ impl Checker {
             daemon: self.daemon(&file),
             mqtt: mqtt?,
             influx: self.influx(&file),
+            rebirth_requests: file.sparkplug.rebirth_requests.unwrap_or(false),
             retention: self.retention(&file),
             parts: parts(&self.layers.tree, &catalogue),
             hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),

@@ -19,6 +19,7 @@ pub(crate) struct File {
     pub journal: JournalSection,
     pub factors: FactorsSection,
     pub registry: RegistrySection,
+    pub sparkplug: SparkplugSection,
     pub networks: BTreeMap<String, NetworkSection>,
     pub clusters: BTreeMap<String, ClusterSection>,
     pub facilities: BTreeMap<String, FacilitySection>,
@@ -91,6 +92,12 @@ pub(crate) struct FactorsSection {
 pub(crate) struct RegistrySection {
     pub files: Vec<String>,
     pub template: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SparkplugSection {
+    pub rebirth_requests: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

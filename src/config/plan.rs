@@ -29,6 +29,8 @@ pub struct Plan {
     pub mqtt: mqtt::Options,
     /// The database, if any.
     pub influx: Option<influx::Options>,
+    /// Whether gateways are asked for births that are lacking: else the daemon only listens.
+    pub rebirth_requests: bool,
     /// How long things are kept.
     pub retention: Retention,
     /// What each part of the configuration says, as a print of it: by section, and id or key.

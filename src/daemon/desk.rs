@@ -7,12 +7,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
 use crate::cluster::{Entity, Kind};
 use crate::config::{Plan, Retention};
 use crate::daemon::complaints::Complaints;
+use crate::daemon::rebirths::Rebirths;
 use crate::daemon::timekeeper::Timekeeper;
 use crate::daemon::unmapped::Unmapped;
 use crate::daemon::{Books, views};
@@ -69,6 +70,7 @@ pub struct Desk {
     /// Set at every turn of the loop, for the watchdog.
     progress: watch::Sender<Instant>,
     commit_seconds: Histogram,
+    rebirths: Rebirths,
     pub(crate) retention: Retention,
     filters: Arc<[String]>,
     inflight: usize,
@@ -135,6 +137,8 @@ pub(crate) struct Lines {
     pub committed: watch::Sender<u64>,
     pub progress: watch::Sender<Instant>,
     pub commit_seconds: Histogram,
+    /// Topics and payloads for the session to publish.
+    pub outbox: mpsc::UnboundedSender<(String, Vec<u8>)>,
 }
 
 impl Desk {
@@ -154,6 +158,7 @@ impl Desk {
             committed: lines.committed,
             progress: lines.progress,
             commit_seconds: lines.commit_seconds,
+            rebirths: Rebirths::new(plan.rebirth_requests, lines.outbox),
             retention: plan.retention,
             filters: Arc::clone(&plan.mqtt.subscribe),
             inflight: plan.mqtt.inflight,
@@ -194,8 +199,8 @@ impl Desk {
             }
             self.progress.send_replace(instant());
             if stop {
-                let Desk { inbox, committed, progress, commit_seconds, .. } = self;
-                return Ok(Lines { inbox, committed, progress, commit_seconds });
+                let Desk { inbox, committed, progress, commit_seconds, rebirths, .. } = self;
+                return Ok(Lines { inbox, committed, progress, commit_seconds, outbox: rebirths.outbox });
             }
         }
     }
@@ -361,6 +366,7 @@ impl Desk {
             }
         }
         self.clocks.touched = true;
+        self.rebirths.ask(self.books.pipeline.take_lacking(), self.now);
         messages.clear();
         self.pending = messages;
         Ok(())

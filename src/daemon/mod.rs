@@ -5,6 +5,7 @@ mod books;
 mod complaints;
 mod desk;
 mod hand;
+mod rebirths;
 mod reload;
 mod restate;
 mod retain;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
 use crate::cluster::Topology;
@@ -23,7 +23,7 @@ use crate::daemon::reload::{self, Fresh, Seen, Standing};
 use crate::daemon::systemd;
 use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look, Shared};
 use crate::influx;
-use crate::mqtt::{self, Wanted};
+use crate::mqtt::{self, Orders, Wanted};
 use crate::pipeline::Rules;
 use crate::quantity::Time;
 use crate::store::{Lock, Names, Reader, Record, StoreError};
@@ -111,12 +111,15 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let (committed, committed_receiver) = watch::channel(0);
     let (progress, progress_receiver) = watch::channel(instant());
     let commit_seconds = Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0]);
-    let lines = Lines { inbox: inbox_receiver, committed, progress, commit_seconds: commit_seconds.clone() };
+    let (outbox, publish) = mpsc::unbounded_channel();
+    let commit = commit_seconds.clone();
+    let lines = Lines { inbox: inbox_receiver, committed, progress, commit_seconds: commit, outbox };
     let (desk, ended) = start_desk(Desk::new(books, &plan, lines))?;
 
     let mut tasks = vec![tokio::spawn(systemd::watchdog(progress_receiver))];
     let (wanted, wanted_receiver) = watch::channel(identity.wanted(&plan));
-    let (session, broker) = start_session(&plan, &identity, &inbox, (committed_receiver, wanted_receiver))?;
+    let orders = Orders { wanted: wanted_receiver, publish };
+    let (session, broker) = start_session(&plan, &identity, &inbox, (committed_receiver, orders))?;
     tasks.push(session);
     let (sink, database) = start_sink(&plan, &identity, &inbox)?;
     let seen = Seen::default();
@@ -211,11 +214,11 @@ fn start_session(
     plan: &Plan,
     identity: &Identity,
     inbox: &Sender<Inbox>,
-    (committed, wanted): (watch::Receiver<u64>, watch::Receiver<Wanted>),
+    (committed, orders): (watch::Receiver<u64>, Orders),
 ) -> io::Result<(Task, Look<BrokerView>)> {
     let health = Arc::new(mqtt::Health::default());
     let client_id = plan.mqtt.client_id.clone().unwrap_or_else(|| format!("emissiond-{}", identity.incarnation));
-    let session = mqtt::Session::new(plan.mqtt.clone(), client_id, wanted, Arc::clone(&health))?;
+    let session = mqtt::Session::new(plan.mqtt.clone(), client_id, orders, Arc::clone(&health))?;
     let inbox = inbox.clone();
     let task = tokio::spawn(session.run(committed, move |news| inbox.send(Inbox::News(news)).is_ok()));
     let look = move || {

@@ -22,5 +22,5 @@ pub(crate) use path::Step;
 pub use path::{Path, PathProblem};
 pub use reading::{Decoded, Reading, Readings, Refusal};
 pub use route::Routes;
-pub use sparkplug::{Births, DeviceView, GatewayView, filter as gateway_filter};
+pub use sparkplug::{Births, DeviceView, GatewayView, filter as gateway_filter, rebirth_request};
 pub use stamp::TimeFormat;

@@ -9,7 +9,7 @@ use rumqttc::{
     AsyncClient, ConnAck, ConnectReturnCode, Event, EventLoop, Outgoing, Packet, PubAck, Publish, QoS, SubAck,
     SubscribeFilter, SubscribeReasonCode,
 };
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::mqtt::acks::Acks;
@@ -77,10 +77,19 @@ pub struct Wanted {
     pub stale: Vec<String>,
 }
 
+/// What the session is told while it runs.
+#[derive(Debug)]
+pub struct Orders {
+    /// What the broker is to send.
+    pub wanted: watch::Receiver<Wanted>,
+    /// Topics and payloads to publish, once and without a receipt.
+    pub publish: mpsc::UnboundedReceiver<(String, Vec<u8>)>,
+}
+
 /// One session, for as long as the process lives.
 pub struct Session {
     options: Options,
-    wanted: watch::Receiver<Wanted>,
+    orders: Orders,
     /// Nobody will want anything else any more.
     is_steady: bool,
     stale: Vec<String>,
@@ -134,10 +143,10 @@ impl Session {
     pub fn new(
         mut options: Options,
         client_id: String,
-        mut wanted: watch::Receiver<Wanted>,
+        mut orders: Orders,
         health: Arc<Health>,
     ) -> io::Result<Session> {
-        let Wanted { subscribe, stale } = wanted.borrow_and_update().clone();
+        let Wanted { subscribe, stale } = orders.wanted.borrow_and_update().clone();
         options.subscribe = subscribe;
         let mut mqtt = connection(&options, client_id)?;
         mqtt.set_clean_session(false);
@@ -151,7 +160,7 @@ impl Session {
         let (sequence, unsubscribing, curious) = (0, 0, true);
         Ok(Session {
             options,
-            wanted,
+            orders,
             is_steady: false,
             stale,
             client,
@@ -187,7 +196,11 @@ impl Session {
                         Ok(()) => Ok(None),
                         Err(_) => return,
                     },
-                    changed = self.wanted.changed(), if !self.is_steady => {
+                    Some((topic, payload)) = self.orders.publish.recv() => {
+                        self.send(topic, payload);
+                        Ok(None)
+                    }
+                    changed = self.orders.wanted.changed(), if !self.is_steady => {
                         self.is_steady = changed.is_err();
                         rewired = changed.is_ok();
                         Ok(None)
@@ -329,9 +342,16 @@ impl Session {
         Ok(News::Connected { session_present })
     }
 
+    /// Asks once; whoever does not hear it is asked again.
+    fn send(&mut self, topic: String, payload: Vec<u8>) {
+        if let Err(error) = self.client.try_publish(&topic, QoS::AtMostOnce, false, payload) {
+            tracing::debug!(topic, %error, "not published");
+        }
+    }
+
     /// Another configuration is in force: it may want other topics.
     fn rewire(&mut self) -> Result<(), String> {
-        let Wanted { subscribe, stale } = self.wanted.borrow_and_update().clone();
+        let Wanted { subscribe, stale } = self.orders.wanted.borrow_and_update().clone();
         let before: HashSet<&String> = self.options.subscribe.iter().collect();
         let added: Vec<String> = subscribe.iter().filter(|filter| !before.contains(filter)).cloned().collect();
         let stale: Vec<String> = stale.into_iter().filter(|filter| !self.stale.contains(filter)).collect();

@@ -91,6 +91,11 @@ impl Pipeline {
         self.births.kept();
     }
 
+    /// The gateways whose birth is lacking since this was asked last.
+    pub fn take_lacking(&mut self) -> BTreeSet<String> {
+        self.births.take_lacking()
+    }
+
     /// What is counted of gateways' messages is counted from here on.
     pub fn count_gateways_anew(&mut self) {
         self.births.count_anew();

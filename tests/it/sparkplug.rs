@@ -8,10 +8,13 @@ use emissiond::daemon::Books;
 use emissiond::decode::Message;
 use emissiond::pipeline::Outcome;
 use emissiond::quantity::Time;
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 
+use crate::broker::publish;
 use crate::gateway::{Metric, payload};
 use crate::harness::{Files, Ledger, emissiond, replay, run};
+use crate::servers::{Daemon, Mosquitto, block_on, wait_for};
 
 pub fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
@@ -239,6 +242,50 @@ fn births_are_kept_over_restarts() {
         books.seal().unwrap();
     }
     assert_eq!(refused, 1, "only what came after the death");
+}
+
+/// Over a broker: a lacking birth is asked for, what is missing is counted, and a death makes meters stale.
+#[test]
+fn a_gateway_is_asked_for_its_birth_and_its_death_is_seen() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, &format!("[sparkplug]\nrebirth_requests = true\n{CONFIG}"), &[]);
+    daemon.start();
+    let now = emissiond::clock::now().0 as u64;
+    let mut wire = Wire::new();
+    wire.data(now, 11, 150.0);
+    let command = block_on(async {
+        let options = MqttOptions::new("gateway", "127.0.0.1", broker.port);
+        let (client, mut events) = AsyncClient::new(options, 10);
+        client.subscribe("spBv1.0/ClusterA/NCMD/#", QoS::AtMostOnce).await.unwrap();
+        loop {
+            match events.poll().await.unwrap() {
+                Event::Incoming(Packet::SubAck(_)) => {
+                    let (topic, payload) = wire.lines.remove(0);
+                    client.publish(topic, QoS::AtMostOnce, false, payload).await.unwrap();
+                }
+                Event::Incoming(Packet::Publish(publish)) => return publish,
+                _ => {}
+            }
+        }
+    });
+    assert_eq!(command.topic, "spBv1.0/ClusterA/NCMD/gw-07");
+    assert!(command.payload.windows(20).any(|bytes| bytes == b"Node Control/Rebirth"));
+    wire.birth(now + 1, [11, 12], [150.0, 0.0]);
+    wire.seq += 3;
+    wire.data(now + 20, 11, 151.0);
+    let session = wire.session_metric();
+    wire.send("NDEATH", now + 30, &[session]);
+    let messages: Vec<_> = wire.lines.drain(..).map(|(topic, payload)| (topic, payload, false)).collect();
+    publish(&broker, 1e6, &messages);
+    // The command is on a topic of the gateway, too.
+    wait_for("all of it", || (daemon.received() == 6).then_some(()));
+    let status = daemon.status();
+    assert_eq!(status["messages"]["refused"], json!({ "no-birth": 1 }));
+    let gateway = &status["gateways"][0];
+    assert_eq!((&gateway["id"], &gateway["missing"]), (&json!("ClusterA/gw-07"), &json!(3)), "{gateway}");
+    let meters: Value = serde_json::from_str(&daemon.get("/api/v1/meters").unwrap().1).unwrap();
+    assert_eq!(meters[0]["stale"], json!(true), "{meters}");
+    assert_ne!(meters[0]["gateway_gone"], Value::Null, "{meters}");
 }
 
 const HOUR: u64 = 3_600_000;

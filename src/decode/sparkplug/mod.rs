@@ -8,6 +8,8 @@ pub(crate) use route::Gateways;
 pub(crate) use session::Table;
 pub use session::{Births, DeviceView, GatewayView};
 
+use crate::quantity::Time;
+
 /// What a message is of a gateway's session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -57,6 +59,12 @@ impl<'a> Address<'a> {
     pub(crate) fn key(&self) -> String {
         format!("{}/{}", self.group, self.edge)
     }
+}
+
+/// The topic and the payload that ask a gateway to be born again, by group and edge node.
+pub fn rebirth_request(gateway: &str, now: Time) -> Option<(String, Vec<u8>)> {
+    let (group, edge) = gateway.split_once('/')?;
+    Some((format!("{NAMESPACE}/{group}/NCMD/{edge}"), wire::rebirth(now)))
 }
 
 /// The filter for all that a gateway with this topic says. `None`: the topic is no gateway's.

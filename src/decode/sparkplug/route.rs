@@ -85,7 +85,7 @@ impl Gateways {
         let (gateway, fresh) = births.gateway(key);
         gateway.count(head.seq, is_gateway_birth);
         let device = devices.get(address.device);
-        match (address.part, device) {
+        let decoded = match (address.part, device) {
             (Part::Birth, None) if !is_gateway_birth => Decoded::Unmapped,
             (Part::Birth, device) => {
                 birth(device.unwrap_or(&Device::default()), (address, head), message, (gateway, fresh))
@@ -93,7 +93,11 @@ impl Gateways {
             (Part::Death, _) => death((address, head), message, (gateway, fresh)),
             (Part::Data, None) => Decoded::Unmapped,
             (Part::Data, Some(device)) => data(device, (address, head), message, gateway),
+        };
+        if decoded == Decoded::Refused(Refusal::NoBirth) {
+            births.lack(address.key());
         }
+        decoded
     }
 }
 

@@ -3,7 +3,7 @@
 //! A birth holds from the time it states until the next one; the one before is kept as well, for data that arrive in another
 //! order than they were sent. Nothing here decides a figure but the tables of aliases, and these follow from the births alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::decode::sparkplug::wire::{Head, Metric};
 use crate::decode::{Message, Refusal};
@@ -176,6 +176,8 @@ impl Gateway {
 pub struct Births {
     pub(crate) gateways: HashMap<String, Gateway>,
     fresh: Fresh,
+    /// Gateways whose aliases nobody can explain.
+    lacking: BTreeSet<String>,
 }
 
 /// Births and deaths, to be kept for the next start.
@@ -224,6 +226,16 @@ impl Births {
     /// A gateway, and where births and deaths are kept.
     pub(crate) fn gateway(&mut self, key: String) -> (&mut Gateway, &mut Fresh) {
         (self.gateways.entry(key).or_default(), &mut self.fresh)
+    }
+
+    /// A gateway's data came without the birth that explains them.
+    pub(crate) fn lack(&mut self, gateway: String) {
+        self.lacking.insert(gateway);
+    }
+
+    /// The gateways, by group and edge node, whose birth is lacking since this was asked last.
+    pub fn take_lacking(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.lacking)
     }
 
     /// They are kept.

@@ -4,7 +4,7 @@
 
 use bytes::Buf;
 use prost::Message as _;
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, skip_field};
 
 use crate::decode::Refusal;
 use crate::decode::number::{Notation, from_f32, from_f64};
@@ -99,6 +99,25 @@ pub(crate) fn metrics(payload: &[u8], mut each: impl FnMut(&Metric)) -> Result<(
     })
 }
 
+/// The command that asks a gateway to be born again (section 6.4.21).
+pub(crate) fn rebirth(now: Time) -> Vec<u8> {
+    let metric = Metric {
+        name: Some("Node Control/Rebirth".to_owned()),
+        timestamp: u64::try_from(now.0).ok(),
+        datatype: Some(BOOLEAN),
+        boolean_value: Some(true),
+        ..Metric::default()
+    };
+    let mut bytes = Vec::new();
+    encode_key(1, WireType::Varint, &mut bytes);
+    encode_varint(metric.timestamp.unwrap_or(0), &mut bytes);
+    encode_key(2, WireType::LengthDelimited, &mut bytes);
+    encode_varint(metric.encoded_len() as u64, &mut bytes);
+    // Writing to a vector cannot fail.
+    let _ = metric.encode(&mut bytes);
+    bytes
+}
+
 /// A time of the wire. `None`: absurd.
 pub(crate) fn time(ms: u64) -> Option<Time> {
     i64::try_from(ms).ok().map(Time).and_then(Time::checked)
@@ -184,6 +203,7 @@ const INT8: u32 = 1;
 const INT16: u32 = 2;
 const INT32: u32 = 3;
 const INT64: u32 = 4;
+const BOOLEAN: u32 = 11;
 const DATE_TIME: u32 = 13;
 
 #[cfg(test)]
@@ -192,7 +212,6 @@ pub(crate) mod tests {
 
     /// A payload as a gateway writes it.
     pub(crate) fn payload(timestamp: u64, seq: Option<u64>, metrics: &[Metric]) -> Vec<u8> {
-        use prost::encoding::{encode_key, encode_varint};
         let mut bytes = Vec::new();
         encode_key(1, WireType::Varint, &mut bytes);
         encode_varint(timestamp, &mut bytes);
@@ -236,6 +255,15 @@ pub(crate) mod tests {
         check(Metric { boolean_value: Some(true), ..Metric::default() }, 11, Err(Refusal::NotANumber));
         check(Metric { is_null: Some(true), ..int(5) }, INT32, Err(Refusal::NullValue));
         check(Metric::default(), INT32, Err(Refusal::MissingValue));
+    }
+
+    #[test]
+    fn a_command_is_a_payload_with_one_metric() {
+        let bytes = rebirth(Time(1_767_225_600_000));
+        assert_eq!(head(&bytes), Ok(Head { timestamp: Some(Time(1_767_225_600_000)), seq: None }));
+        let mut seen = Vec::new();
+        metrics(&bytes, |metric| seen.push((metric.name.clone(), metric.boolean_value))).unwrap();
+        assert_eq!(seen, [(Some("Node Control/Rebirth".to_owned()), Some(true))]);
     }
 
     #[test]
