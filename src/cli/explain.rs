@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -14,7 +16,7 @@ use crate::clock;
 use crate::cluster::{Entity, MeterIx};
 use crate::config::Plan;
 use crate::daemon::Books;
-use crate::decode::Births;
+use crate::decode::{Births, gateway_filter};
 use crate::factor::Catalogue;
 use crate::format::{Beside, explanation_json, explanation_text};
 use crate::pipeline::{Amounts, explain, meter_entries, quarters_of};
@@ -107,7 +109,7 @@ fn explained(
     let verdicts = reader.judgements()?.into_iter().filter(|judgement| judgement.meter == id);
     let verdicts: Vec<_> = verdicts.map(|judgement| (judgement.time, judgement.verdict)).collect();
     let held = reader.readings_around(meter, quarter)?;
-    let payloads = payloads(plan, meter, &held)?;
+    let payloads = payloads(plan, reader, meter, &held)?;
     let explanation = explain(rules, (meter, quarter), &amounts, (held, &verdicts));
     if explanation.bookings.is_empty() {
         return Ok(None);
@@ -130,7 +132,12 @@ fn explained(
 }
 
 /// The readings with the payloads they came in, as far as the journal still has them.
-fn payloads(plan: &Plan, meter: MeterIx, held: &[crate::meter::Held]) -> Result<BTreeMap<Time, Value>, StoreError> {
+fn payloads(
+    plan: &Plan,
+    reader: &Reader,
+    meter: MeterIx,
+    held: &[crate::meter::Held],
+) -> Result<BTreeMap<Time, Value>, StoreError> {
     let declared = plan.rules.topology.meter(meter);
     let points = || {
         held.iter()
@@ -151,17 +158,41 @@ fn payloads(plan: &Plan, meter: MeterIx, held: &[crate::meter::Held]) -> Result<
     let Some(range) = first.zip(last) else {
         return Ok(known);
     };
+    let state = &plan.daemon.state_dir;
     let mut births = Births::default();
-    for message in received(&plan.daemon.state_dir, &mapping.topic, (range.0, range.1.plus(Span(1))))? {
+    reader.births(range.0)?.iter().for_each(|message| drop(plan.rules.routes.decode(message, &mut births)));
+    let mut messages = Vec::new();
+    for topic in topics(&mapping.topic) {
+        messages.extend(received(state, &topic, (range.0, range.1.plus(Span(1))))?);
+    }
+    messages.sort_by_key(|message| message.received);
+    for message in messages {
         let decoded = plan.rules.routes.decode(&message, &mut births);
         for (_, reading) in decoded.readings().iter().filter(|(ix, _)| *ix == meter) {
             if let Some(shown) = reading.as_ref().ok().and_then(|reading| known.get_mut(&reading.time)) {
                 shown["topic"] = message.topic.as_str().into();
-                shown["payload"] = String::from_utf8_lossy(&message.payload).into();
+                match std::str::from_utf8(&message.payload) {
+                    Ok(text) => shown["payload"] = text.into(),
+                    Err(_) => shown["payload_base64"] = STANDARD.encode(&message.payload).into(),
+                }
             }
         }
     }
     Ok(known)
+}
+
+/// The topic of a meter; of a gateway's, also those of the births, which tell values too.
+fn topics(topic: &str) -> Vec<String> {
+    if gateway_filter(topic).is_none() {
+        return vec![topic.to_owned()];
+    }
+    let levels: Vec<&str> = topic.split('/').collect();
+    let with = |kind: &str| {
+        let part = |(at, level): (usize, &&str)| if at == 2 { kind.to_owned() } else { (*level).to_owned() };
+        levels.iter().enumerate().map(part).collect::<Vec<_>>().join("/")
+    };
+    let of = if levels.len() == 4 { ["NBIRTH", "NDATA", "NDEATH"] } else { ["DBIRTH", "DDATA", "DDEATH"] };
+    of.map(with).to_vec()
 }
 
 fn row(catalogue: &Catalogue, id: &str) -> Option<Value> {

@@ -200,6 +200,9 @@ impl<'a> Eye<'a> {
             Decoded::Unmapped => ("unmapped", "no meter listens to the topic, or to anything in the message"),
             Decoded::Refused(reason) => (reason.name(), reason.about()),
             Decoded::Declared(_) => ("declared", "a gateway's birth or death"),
+            Decoded::Readings(readings) if readings.is_empty() => {
+                ("unmapped", "no meter listens to the topic, or to anything in the message")
+            }
             Decoded::Readings(_) => ("readings", ""),
         };
         let readings = decoded.readings().iter().map(|(ix, reading)| self.reading(*ix, reading)).collect();

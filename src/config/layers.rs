@@ -10,7 +10,7 @@ use toml_edit::{Document, Item, TableLike};
 
 use crate::config::preset;
 use crate::config::problem::{Problem, Severity};
-use crate::config::registry::{self, Fault, Sheet};
+use crate::config::registry::{self, Cell, Fault, Sheet, Templates};
 
 /// A file that was read.
 #[derive(Debug)]
@@ -34,12 +34,21 @@ pub struct Place {
     pub start: usize,
     /// The end, exclusive.
     pub end: usize,
+    /// Of a list: row and column, from 0. Blank cells at the end of a row are all at one place.
+    pub cell: Option<(usize, usize)>,
 }
 
 impl Source {
-    /// The cell that stands at a byte, if it is a list: `F12`.
-    pub fn cell(&self, byte: usize) -> Option<String> {
-        self.sheet.as_ref()?.cell_at(byte)
+    /// The cell of a place, if it is in a list: `F12`.
+    pub fn cell(&self, place: &Place) -> Option<String> {
+        let sheet = self.sheet.as_ref()?;
+        place.cell.map(|at| sheet.cell_name(at)).or_else(|| sheet.cell_at(place.start))
+    }
+
+    /// The line that a byte is in.
+    pub(crate) fn line(&self, byte: usize) -> &str {
+        let (line, _) = self.line_column(byte);
+        self.text.lines().nth(line - 1).unwrap_or("")
     }
 
     /// Line and column of a byte, from 1; columns count characters.
@@ -132,7 +141,7 @@ impl Layers {
             Ok(document) => Some(document),
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
-                let place = Place { source, start: span.start, end: span.end };
+                let place = Place { source, start: span.start, end: span.end, cell: None };
                 self.problem("C002", "", Some(place), format!("not valid TOML: {}", error.message().trim_end()));
                 None
             }
@@ -162,9 +171,10 @@ impl Layers {
 
     fn add_list(&mut self, (path, from): (PathBuf, &Path), mut sheet: Sheet, template: Option<&str>) {
         let source = self.sources.len();
-        let (rows, faults) = registry::rows(&sheet, template);
+        let all = self.tree.get("templates").cloned().unwrap_or_default();
+        let (rows, faults) = registry::rows(&sheet, &Templates { common: template, all: &all });
         for Fault { span, message, is_warning } in faults {
-            let place = Place { source, start: span.start, end: span.end };
+            let place = Place { source, start: span.start, end: span.end, cell: None };
             let severity = if is_warning { Severity::Warning } else { Severity::Error };
             let (path, place) = ("registry.files".to_owned(), Some(place));
             self.problems.push(Problem { code: "C014", severity, path, place, message, help: None });
@@ -174,13 +184,13 @@ impl Layers {
         self.sources.push(Source { name, text, path: from.to_owned(), document: None, sheet: Some(sheet) });
         let mut list = List { path, meters: BTreeMap::new() };
         for row in rows {
-            let id_cell = row.cells.get("id").map(|cell| Place { source, start: cell.span.start, end: cell.span.end });
+            let of = |cell: &Cell| Place { source, start: cell.span.start, end: cell.span.end, cell: Some(cell.at) };
+            let id_cell = row.cells.get("id").map(of);
             if self.is_taken(&row.id, id_cell) {
                 continue;
             }
             for (key, cell) in row.cells {
-                let place = Place { source, start: cell.span.start, end: cell.span.end };
-                self.cells.insert((row.id.clone(), key), place);
+                self.cells.insert((row.id.clone(), key), of(&cell));
             }
             list.meters.insert(row.id.clone(), row.keys.clone());
             if let Some(meters) = self.meters() {
@@ -257,7 +267,7 @@ impl Layers {
             return String::new();
         };
         let (line, column) = source.line_column(place.start);
-        match source.cell(place.start) {
+        match source.cell(place) {
             Some(cell) => format!("{}, cell {cell}", source.name),
             None => format!("{}:{line}:{column}", source.name),
         }
@@ -274,6 +284,10 @@ impl Layers {
         span: impl Fn(&Document<String>, &[&str]) -> Option<std::ops::Range<usize>>,
     ) -> Option<Place> {
         if path.is_empty() {
+            return None;
+        }
+        if std::env::var_os(variable(path)).is_some() {
+            // The last layer of all.
             return None;
         }
         let own = self.find_written(path, &span).or_else(|| self.cell(path));
@@ -305,7 +319,7 @@ impl Layers {
     ) -> Option<Place> {
         self.sources.iter().enumerate().rev().find_map(|(source, s)| {
             let range = span(s.document.as_ref()?, path)?;
-            Some(Place { source, start: range.start, end: range.end })
+            Some(Place { source, start: range.start, end: range.end, cell: None })
         })
     }
 

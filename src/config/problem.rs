@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::config::layers::{Place, Source, variable};
+use crate::config::show::is_secret;
 
 /// Whether the daemon starts in spite of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,9 @@ impl Report {
         let title = format!("{cell}{}", problem.message);
         let title = level.primary_title(&title).id(problem.code);
         let located = problem.place.as_ref().and_then(|place| Some((place, self.sources.get(place.source)?)));
+        let is_shown = located.is_none_or(|(place, source)| !is_secret(&problem.path, source.line(place.start)));
         let mut group = match located {
+            Some(_) if !is_shown => Group::with_title(title).element(Level::NOTE.message(self.place(problem))),
             Some((place, source)) => {
                 let span = place.start..place.end.max(place.start);
                 let annotation = AnnotationKind::Primary.span(span);
@@ -103,21 +106,28 @@ impl Report {
 
     /// A problem in one line: where, and what.
     pub fn line(&self, problem: &Problem) -> String {
+        match self.place(problem).as_str() {
+            "" => problem.message.clone(),
+            place => format!("{place}: {}", problem.message),
+        }
+    }
+
+    /// `file:line:column`, where that is known.
+    fn place(&self, problem: &Problem) -> String {
         let located = problem.place.as_ref().and_then(|place| Some((place, self.sources.get(place.source)?)));
-        let place = match located {
+        match located {
             Some((place, source)) => {
                 let (line, column) = source.line_column(place.start);
-                format!("{}:{line}:{column}: ", source.name)
+                format!("{}:{line}:{column}", source.name)
             }
             None => String::new(),
-        };
-        format!("{place}{}", problem.message)
+        }
     }
 
     /// The cell of a list that a problem is in.
     pub fn cell(&self, problem: &Problem) -> Option<String> {
         let place = problem.place.as_ref()?;
-        self.sources.get(place.source)?.cell(place.start)
+        self.sources.get(place.source)?.cell(place)
     }
 
     /// For editors and CI: one JSON array.

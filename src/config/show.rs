@@ -29,8 +29,7 @@ fn walk(layers: &Layers, value: &Value, path: &mut Vec<String>, origin: bool, te
         return;
     }
     let name = path.last().map_or("", String::as_str);
-    let hidden = SECRET.iter().any(|word| name.contains(word)) && !name.ends_with("_file");
-    let shown = if hidden { "\"***\"".to_owned() } else { without_user(value).to_string() };
+    let shown = masked(name, value);
     let _ = write!(text, "{} = {shown}", path.join("."));
     if origin {
         let keys: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -39,11 +38,34 @@ fn walk(layers: &Layers, value: &Value, path: &mut Vec<String>, origin: bool, te
     text.push('\n');
 }
 
+/// Whether a key, or the line it is in, holds what nobody should see.
+pub(crate) fn is_secret(path: &str, line: &str) -> bool {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let has_user = line.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
+    has_user || is_secret_name(name) || line.split('=').next().is_some_and(|key| is_secret_name(key.trim()))
+}
+
+/// Of names of files nothing is secret.
+fn is_secret_name(name: &str) -> bool {
+    SECRET.iter().any(|word| name.to_lowercase().contains(word)) && !name.ends_with("_file")
+}
+
+/// The value without secrets, at any depth.
+fn masked(name: &str, value: &Value) -> Value {
+    match value {
+        _ if is_secret_name(name) => "***".into(),
+        Value::Object(table) => table.iter().map(|(key, value)| (key.clone(), masked(key, value))).collect(),
+        Value::Array(list) => list.iter().map(|value| masked("", value)).collect(),
+        Value::String(text) => without_user(text).into(),
+        other => other.clone(),
+    }
+}
+
 /// An address may hold what should not be in it.
-fn without_user(value: &Value) -> Value {
-    match value.as_str().and_then(|text| Some((text, text.find("://")?, text.find('@')?))) {
-        Some((text, scheme, at)) if scheme < at => format!("{}://***{}", &text[..scheme], &text[at..]).into(),
-        _ => value.clone(),
+fn without_user(text: &str) -> String {
+    match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+        Some((scheme, host)) => format!("{scheme}://***@{host}"),
+        None => text.to_owned(),
     }
 }
 
@@ -55,8 +77,8 @@ mod tests {
     fn values_have_an_origin_and_secrets_are_hidden() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("c.toml");
-        let text = "[mqtt]\nurl = \"mqtt://u:geheim@h\"\npassword = \"geheim\"\npassword_file = \"p\"\n\
-                    [meters.m]\nformat = \"shelly-em1\"\n[clusters.c]\nbaseline = { year = 2021 }\n";
+        let text = "[mqtt]\nurl = \"mqtt://u:p@ssgeheim@h\"\npassword = \"geheim\"\npassword_file = \"p\"\n\
+                    [x.y]\nheaders = { password = \"geheim\" }\n[meters.m]\nformat = \"shelly-em1\"\n[clusters.c]\nbaseline = { year = 2021 }\n";
         std::fs::write(&file, text).unwrap();
         let shown = show(Some(&file), true);
         assert!(!shown.contains("geheim"), "{shown}");
@@ -69,6 +91,6 @@ mod tests {
         ] {
             assert!(shown.contains(line), "{line} is not in\n{shown}");
         }
-        assert!(shown.contains("c.toml:6:10"), "{shown}");
+        assert!(shown.contains("c.toml:8:10"), "{shown}");
     }
 }

@@ -139,6 +139,8 @@ pub(crate) struct Lines {
     pub commit_seconds: Histogram,
     /// Topics and payloads for the session to publish.
     pub outbox: mpsc::UnboundedSender<(String, Vec<u8>)>,
+    /// Topics that no meter listened to so far.
+    pub unmapped: Unmapped,
 }
 
 impl Desk {
@@ -177,7 +179,7 @@ impl Desk {
                 touched: true,
             },
             complaints: Complaints::default(),
-            unmapped: Unmapped::default(),
+            unmapped: lines.unmapped,
         }
     }
 
@@ -199,8 +201,9 @@ impl Desk {
             }
             self.progress.send_replace(instant());
             if stop {
-                let Desk { inbox, committed, progress, commit_seconds, rebirths, .. } = self;
-                return Ok(Lines { inbox, committed, progress, commit_seconds, outbox: rebirths.outbox });
+                let Desk { inbox, committed, progress, commit_seconds, rebirths, unmapped, .. } = self;
+                let outbox = rebirths.outbox;
+                return Ok(Lines { inbox, committed, progress, commit_seconds, outbox, unmapped });
             }
         }
     }
@@ -266,7 +269,7 @@ impl Desk {
                 Inbox::News(News::Connected { session_present }) => self.connected(session_present)?,
                 Inbox::News(News::Dropped(count)) => self.dropped(count)?,
                 Inbox::News(News::Unsubscribed) => self.books.ledger.settle_filters(&self.filters)?,
-                // About another configuration than this: it is asked again.
+                // About another configuration than this: its asker is told to ask again.
                 Inbox::Question(rules, _) if !Arc::ptr_eq(&rules, self.books.pipeline.rules()) => {}
                 Inbox::Question(_, question) => self.answer(question)?,
                 Inbox::Open(windows, reply) => {

@@ -73,6 +73,13 @@ pub(crate) fn read(file: Option<&PathBuf>, standing: &Standing) -> Result<Fresh,
         let first = first.map_or_else(String::new, |problem| report.line(problem));
         return Err(format!("{} error(s), the first: {first}; `emissiond check` shows them all", errors.count()));
     };
+    // What stays in use is read again, and must still be there.
+    let secret = standing.influx.as_ref().and_then(|influx| influx.token_file.as_ref());
+    if let Some(path) = secret
+        && let Err(error) = std::fs::read(path)
+    {
+        return Err(format!("the token of the database, {}: {error}", path.display()));
+    }
     // Whatever else is wrong with the books is not the configuration's.
     let beside = Reader::beside(&standing.daemon.state_dir, Arc::clone(&plan.rules.topology));
     if let Err(error @ StoreError::Redeclared { .. }) = beside {

@@ -21,6 +21,7 @@ use crate::daemon::books::suspect_if_damaged;
 use crate::daemon::desk::{Desk, Inbox, Lines};
 use crate::daemon::reload::{self, Fresh, Seen, Standing};
 use crate::daemon::systemd;
+use crate::daemon::unmapped::Unmapped;
 use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look, Shared};
 use crate::influx;
 use crate::mqtt::{self, Orders, Wanted};
@@ -70,6 +71,7 @@ pub struct Running {
     app: Shared,
     wanted: watch::Sender<Wanted>,
     broker: Look<BrokerView>,
+    guard: Guard,
     standing: Standing,
     seen: Seen,
     _lock: Lock,
@@ -77,11 +79,12 @@ pub struct Running {
 
 /// Runs until a signal, or until the store fails. SIGHUP reads the configuration again.
 pub async fn run(plan: Plan, file: Option<PathBuf>) -> Result<(), StartError> {
-    let mut running = start(plan).await?;
-    systemd::ready();
+    // First of all: a signal that comes while the daemon starts must not end it.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    let mut running = start(plan).await?;
+    systemd::ready();
     loop {
         tokio::select! {
             _ = terminate.recv() => tracing::info!("told to stop"),
@@ -113,7 +116,8 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let commit_seconds = Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0]);
     let (outbox, publish) = mpsc::unbounded_channel();
     let commit = commit_seconds.clone();
-    let lines = Lines { inbox: inbox_receiver, committed, progress, commit_seconds: commit, outbox };
+    let unmapped = Unmapped::default();
+    let lines = Lines { inbox: inbox_receiver, committed, progress, commit_seconds: commit, outbox, unmapped };
     let (desk, ended) = start_desk(Desk::new(books, &plan, lines))?;
 
     let mut tasks = vec![tokio::spawn(systemd::watchdog(progress_receiver))];
@@ -122,7 +126,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let (session, broker) = start_session(&plan, &identity, &inbox, (committed_receiver, orders))?;
     tasks.push(session);
     let (sink, database) = start_sink(&plan, &identity, &inbox)?;
-    let seen = Seen::default();
+    let (seen, guard) = (Seen::default(), guard(&plan.daemon)?);
     seen.loaded(&plan.hash);
     let app = App {
         ask: questions(&inbox, &plan.rules),
@@ -132,7 +136,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
         database,
         config: seen.look(),
         commit_seconds,
-        guard: guard(&plan.daemon)?,
+        guard: guard.clone(),
     };
     let app = Shared::new(app);
     start_scrub(identity.reader(&plan)?, &inbox)?;
@@ -141,7 +145,22 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     tracing::info!(%http, state = %plan.daemon.state_dir.display(), "ready");
     let standing = Standing::of(&plan);
     let stop_http = Some(stop_http);
-    Ok(Running { http, inbox, desk, ended, stop_http, sink, tasks, app, wanted, broker, standing, seen, _lock: lock })
+    Ok(Running {
+        http,
+        inbox,
+        desk,
+        ended,
+        stop_http,
+        sink,
+        tasks,
+        app,
+        wanted,
+        broker,
+        guard,
+        standing,
+        seen,
+        _lock: lock,
+    })
 }
 
 /// What other parts need to know of the store.
@@ -386,7 +405,7 @@ impl Running {
             database,
             config: self.seen.look(),
             commit_seconds,
-            guard: guard(&plan.daemon)?,
+            guard: self.guard.clone(),
         });
         self.standing = Standing { parts: plan.parts, ..self.standing };
         Ok(self)

@@ -19,6 +19,8 @@ pub(crate) struct Listener {
     pub notation: Arc<Notation>,
     pub conversion: Arc<Conversion>,
     pub valid: (Time, Time),
+    /// Without the device's time its readings are nothing: a message that is delivered again would count again.
+    pub needs_time: bool,
     /// Listeners of one topic with the same number read the same.
     pub alike: u32,
 }
@@ -30,8 +32,14 @@ impl Listener {
             notation: Arc::clone(&mapping.notation),
             conversion: Arc::clone(&mapping.conversion),
             valid: mapping.valid,
+            needs_time: mapping.needs_time,
             alike,
         }
+    }
+
+    /// The time of a reading whose message states none.
+    pub(crate) fn time_of_receipt(&self, received: Time) -> Result<Time, Refusal> {
+        if self.needs_time { Err(Refusal::MissingTime) } else { Ok(received) }
     }
 
     /// Reads a number's text.
@@ -158,7 +166,8 @@ impl Reader {
         if listener.notation.registers.is_none() && text.starts_with(['{', '[']) {
             return Err(Refusal::NotANumber);
         }
-        let number = listener.notation.read(&text)?;
+        let quoted = raw.starts_with('"');
+        let number = if quoted { listener.notation.read(&text)? } else { listener.notation.read_plain(&text)? };
         listener.number(number, self.time(seen, received)?, received)
     }
 

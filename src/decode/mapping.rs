@@ -114,6 +114,8 @@ pub struct Mapping {
     pub conversion: Arc<Conversion>,
     /// Validity, kept here so that decoding needs no second look-up.
     pub(crate) valid: (Time, Time),
+    /// Readings without the device's time are refused.
+    pub(crate) needs_time: bool,
 }
 
 impl Mapping {
@@ -121,17 +123,37 @@ impl Mapping {
     pub fn new(ix: MeterIx, meter: &Meter, topic: String, source: Source, notation: Arc<Notation>) -> Mapping {
         debug_assert!(meter.conversion.unit.per.is_some() == matches!(meter.kind, Kind::Rate { .. }));
         let valid = (meter.valid_from, meter.valid_to);
-        Mapping { meter: ix, topic, source, notation, conversion: Arc::clone(&meter.conversion), valid }
+        let needs_time = matches!(meter.kind, Kind::Interval { .. });
+        let conversion = Arc::clone(&meter.conversion);
+        Mapping { meter: ix, topic, source, notation, conversion, valid, needs_time }
     }
 
     /// Whether some message holds one reading for both, the same number of it.
     pub fn overlaps(&self, other: &Mapping) -> bool {
         let together = self.valid.0 < other.valid.1 && other.valid.0 < self.valid.1;
-        together && self.topic == other.topic && self.source.is_same(&other.source)
+        together && self.topic == other.topic && self.source.meets(&other.source)
     }
 }
 
 impl Source {
+    /// Some message holds a number that both read.
+    fn meets(&self, other: &Source) -> bool {
+        match (self, other) {
+            (Source::Json(places), Source::Json(others)) => {
+                let values = |places: &'_ [Place]| places.iter().flat_map(|p| p.value.clone()).collect::<Vec<_>>();
+                let others = values(others);
+                values(places).iter().any(|path| others.iter().any(|other| path.meets(other)))
+            }
+            (Source::Line(one), Source::Line(two)) => {
+                let of_both =
+                    one.measurement.is_none() || two.measurement.is_none() || one.measurement == two.measurement;
+                let differ = |(key, text): &(String, String)| two.tags.iter().any(|(k, t)| k == key && t != text);
+                one.field == two.field && of_both && !one.tags.iter().any(differ)
+            }
+            _ => self == other,
+        }
+    }
+
     /// The same number of the payload.
     pub(crate) fn is_same(&self, other: &Source) -> bool {
         match (self, other) {

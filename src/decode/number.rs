@@ -72,6 +72,16 @@ impl Notation {
         }
     }
 
+    /// Reads a number of a format that has its own way of writing them, with a point.
+    pub(crate) fn read_plain(&self, text: &str) -> Result<Decimal, Refusal> {
+        let plain = self.mark == Mark::Point || self.registers.is_some();
+        let number = if plain { None } else { Decimal::parse(text).filter(|_| text.len() <= TEXT_MAX) };
+        match number {
+            Some(number) => self.unless_null(number),
+            None => self.read(text),
+        }
+    }
+
     fn plain(&self, text: &str) -> Result<Decimal, Refusal> {
         if self.mark == Mark::Point
             && let Some(number) = Decimal::parse(text)
@@ -106,7 +116,9 @@ impl Notation {
         let (whole, decimals) = text.split_once(',').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
         let is_gap = |c: char| matches!(c, '.' | '\'' | ' ' | '\u{a0}' | '\u{202f}');
         let groups: Vec<&str> = whole.split(is_gap).collect();
-        let grouped = groups.len() == 1 || groups.iter().skip(1).all(|group| group.len() == 3);
+        let digits = groups.first().map_or("", |first| first.trim_start_matches(['+', '-']));
+        let leads = (1..=3).contains(&digits.len()) && !digits.starts_with('0');
+        let grouped = groups.len() == 1 || leads && groups.iter().skip(1).all(|group| group.len() == 3);
         if !grouped || decimals.is_some_and(|d| d.contains(['.', ','])) {
             return Err(Refusal::NotANumber);
         }
@@ -214,7 +226,10 @@ mod tests {
         check(&comma, "1 234 567,25 m3", Ok("1234567.25"));
         check(&comma, "12", Ok("12"));
         check(&comma, "12.5", Err(Refusal::NotANumber));
-        check(&comma, "1,2,3", Err(Refusal::NotANumber));
+        for text in ["1,2,3", "1234.567", "0.123", ".123", "12.345.6"] {
+            check(&comma, text, Err(Refusal::NotANumber));
+        }
+        assert_eq!(comma.read_plain("12.345").map(|number| number.to_string()).as_deref(), Ok("12.345"));
         check(&comma, "1,5 L", Err(Refusal::OtherUnit));
     }
 

@@ -89,6 +89,17 @@ impl Path {
         (selecting, rest)
     }
 
+    /// Whether some payload has an element that both name.
+    pub(crate) fn meets(&self, other: &Path) -> bool {
+        let met = |(one, two): (&Step, &Step)| match (one, two) {
+            (Step::Key(one), Step::Key(two)) => one == two,
+            (Step::Key(key), _) | (_, Step::Key(key)) => key.bytes().all(|byte| byte.is_ascii_digit()),
+            (Step::Where { key, text }, Step::Where { key: other, text: others }) => key != other || text == others,
+            _ => true,
+        };
+        self.steps.len() == other.steps.len() && self.steps.iter().zip(&other.steps).all(met)
+    }
+
     /// Whether it names elements of arrays, of which there may be any number.
     pub fn selects(&self) -> bool {
         self.steps.iter().any(|step| !matches!(step, Step::Key(_)))
@@ -137,6 +148,21 @@ mod tests {
         assert!(path.is_beside(&Path::parse("/Messages/[DataSetWriterId=1]/Timestamp").unwrap()));
         assert!(path.is_beside(&Path::parse("/at").unwrap()));
         assert!(!path.is_beside(&Path::parse("/Messages/*/Timestamp").unwrap()));
+    }
+
+    #[test]
+    fn paths_meet_where_they_may_name_the_same() {
+        for (one, two, meet) in [
+            ("/v", "/v", true),
+            ("/v", "/w", false),
+            ("/tags/0/v", "/tags/*/v", true),
+            ("/tags/x/v", "/tags/*/v", false),
+            ("/tags/[n=a]/v", "/tags/*/v", true),
+            ("/tags/[n=a]/v", "/tags/[n=b]/v", false),
+            ("/tags/[n=a]/v", "/tags/[k=b]/v", true),
+        ] {
+            assert_eq!(Path::parse(one).unwrap().meets(&Path::parse(two).unwrap()), meet, "{one} {two}");
+        }
     }
 
     #[test]

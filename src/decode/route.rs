@@ -1,6 +1,6 @@
 //! Which meters listen to a topic, and what they read in its payloads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::cluster::MeterIx;
@@ -176,7 +176,11 @@ impl Route {
                 let (Some(number), Some(listener)) = (number, self.listeners.get(*at)) else {
                     continue;
                 };
-                let read = || listener.record(number?, (record.unit(), *sum), record.time()?, received);
+                let time = || match record.is_dated() {
+                    true => record.time(),
+                    false => listener.time_of_receipt(received).and_then(|_| record.time()),
+                };
+                let read = || listener.record(number?, (record.unit(), *sum), time()?, received);
                 found.push((*at, read()));
             }
         });
@@ -195,7 +199,10 @@ impl Route {
                 let (Some(text), Some(listener)) = (line.field(&wanted.field), self.listeners.get(*at)) else {
                     continue;
                 };
-                let time = line.time.map_or(Ok(received), |time| wanted.time_format.read(time, received));
+                let time = match line.time {
+                    Some(time) => wanted.time_format.read(time, received),
+                    None => listener.time_of_receipt(received),
+                };
                 found.push((*at, time.and_then(|time| listener.text(&text, time, received))));
             }
         }
@@ -215,12 +222,10 @@ impl Route {
                 (self.listeners.get(*at).map(|listener| listener.alike), count)
             })
             .collect();
-        let taken = |place: &(Option<u32>, usize)| {
-            let mut others = places.iter().zip(found.iter());
-            others.any(|(other, (_, reading))| other == place && !not_valid(reading))
-        };
-        let leave: Vec<bool> =
-            places.iter().zip(found.iter()).map(|(place, (_, r))| not_valid(r) && taken(place)).collect();
+        let all = || places.iter().zip(found.iter());
+        let taken: HashSet<_> =
+            all().filter(|(_, (_, reading))| !not_valid(reading)).map(|(place, _)| *place).collect();
+        let leave: Vec<bool> = all().map(|(place, (_, reading))| not_valid(reading) && taken.contains(place)).collect();
         let mut leave = leave.into_iter();
         found.retain(|_| leave.next() != Some(true));
     }

@@ -13,6 +13,8 @@ use crate::quantity::{Decimal, Ratio, Time, Unit};
 const RECORDS_MAX: usize = 20_000;
 /// Times below this are relative to the receipt (RFC 8428, section 4.5.3): 2^28 seconds.
 const RELATIVE_BELOW: i128 = 1 << 28;
+/// The version of RFC 8428.
+const VERSION: Decimal = Decimal { mantissa: 1, exponent: 1 };
 /// Names of more characters are no meter's.
 const NAME_MAX: usize = 1_024;
 
@@ -48,6 +50,12 @@ impl<'r> Record<'r> {
     /// Seconds since 1970, or before or after the receipt where they are few; without any, the receipt.
     pub(crate) fn time(&self) -> Result<Time, Refusal> {
         time(self.written.t, self.base.time, self.received)
+    }
+
+    /// Its time is told, and not relative to the receipt.
+    pub(crate) fn is_dated(&self) -> bool {
+        let seconds = sum(self.written.t, self.base.time);
+        seconds.is_ok_and(|seconds| Ratio::whole(1).of_decimal(seconds).is_some_and(|s| s >= RELATIVE_BELOW))
     }
 
     /// It only sets base values.
@@ -186,6 +194,7 @@ pub(crate) fn unit(name: &str) -> Option<Unit> {
         "l/s" => "L/s",
         "Cel" => "degC",
         "/" => "share",
+        "/100" => "%",
         "%" | "Pa" | "hPa" | "K" | "ppm" | "J" | "kWh" | "Wh" | "W" | "kW" | "g" | "kg" | "m3" | "m3/s" | "kg/s" => {
             name
         }
@@ -213,6 +222,7 @@ enum Label {
     Bu,
     Bv,
     Bs,
+    Bver,
     N,
     U,
     V,
@@ -242,6 +252,7 @@ impl<'de> Deserialize<'de> for Label {
                     "bu" => Label::Bu,
                     "bv" => Label::Bv,
                     "bs" => Label::Bs,
+                    "bver" => Label::Bver,
                     "n" => Label::N,
                     "u" => Label::U,
                     "v" => Label::V,
@@ -280,6 +291,11 @@ impl<'de: 'a, 'a> Visitor<'de> for Fill<'_, 'a> {
                 Label::Bu => written.bu = text(&mut map)?,
                 Label::Bv => written.bv = number(&mut map)?,
                 Label::Bs => written.bs = number(&mut map)?,
+                // RFC 8428, section 4.4: a version that is not known must not be used.
+                Label::Bver => {
+                    let version = number(&mut map)?.and_then(|text| parse(text).ok());
+                    written.unknown |= version.is_none_or(|version| version.is_at_most(VERSION) != Some(true));
+                }
                 Label::N => written.n = text(&mut map)?,
                 Label::U => written.u = text(&mut map)?,
                 Label::V => written.v = number(&mut map)?,
@@ -378,8 +394,15 @@ mod tests {
     #[test]
     fn what_is_no_pack_is_refused() {
         let read = |payload: &str| records(payload.as_bytes(), Time(0), &mut |_| {});
-        for payload in ["{}", "[1]", "", r#"[{"n":"a","v":1}"#, r#"[{"n":5,"v":1}]"#, r#"[{"n":"a","v":1,"mine_":2}]"#]
-        {
+        for payload in [
+            "{}",
+            "[1]",
+            "",
+            r#"[{"n":"a","v":1}"#,
+            r#"[{"n":5,"v":1}]"#,
+            r#"[{"n":"a","v":1,"mine_":2}]"#,
+            r#"[{"n":"a","v":1,"bver":11}]"#,
+        ] {
             assert_eq!(read(payload), Err(Refusal::Malformed), "{payload}");
         }
         let many = format!("[{}{{}}]", "{},".repeat(RECORDS_MAX));

@@ -284,7 +284,7 @@ fn posting_text(posting: &Posting, beside: &Beside<'_>, lines: &mut Vec<String>)
 
 fn reading_text(payload: &Value) -> String {
     let text = |key: &str| payload[key].as_str().unwrap_or("").to_owned();
-    let raw = match payload["payload"].as_str() {
+    let raw = match payload["payload"].as_str().or_else(|| payload["payload_base64"].as_str()) {
         Some(raw) => format!(" in {raw} on {}", text("topic")),
         None => String::new(),
     };

@@ -93,7 +93,7 @@ fn presets_with_a_point() {
     let point = |format: &str, value: &str| format!("format = \"{format}\"\nvalue = \"{value}\"\n{COUNT}");
     samples.check("neuron_values", &point("neuron", "tag0"), &["123 m3 at 2022-04-15T07:06:28.943Z"]);
     samples.check("neuron_values", &point("neuron", "tag1"), &["bad-quality"]);
-    samples.check("neuron_values", &point("neuron", "tag2"), &["readings"]);
+    samples.check("neuron_values", &point("neuron", "tag2"), &["unmapped"]);
     samples.check("siemens_databus_bulk", &point("siemens-databus", "103"), &["4.123 m3 at 2022-07-21T13:01:50.159Z"]);
     samples.check("siemens_databus_bulk", &point("siemens-databus", "101"), &["not-a-number"]);
     samples.check("opcua_pubsub_json", &point("opcua-pubsub", "1/nCounter"), &["18 m3 at 2026-01-01T00:00:05Z"]);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::config::check::nearest;
-use crate::config::registry::{Cell, Sheet};
+use crate::config::registry::{Cell, Form, Sheet};
 use crate::quantity::Decimal;
 
 /// What a column's cells are read as.
@@ -106,6 +106,14 @@ const COLUMNS: &[(&str, Kind, &[&str])] = &[
 /// How far down the names of the columns may stand.
 const HEADER_WITHIN: usize = 20;
 
+/// What rows may be laid on.
+pub(crate) struct Templates<'a> {
+    /// The one of rows that name none.
+    pub common: Option<&'a str>,
+    /// All there are.
+    pub all: &'a Value,
+}
+
 /// A meter of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -129,10 +137,9 @@ pub(crate) struct Fault {
 
 /// Reads the meters of a sheet, and all that is wrong with it. A row with a fault is a meter none the less, as far as it can be
 /// read: what else is wrong with it is found as well.
-pub(crate) fn rows(sheet: &Sheet, template: Option<&str>) -> (Vec<Row>, Vec<Fault>) {
+pub(crate) fn rows(sheet: &Sheet, templates: &Templates<'_>) -> (Vec<Row>, Vec<Fault>) {
     let mut faults = Vec::new();
-    let is_header = |row: &&Vec<Cell>| row.iter().any(|cell| column(&cell.text).is_some_and(|(name, _)| name == "id"));
-    let Some(header) = sheet.rows.iter().take(HEADER_WITHIN).find(is_header) else {
+    let Some(header) = header(sheet) else {
         let message = format!("no column `id` in the first {HEADER_WITHIN} rows: the first row names the columns");
         faults.push(Fault { span: 0..0, message, is_warning: false });
         return (Vec::new(), faults);
@@ -146,7 +153,13 @@ pub(crate) fn rows(sheet: &Sheet, template: Option<&str>) -> (Vec<Row>, Vec<Faul
         if is_blank || cells.first().is_some_and(|cell| cell.text.starts_with('#')) {
             continue;
         }
-        rows.extend(row(cells, &columns, (sheet, template), &mut faults));
+        rows.extend(row(cells, &columns, (sheet, templates), &mut faults));
+        let is_headless =
+            |cell: &&Cell| !cell.text.is_empty() && header.get(cell.at.1).is_none_or(|h| h.text.is_empty());
+        for cell in cells.iter().filter(is_headless) {
+            let message = format!("`{}` is in a column without a name; a sign between cells too many?", cell.text);
+            faults.push(Fault { span: cell.span.clone(), message, is_warning: false });
+        }
         for (name, kind, at) in &columns {
             if *kind == Unused && cells.get(*at).is_some_and(|cell| !cell.text.is_empty()) {
                 unused.entry(name).or_insert(&cells[*at]);
@@ -161,6 +174,16 @@ pub(crate) fn rows(sheet: &Sheet, template: Option<&str>) -> (Vec<Row>, Vec<Faul
         });
     }
     (rows, faults)
+}
+
+/// Whether some row names the columns.
+pub(crate) fn has_header(sheet: &Sheet) -> bool {
+    header(sheet).is_some()
+}
+
+fn header(sheet: &Sheet) -> Option<&Vec<Cell>> {
+    let is_it = |row: &&Vec<Cell>| row.iter().any(|cell| column(&cell.text).is_some_and(|(name, _)| name == "id"));
+    sheet.rows.iter().take(HEADER_WITHIN).find(is_it)
 }
 
 type Columns = Vec<(&'static str, Kind, usize)>;
@@ -202,7 +225,7 @@ fn normal(name: &str) -> String {
 fn row(
     cells: &[Cell],
     columns: &Columns,
-    (sheet, template): (&Sheet, Option<&str>),
+    (sheet, templates): (&Sheet, &Templates<'_>),
     faults: &mut Vec<Fault>,
 ) -> Option<Row> {
     let mut keys = Map::new();
@@ -212,7 +235,7 @@ fn row(
     for (name, kind, at) in columns {
         // A row may be shorter than its header.
         let blank =
-            Cell { text: String::new(), at: (last.at.0, *at), span: last.span.end..last.span.end, is_date: false };
+            Cell { text: String::new(), at: (last.at.0, *at), span: last.span.end..last.span.end, form: Form::Text };
         let cell = cells.get(*at).unwrap_or(&blank);
         places.insert(*name, cell.clone());
         if cell.text.is_empty() || *kind == Unused {
@@ -239,8 +262,12 @@ fn row(
         faults.push(Fault { span: cell.span.clone(), message, is_warning: false });
         return None;
     };
-    if let Some(template) = template.filter(|_| !keys.contains_key("template")) {
+    if let Some(template) = templates.common.filter(|_| !keys.contains_key("template")) {
         keys.insert("template".to_owned(), template.into());
+    }
+    let template = keys.get("template").and_then(Value::as_str);
+    if template.is_some_and(|name| templates.all[name].get("category").is_some()) {
+        hints.clear();
     }
     complete(&mut keys, &hints, &places, faults);
     Some(Row { id, keys, cells: places })
@@ -279,14 +306,18 @@ fn complete(
 /// What a meter of a scope and a medium is booked as.
 fn category(hints: &BTreeMap<&str, String>) -> Result<Option<&'static str>, String> {
     let medium = hints.get("medium").map_or("", String::as_str);
-    let is = |words: &[&str]| words.iter().any(|word| medium.contains(word));
-    let bought = if is(&["elec", "power", "strom", "élec", "电"]) {
+    let is = |words: &[&str]| {
+        let mut spoken = medium.split(|c: char| !c.is_alphanumeric());
+        spoken.any(|word| words.contains(&word))
+    };
+    let bought = if is(&["electricity", "electric", "power", "strom", "elektrizität", "électricité", "电", "电力"])
+    {
         Some("purchased-electricity")
     } else if is(&["steam", "dampf", "vapeur", "蒸汽"]) {
         Some("purchased-steam")
-    } else if is(&["heat", "wärme", "chaleur", "热"]) {
+    } else if is(&["heat", "wärme", "fernwärme", "chaleur", "热", "热力"]) {
         Some("purchased-heat")
-    } else if is(&["cool", "kälte", "froid", "冷"]) {
+    } else if is(&["cooling", "cold", "kälte", "froid", "冷"]) {
         Some("purchased-cooling")
     } else {
         None
@@ -304,12 +335,12 @@ fn category(hints: &BTreeMap<&str, String>) -> Result<Option<&'static str>, Stri
 
 fn value(cell: &Cell, kind: Kind, sheet: &Sheet) -> Result<Value, String> {
     let text = cell.text.as_str();
-    if cell.is_date && kind != Date {
+    if cell.form == Form::Date && kind != Date {
         return Err(format!("the spreadsheet took it for the date {text}; make the column text, and write it again"));
     }
     match kind {
-        Number => number(text, sheet),
-        Amount => amount(text, sheet),
+        Number => number(cell, sheet),
+        Amount => amount(cell, sheet),
         Date => date(text),
         Truth => match text.to_lowercase().as_str() {
             "true" | "yes" | "1" | "ja" | "oui" | "wahr" | "vrai" => Ok(Value::Bool(true)),
@@ -329,8 +360,9 @@ fn value(cell: &Cell, kind: Kind, sheet: &Sheet) -> Result<Value, String> {
     }
 }
 
-fn number(text: &str, sheet: &Sheet) -> Result<Value, String> {
-    let plain = with_point(text, sheet)?;
+fn number(cell: &Cell, sheet: &Sheet) -> Result<Value, String> {
+    let text = cell.text.as_str();
+    let plain = if cell.form == Form::Number { text.to_owned() } else { with_point(text, sheet)? };
     let wrong = || format!("`{text}` is no number");
     Decimal::parse(&plain).ok_or_else(wrong)?;
     // As TOML would have it.
@@ -342,13 +374,14 @@ fn number(text: &str, sheet: &Sheet) -> Result<Value, String> {
 }
 
 /// `39,5 MJ/Nm3` as `39.5 MJ/Nm3`; without a unit it is left to the check.
-fn amount(text: &str, sheet: &Sheet) -> Result<Value, String> {
+fn amount(cell: &Cell, sheet: &Sheet) -> Result<Value, String> {
+    let text = cell.text.as_str();
     if text.starts_with('{') {
-        return value(&Cell { text: text.to_owned(), at: (0, 0), span: 0..0, is_date: false }, Table, sheet);
+        return value(cell, Table, sheet);
     }
     match text.split_once(' ') {
         Some((digits, unit)) => Ok(format!("{} {unit}", with_point(digits, sheet)?).into()),
-        None => match number(text, sheet) {
+        None => match number(cell, sheet) {
             // A share may be a bare number.
             Ok(number) => Ok(number),
             Err(_) => Ok(text.into()),
@@ -358,13 +391,17 @@ fn amount(text: &str, sheet: &Sheet) -> Result<Value, String> {
 
 /// The number with a decimal point. What could be thousands or decimals is no number.
 fn with_point(text: &str, sheet: &Sheet) -> Result<String, String> {
-    let comma_between = sheet.delimiter == Some(b',');
     let groups = |sign: char| {
         let parts: Vec<&str> = text.split(sign).collect();
         let first = parts.first().is_some_and(|part| (1..=3).contains(&part.len()) && !part.starts_with('0'));
         parts.len() > 1 && first && parts.iter().skip(1).all(|part| part.len() == 3)
     };
-    let ambiguous = (comma_between && groups(',')) || (sheet.delimiter.is_some() && !comma_between && groups('.'));
+    // Between semicolons a comma is a decimal one; elsewhere it may be either, and a point between semicolons too.
+    let ambiguous = match sheet.delimiter {
+        Some(b';') => groups('.'),
+        Some(b',') => groups(','),
+        _ => groups(',') || groups('.'),
+    };
     if ambiguous {
         let plain: String = text.chars().filter(char::is_ascii_digit).collect();
         return Err(format!("`{text}` may be {plain} or a fraction; write it without the sign between thousands"));

@@ -6,5 +6,5 @@ mod sheet;
 mod text;
 
 pub use columns::to_csv;
-pub(crate) use columns::{Fault, rows};
-pub(crate) use sheet::{Cell, Sheet};
+pub(crate) use columns::{Fault, Templates, rows};
+pub(crate) use sheet::{Cell, Form, Sheet};

@@ -9,6 +9,8 @@ use crate::config::registry::text;
 
 /// A list is no larger; ten thousand meters take a few megabytes.
 const BYTES_MAX: u64 = 64 << 20;
+/// What a workbook may unpack to.
+const UNPACKED_MAX: u64 = 256 << 20;
 /// Rows beyond this are no list of meters.
 const ROWS_MAX: usize = 200_000;
 const COLUMNS_MAX: usize = 500;
@@ -22,8 +24,27 @@ pub(crate) struct Cell {
     pub at: (usize, usize),
     /// Where it stands in the sheet's text.
     pub span: std::ops::Range<usize>,
-    /// The spreadsheet says that it is a date.
-    pub is_date: bool,
+    /// What the spreadsheet takes it for.
+    pub form: Form,
+}
+
+/// What a spreadsheet takes a cell for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Text, whatever it says.
+    #[default]
+    Text,
+    /// A number, which has no signs between its digits.
+    Number,
+    /// A date.
+    Date,
+}
+
+/// A cell's text and form.
+#[derive(Default)]
+struct Written {
+    text: String,
+    form: Form,
 }
 
 /// A sheet.
@@ -55,31 +76,51 @@ impl Sheet {
     }
 
     fn workbook(bytes: Vec<u8>) -> Result<Sheet, String> {
+        let unpacked = unpacked(&bytes)?;
+        if unpacked > UNPACKED_MAX {
+            return Err(format!("it unpacks to {unpacked} bytes; a list of meters may have {UNPACKED_MAX}"));
+        }
         let mut workbook = Xlsx::new(Cursor::new(bytes)).map_err(|e| format!("not a workbook: {e}"))?;
         let names = workbook.sheet_names();
         let name = names.first().cloned().ok_or("the workbook has no sheet")?;
-        let range = workbook.worksheet_range(&name).map_err(|e| format!("sheet `{name}`: {e}"))?;
-        let mut sheet = Sheet { name: Some(name), ..Sheet::default() };
-        let (first_row, first_column) = range.start().unwrap_or((0, 0));
-        (0..first_row).for_each(|_| sheet.push(Vec::new()));
-        for row in range.rows().take(ROWS_MAX + 1) {
-            let blank = std::iter::repeat_n((String::new(), false), first_column as usize);
-            sheet.push(blank.chain(row.iter().map(shown)).collect());
+        let failed = |e: calamine::XlsxError| format!("sheet `{name}`: {e}");
+        let mut cells = workbook.worksheet_cells_reader(&name).map_err(failed)?;
+        // Cell by cell: one stray cell in the last corner would make a table of all that could be before it.
+        let mut rows: Vec<Vec<Written>> = Vec::new();
+        while let Some(cell) = cells.next_cell().map_err(failed)? {
+            let (row, column) = (cell.get_position().0 as usize, cell.get_position().1 as usize);
+            let written = shown(&Data::from(cell.get_value().clone()));
+            if written.text.is_empty() {
+                continue;
+            }
+            if row >= ROWS_MAX || column >= COLUMNS_MAX {
+                let at = Sheet::default().cell_name((row, column));
+                return Err(format!("cell {at} is beyond {ROWS_MAX} rows and {COLUMNS_MAX} columns; clear it"));
+            }
+            if rows.len() <= row {
+                rows.resize_with(row + 1, Vec::new);
+            }
+            if let Some(cells) = rows.get_mut(row) {
+                cells.resize_with(cells.len().max(column + 1), Written::default);
+                cells[column] = written;
+            }
         }
+        let mut sheet = Sheet { name: Some(name), ..Sheet::default() };
+        rows.into_iter().for_each(|row| sheet.push(row));
         Ok(sheet)
     }
 
-    fn push(&mut self, row: Vec<(String, bool)>) {
+    fn push(&mut self, row: Vec<Written>) {
         let number = self.rows.len();
         let mut cells = Vec::with_capacity(row.len());
-        for (column, (text, is_date)) in row.into_iter().enumerate() {
+        for (column, Written { text, form }) in row.into_iter().enumerate() {
             if column > 0 {
                 self.text.push('\t');
             }
             let text = text.trim().replace(['\n', '\r', '\t'], " ");
             let start = self.text.len();
             self.text.push_str(&text);
-            cells.push(Cell { span: start..self.text.len(), text, at: (number, column), is_date });
+            cells.push(Cell { span: start..self.text.len(), text, at: (number, column), form });
         }
         self.text.push('\n');
         self.rows.push(cells);
@@ -109,20 +150,31 @@ impl Sheet {
     }
 }
 
+/// What the parts of a workbook say they unpack to.
+fn unpacked(bytes: &[u8]) -> Result<u64, String> {
+    let failed = |e: zip::result::ZipError| format!("not a workbook: {e}");
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(failed)?;
+    (0..archive.len())
+        .try_fold(0u64, |sum, at| Ok(sum.saturating_add(archive.by_index_raw(at).map_err(failed)?.size())))
+}
+
 /// A number without its exponent or trailing nought, a date as it is written here.
-fn shown(data: &Data) -> (String, bool) {
-    match data {
-        Data::Empty => (String::new(), false),
-        Data::String(text) => (text.clone(), false),
+fn shown(data: &Data) -> Written {
+    let (text, form) = match data {
+        Data::Empty => (String::new(), Form::Text),
+        Data::String(text) => (text.trim().to_owned(), Form::Text),
         Data::DateTime(date) => {
             let (year, month, day, hour, minute, second, _) = date.to_ymd_hms_milli();
             let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-            (text.trim_end_matches("T00:00:00").to_owned(), true)
+            (text.trim_end_matches("T00:00:00").to_owned(), Form::Date)
         }
-        Data::DateTimeIso(text) => (text.clone(), true),
-        Data::Error(error) => (format!("#{error}"), false),
-        other => (other.to_string(), false),
-    }
+        Data::DateTimeIso(text) => (text.clone(), Form::Date),
+        Data::Error(error) => (format!("#{error}"), Form::Text),
+        Data::Float(number) => (number.to_string(), Form::Number),
+        Data::Int(number) => (number.to_string(), Form::Number),
+        other => (other.to_string(), Form::Text),
+    };
+    Written { text, form }
 }
 
 #[cfg(test)]
@@ -140,7 +192,8 @@ mod tests {
     #[test]
     fn cells_are_found_by_their_place() {
         let mut sheet = Sheet { name: Some("Meters".to_owned()), ..Sheet::default() };
-        let row = |texts: &[&str]| texts.iter().map(|text| ((*text).to_owned(), false)).collect();
+        let row =
+            |texts: &[&str]| texts.iter().map(|text| Written { text: (*text).to_owned(), form: Form::Text }).collect();
         sheet.push(row(&["id", "unit"]));
         sheet.push(Vec::new());
         sheet.push(row(&["m", "", "kWh"]));

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use crate::config::registry::{Cell, Sheet};
+use crate::config::registry::columns::has_header;
+use crate::config::registry::{Cell, Form, Sheet};
 
 /// The text, in whichever encoding it is.
 fn decode(bytes: &[u8]) -> Cow<'_, str> {
@@ -16,33 +17,41 @@ fn decode(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// What stands between the cells: what there is most of in the first line that has any, outside quotes.
-fn delimiter(text: &str) -> u8 {
+/// What may stand between the cells, what there is most of in the first lines first.
+fn delimiters(text: &str) -> [u8; 3] {
+    let mut counts = [(b';', 0usize), (b',', 0), (b'\t', 0)];
     for line in text.lines().take(20) {
         let mut quoted = false;
-        let mut counts = [(b';', 0usize), (b',', 0), (b'\t', 0)];
         for byte in line.bytes() {
             quoted ^= byte == b'"';
             for (_, count) in counts.iter_mut().filter(|(sign, _)| *sign == byte && !quoted) {
                 *count += 1;
             }
         }
-        if let Some((sign, _)) = counts.iter().filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count) {
-            return *sign;
-        }
     }
-    b','
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts.map(|(sign, _)| sign)
 }
 
 /// Reads a list. An error says where it is not one.
 pub(crate) fn read(bytes: &[u8]) -> Result<Sheet, String> {
-    let text = decode(bytes).into_owned();
+    let text = decode(bytes);
     if text.contains('\0') {
         return Err("neither a workbook nor a text".to_owned());
     }
-    let delimiter = delimiter(&text);
+    // A title above the names of the columns may hold other signs: that counts by which there are such names.
+    let likely = delimiters(&text);
+    let first = cells(&text, likely[0]);
+    if first.as_ref().is_ok_and(has_header) {
+        return first;
+    }
+    let others = likely.into_iter().skip(1).filter_map(|delimiter| cells(&text, delimiter).ok());
+    others.into_iter().find(has_header).map_or(first, Ok)
+}
+
+fn cells(text: &str, delimiter: u8) -> Result<Sheet, String> {
     let mut sheet = Sheet { delimiter: Some(delimiter), ..Sheet::default() };
-    let mut rest = text.as_str();
+    let mut rest = text;
     let mut start = 0;
     while !rest.is_empty() {
         let (mut row, length) = row(rest, start, sheet.rows.len(), delimiter)?;
@@ -55,7 +64,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Sheet, String> {
         start += length;
         rest = text.get(start..).unwrap_or("");
     }
-    sheet.text = text;
+    sheet.text = text.to_owned();
     Ok(sheet)
 }
 
@@ -78,7 +87,7 @@ fn row(text: &str, start: usize, number: usize, delimiter: u8) -> Result<(Vec<Ce
             text: content.trim().replace(['\n', '\r'], " "),
             at: (number, column),
             span,
-            is_date: false,
+            form: Form::Text,
         });
         at += length;
         let behind = text.get(at..).unwrap_or("").trim_start_matches('\r');
@@ -127,6 +136,7 @@ mod tests {
         check(b"id\tnote\nm1\t\"a \"\"b\"\", c\"", &[&["id", "note"], &["m1", "a \"b\", c"]]);
         // "Zähler" in Windows-1252.
         check(b"Z\xe4hler;Einheit\nm;m\xb3\n", &[&["Zähler", "Einheit"], &["m", "m³"]]);
+        check(b"Meters, plant A, 2026\nid;unit\nm;kWh", &[&["Meters, plant A, 2026"], &["id", "unit"], &["m", "kWh"]]);
         check(b"\xff\xfei\x00d\x00,\x00a\x00\n\x00m\x00,\x001\x00", &[&["id", "a"], &["m", "1"]]);
         check(b"id,note\nm,\"two\nlines\"\nn,x", &[&["id", "note"], &["m", "two lines"], &["n", "x"]]);
     }

@@ -37,6 +37,8 @@ struct Device {
 struct Around<'a> {
     table: Option<&'a Table>,
     made: Time,
+    /// The payload says when it was made.
+    is_dated: bool,
     received: Time,
 }
 
@@ -83,13 +85,16 @@ impl Gateways {
         };
         let is_gateway_birth = address.part == Part::Birth && address.device.is_empty();
         let (gateway, fresh) = births.gateway(key);
-        gateway.count(head.seq, is_gateway_birth);
+        if !is_gateway_birth {
+            gateway.count(head.seq, made(head, message.received), false);
+        }
         let device = devices.get(address.device);
         let decoded = match (address.part, device) {
             (Part::Birth, None) if !is_gateway_birth => Decoded::Unmapped,
             (Part::Birth, device) => {
                 birth(device.unwrap_or(&Device::default()), (address, head), message, (gateway, fresh))
             }
+            (Part::Death, None) if !address.device.is_empty() => Decoded::Unmapped,
             (Part::Death, _) => death((address, head), message, (gateway, fresh)),
             (Part::Data, None) => Decoded::Unmapped,
             (Part::Data, Some(device)) => data(device, (address, head), message, gateway),
@@ -109,7 +114,7 @@ fn birth(
     (gateway, fresh): (&mut Gateway, &mut Fresh),
 ) -> Decoded {
     let born = made(head, message.received);
-    let mut table = Table::new(born, device.listeners.len());
+    let mut table = Table::new(born, message.received, device.listeners.len());
     let mut session = None;
     let read = wire::metrics(&message.payload, |metric| {
         let name = metric.name.as_deref().unwrap_or("");
@@ -124,8 +129,15 @@ fn birth(
         return Decoded::Refused(refusal);
     }
     let table = table.sorted();
-    let readings = values(device, Some(&table), born, message).map_or_else(|_| Vec::new(), |(readings, _)| readings);
-    if gateway.is_news(address.device, born) {
+    let readings = values(device, Some(&table), head, message).map_or_else(|_| Vec::new(), |(readings, _)| readings);
+    let of_gateway = address.device.is_empty();
+    let is_news = gateway.is_news(address.device, born, session) && (of_gateway || !gateway.is_over(born));
+    match (of_gateway, is_news) {
+        (true, true) => gateway.count(head.seq, born, true),
+        (true, false) => gateway.count_copy(),
+        (false, _) => {}
+    }
+    if is_news {
         gateway.born(address.device, table, session);
         fresh.keep(message);
     }
@@ -148,15 +160,15 @@ fn death(
     }
     // The last will of a gateway was written when it connected.
     let at = if address.device.is_empty() { message.received } else { made(head, message.received) };
-    gateway.died(address.device, at, session);
-    fresh.keep(message);
+    if gateway.died(address.device, at, session) {
+        fresh.keep(message);
+    }
     Decoded::Declared(Vec::new())
 }
 
 fn data(device: &Device, (address, head): (Address<'_>, Head), message: &Message, gateway: &Gateway) -> Decoded {
-    let made = made(head, message.received);
-    let table = gateway.table(address.device, made);
-    match values(device, table.ok(), made, message) {
+    let table = gateway.table(address.device, made(head, message.received));
+    match values(device, table.ok(), head, message) {
         Err(refusal) => Decoded::Refused(refusal),
         // Other metrics of the device, or some that the birth would tell the names of.
         Ok((readings, true)) if readings.is_empty() => Decoded::Refused(Refusal::NoBirth),
@@ -166,10 +178,11 @@ fn data(device: &Device, (address, head): (Address<'_>, Head), message: &Message
 }
 
 /// The readings in a payload, and whether there are metrics nobody knows the name of.
-fn values(device: &Device, table: Option<&Table>, made: Time, message: &Message) -> Result<(Readings, bool), Refusal> {
+fn values(device: &Device, table: Option<&Table>, head: Head, message: &Message) -> Result<(Readings, bool), Refusal> {
     let mut readings = Vec::with_capacity(device.listeners.len());
     let mut nameless = false;
-    let around = Around { table, made, received: message.received };
+    let is_dated = head.timestamp.is_some();
+    let around = Around { table, made: made(head, message.received), is_dated, received: message.received };
     wire::metrics(&message.payload, |metric| {
         let wanted = match (&metric.name, metric.alias) {
             (Some(name), _) => device.names.get(name.as_str()).copied(),
@@ -208,7 +221,8 @@ impl Device {
                 }
                 let time = match metric.timestamp {
                     Some(ms) => wire::time(ms).ok_or(Refusal::BadTime)?,
-                    None => around.made,
+                    None if around.is_dated => around.made,
+                    None => listener.time_of_receipt(around.received)?,
                 };
                 listener.number(metric.number(datatype, &listener.notation)?, time, around.received)
             };

@@ -11,8 +11,13 @@ use crate::quantity::{Span, Time};
 
 /// Messages overtake each other by less than this; a time further back is a clock that was set.
 const REORDERED_BY: Span = Span::minutes(5);
-/// Births that wait for the next seal, at most; they are in the journal as well.
-const FRESH_MAX: usize = 10_000;
+/// The same among messages as they arrive.
+const OVERTAKES_BY: Span = Span::seconds(10);
+/// So many of the latest messages may turn out to be of a birth that they overtook.
+const EARLY_MAX: usize = 16;
+/// Births of a topic, and bytes of all, that wait for the next seal at most; they are in the journal as well.
+const FRESH_MAX: usize = 10;
+const FRESH_BYTES_MAX: usize = 64 << 20;
 /// An alias of a metric that nobody wants.
 pub(crate) const NOBODY: u32 = u32::MAX;
 
@@ -20,6 +25,10 @@ pub(crate) const NOBODY: u32 = u32::MAX;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Table {
     born: Time,
+    /// When it arrived.
+    heard: Time,
+    /// The gateway's session that it is of.
+    session: Option<u8>,
     /// Each alias with the wanted metric it stands for, or [`NOBODY`]; sorted.
     pub aliases: Vec<(u64, u32)>,
     /// The datatype of each wanted metric.
@@ -49,6 +58,13 @@ struct Device {
     alive: Option<(bool, Time)>,
 }
 
+impl Device {
+    /// Born, or never heard of, and not dead.
+    fn is_alive(&self) -> bool {
+        self.alive.is_none_or(|(alive, _)| alive)
+    }
+}
+
 /// One gateway.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gateway {
@@ -56,7 +72,11 @@ pub(crate) struct Gateway {
     /// Counts births, so that a death is matched with its own.
     session: Option<u8>,
     next: Option<u8>,
+    /// When the latest message was made.
+    latest: Option<Time>,
     missing: Missing,
+    /// Messages that came before what they follow, and when they were made: they may be of a birth that they overtook.
+    early: Vec<(u8, Time)>,
     counts: Counts,
 }
 
@@ -87,23 +107,42 @@ impl Missing {
 }
 
 impl Gateway {
-    /// Takes note of a message's place in the sequence.
-    pub(crate) fn count(&mut self, seq: Option<u8>, is_gateway_birth: bool) {
+    /// Takes note of a message's place in the sequence. A new birth of the gateway begins it.
+    pub(crate) fn count(&mut self, seq: Option<u8>, made: Time, begins: bool) {
         self.counts.messages += 1;
         let Some(seq) = seq else {
             return;
         };
-        if is_gateway_birth {
+        if begins {
             self.missing = Missing::default();
+            self.latest = Some(made);
+            self.next = Some(seq.wrapping_add(1));
+            let overtook = std::mem::take(&mut self.early);
+            let of_this = overtook.into_iter().filter(|(_, at)| *at >= made);
+            for (seq, at) in of_this {
+                self.counts.repeated = self.counts.repeated.saturating_sub(1);
+                self.follow(seq, at);
+            }
+            return;
         }
-        let next = if is_gateway_birth { seq } else { self.next.unwrap_or(seq) };
+        self.follow(seq, made);
+    }
+
+    fn follow(&mut self, seq: u8, made: Time) {
+        let next = self.next.unwrap_or(seq);
         let ahead = seq.wrapping_sub(next);
-        if ahead >= 128 {
+        // More than half of the numbers may be lost: the time of the message tells what is ahead.
+        let is_ahead = match self.latest {
+            Some(latest) if made != latest => made > latest,
+            _ => ahead < 128,
+        };
+        if !is_ahead {
             // It was overtaken, or is here for the second time.
             let was_missing = self.missing.has(seq);
             self.missing.set(seq, false);
-            self.counts.missing -= u64::from(was_missing && self.counts.missing > 0);
+            self.counts.missing = self.counts.missing.saturating_sub(u64::from(was_missing));
             self.counts.repeated += u64::from(!was_missing);
+            self.note_early(seq, made);
             return;
         }
         for step in 0..ahead {
@@ -112,51 +151,93 @@ impl Gateway {
         self.missing.set(seq, false);
         self.counts.missing += u64::from(ahead);
         self.next = Some(seq.wrapping_add(1));
+        self.latest = Some(made);
+        self.note_early(seq, made);
     }
 
-    /// Whether a gateway's birth is news: neither a copy of the one in force, nor an older one that was overtaken.
-    pub(crate) fn is_news(&self, device: &str, born: Time) -> bool {
-        let known = self.devices.get(device).and_then(|device| device.tables.first());
-        let overtaken = |by: Time| born < by && by.since(born) < REORDERED_BY;
-        let gateway = self.devices.get("").and_then(|node| node.tables.first()).map(|table| table.born);
-        let is_known = known.is_some_and(|table| table.born == born || overtaken(table.born));
-        let is_of_before = !device.is_empty() && gateway.is_some_and(overtaken);
-        !is_known && !is_of_before
+    fn note_early(&mut self, seq: u8, made: Time) {
+        if self.early.len() >= EARLY_MAX {
+            self.early.remove(0);
+        }
+        self.early.push((seq, made));
+    }
+
+    /// A copy of a gateway's birth.
+    pub(crate) fn count_copy(&mut self) {
+        self.counts.messages += 1;
+        self.counts.repeated += 1;
+    }
+
+    /// Whether a birth is news: neither a copy of the one in force, nor an older one that was overtaken. Another session of the
+    /// gateway is told by its number, whatever its clock says; within one, the times tell.
+    pub(crate) fn is_news(&self, device: &str, born: Time, session: Option<u8>) -> bool {
+        let Some(known) = self.devices.get(device).and_then(|device| device.tables.first()) else {
+            return true;
+        };
+        let overtaken = born < known.born && known.born.since(born) < REORDERED_BY;
+        let of = if device.is_empty() { session } else { self.session };
+        match of.zip(known.session).map(|(now, before)| now.wrapping_sub(before)) {
+            Some(1..=127) => true,
+            Some(128..) => !overtaken,
+            Some(0) | None => born != known.born && !overtaken,
+        }
+    }
+
+    /// Whether a device's birth is of a session that is over.
+    pub(crate) fn is_over(&self, born: Time) -> bool {
+        let gateway = self.devices.get("").and_then(|node| node.tables.first());
+        gateway.is_some_and(|table| born < table.born && table.born.since(born) < REORDERED_BY)
     }
 
     /// Takes a birth. That of the gateway itself ends its devices, until they are born again.
-    pub(crate) fn born(&mut self, device: &str, table: Table, session: Option<u8>) {
-        let born = table.born;
+    pub(crate) fn born(&mut self, device: &str, mut table: Table, session: Option<u8>) {
+        let (born, heard) = (table.born, table.heard);
         if device.is_empty() {
             if let (Some(before), Some(now)) = (self.session, session) {
                 // The same number again is a rebirth that was asked for.
-                self.counts.births_missed += u64::from(now.wrapping_sub(before).saturating_sub(1));
+                self.counts.births_missed += u64::from(now.wrapping_sub(before).saturating_sub(1) & 127);
             }
+            let is_other = session != self.session;
             self.session = session.or(self.session);
-            let elder = |device: &&mut Device| device.tables.first().is_some_and(|table| table.born < born);
-            self.devices.values_mut().filter(elder).for_each(|device| device.alive = Some((false, born)));
+            // A device's birth may overtake that of its gateway by a moment.
+            let elder = |table: &Table| {
+                let overtook = heard.since(table.heard) < OVERTAKES_BY && table.born >= born;
+                !overtook && (is_other || table.born < born)
+            };
+            for device in self.devices.values_mut() {
+                match device.tables.first_mut() {
+                    Some(table) if elder(table) => device.alive = Some((false, born)),
+                    Some(table) => table.session = session,
+                    None => {}
+                }
+            }
         }
         self.counts.births += 1;
+        table.session = self.session;
         let device = self.devices.entry(device.to_owned()).or_default();
         device.tables.insert(0, table);
         device.tables.truncate(2);
         device.alive = Some((true, born));
     }
 
-    /// Takes a death; one that belongs to an earlier birth than the one in force is over.
-    pub(crate) fn died(&mut self, device: &str, at: Time, session: Option<u8>) {
+    /// Takes a death; one that belongs to an earlier birth than the one in force is over. True: it is news.
+    pub(crate) fn died(&mut self, device: &str, at: Time, session: Option<u8>) -> bool {
         if device.is_empty() {
             if session.is_some() && self.session.is_some() && session != self.session {
-                return;
+                return false;
             }
             self.devices.entry(String::new()).or_default();
+            let dies = self.devices.values().any(Device::is_alive);
             self.devices.values_mut().for_each(|device| device.alive = Some((false, at)));
-            return;
+            return dies;
         }
         let device = self.devices.entry(device.to_owned()).or_default();
-        if device.tables.first().is_none_or(|table| table.born <= at) {
+        let of_now = device.tables.first().is_none_or(|table| table.born <= at);
+        let dies = of_now && device.is_alive();
+        if of_now {
             device.alive = Some((false, at));
         }
+        dies
     }
 
     /// The table that holds for data of a time.
@@ -186,8 +267,15 @@ pub(crate) struct Fresh(Vec<Message>);
 
 impl Fresh {
     pub(crate) fn keep(&mut self, message: &Message) {
-        if self.0.len() < FRESH_MAX {
-            self.0.push(message.clone());
+        self.0.push(message.clone());
+        let of_topic = |kept: &&Message| kept.topic == message.topic;
+        let bytes: usize = self.0.iter().map(|kept| kept.payload.len()).sum();
+        // The newer ones say more.
+        if self.0.iter().filter(of_topic).count() > FRESH_MAX {
+            let oldest = self.0.iter().position(|kept| of_topic(&kept)).unwrap_or(0);
+            self.0.remove(oldest);
+        } else if bytes > FRESH_BYTES_MAX {
+            self.0.remove(0);
         }
     }
 }
@@ -285,8 +373,9 @@ pub(crate) fn made(head: Head, received: Time) -> Time {
 }
 
 impl Table {
-    pub(crate) fn new(born: Time, wanted: usize) -> Table {
-        Table { born, aliases: Vec::new(), datatypes: vec![0; wanted], other_unit: Vec::new() }
+    pub(crate) fn new(born: Time, heard: Time, wanted: usize) -> Table {
+        let session = None;
+        Table { born, heard, session, aliases: Vec::new(), datatypes: vec![0; wanted], other_unit: Vec::new() }
     }
 
     /// Notes a metric of a birth.

@@ -24,8 +24,6 @@ pub(crate) struct Metric {
     pub timestamp: Option<u64>,
     #[prost(uint32, optional, tag = "4")]
     pub datatype: Option<u32>,
-    #[prost(bool, optional, tag = "5")]
-    pub is_historical: Option<bool>,
     #[prost(bool, optional, tag = "7")]
     pub is_null: Option<bool>,
     #[prost(message, optional, tag = "9")]
@@ -73,14 +71,13 @@ pub(crate) struct Head {
 pub(crate) fn head(payload: &[u8]) -> Result<Head, Refusal> {
     let mut head = Head::default();
     let mut metrics = 0;
-    fields(payload, |field, rest| {
+    fields(payload, |field| {
         match field {
             Field::Number(1, value) => head.timestamp = time(value),
             Field::Number(3, value) => head.seq = u8::try_from(value).ok(),
             Field::Metric(_) => metrics += 1,
             Field::Number(..) => {}
         }
-        let _ = rest;
         if metrics > METRICS_MAX { Err(Refusal::OverLimit) } else { Ok(()) }
     })?;
     Ok(head)
@@ -89,7 +86,7 @@ pub(crate) fn head(payload: &[u8]) -> Result<Head, Refusal> {
 /// Calls `each` with every metric.
 pub(crate) fn metrics(payload: &[u8], mut each: impl FnMut(&Metric)) -> Result<(), Refusal> {
     let mut metric = Metric::default();
-    fields(payload, |field, _| {
+    fields(payload, |field| {
         if let Field::Metric(bytes) = field {
             metric.clear();
             metric.merge(bytes).map_err(|_| Refusal::Malformed)?;
@@ -128,10 +125,7 @@ enum Field<'a> {
     Metric(&'a [u8]),
 }
 
-fn fields<'a>(
-    payload: &'a [u8],
-    mut each: impl FnMut(Field<'a>, &'a [u8]) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
+fn fields<'a>(payload: &'a [u8], mut each: impl FnMut(Field<'a>) -> Result<(), Refusal>) -> Result<(), Refusal> {
     let mut rest = payload;
     while rest.has_remaining() {
         let (tag, wire) = decode_key(&mut rest).map_err(|_| Refusal::Malformed)?;
@@ -141,11 +135,11 @@ fn fields<'a>(
                 let length = usize::try_from(length).map_err(|_| Refusal::Malformed)?;
                 let (metric, behind) = rest.split_at_checked(length).ok_or(Refusal::Malformed)?;
                 rest = behind;
-                each(Field::Metric(metric), rest)?;
+                each(Field::Metric(metric))?;
             }
             (1 | 3, WireType::Varint) => {
                 let value = decode_varint(&mut rest).map_err(|_| Refusal::Malformed)?;
-                each(Field::Number(tag, value), rest)?;
+                each(Field::Number(tag, value))?;
             }
             _ => skip_field(wire, tag, &mut rest, DecodeContext::default()).map_err(|_| Refusal::Malformed)?,
         }
@@ -169,6 +163,8 @@ impl Metric {
                 INT8 => i128::from(value as i8),
                 INT16 => i128::from(value as i16),
                 INT32 => i128::from(value as i32),
+                // Whether it has a sign is not known.
+                UNKNOWN if value > i32::MAX as u32 => return Err(Refusal::NoBirth),
                 _ => i128::from(value),
             })
         } else if let Some(value) = self.long_value {
@@ -178,6 +174,7 @@ impl Metric {
                 INT32 => whole(i128::from(value as i32)),
                 INT64 => whole(i128::from(value as i64)),
                 DATE_TIME => Err(Refusal::NotANumber),
+                UNKNOWN if value > i64::MAX as u64 => Err(Refusal::NoBirth),
                 _ => whole(i128::from(value)),
             }
         } else if let Some(value) = &self.string_value {
@@ -199,6 +196,7 @@ impl Metric {
 }
 
 // Datatypes of the specification, section 6.4.16.
+const UNKNOWN: u32 = 0;
 const INT8: u32 = 1;
 const INT16: u32 = 2;
 const INT32: u32 = 3;
@@ -245,6 +243,8 @@ pub(crate) mod tests {
             assert_eq!(number, expected.map(str::to_owned));
         };
         let int = |value| Metric { int_value: Some(value), ..Metric::default() };
+        check(int(u32::MAX), UNKNOWN, Err(Refusal::NoBirth));
+        check(int(7), UNKNOWN, Ok("7"));
         check(int(u32::MAX), INT32, Ok("-1"));
         check(int(u32::MAX), 7, Ok("4294967295"));
         check(int(0xff), INT8, Ok("-1"));
