@@ -1,6 +1,6 @@
 //! `emissiond meters`: lists of meters in and out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
@@ -69,7 +69,12 @@ fn take(arguments: &Import) -> Result<(), Failure> {
     let rejected = loaded.report.has_errors();
     print!("{}", changes(&before, &fresh.meters, &loaded.report));
     if rejected {
-        let message = format!("{}nothing is applied", loaded.report.to_text());
+        // What is in a cell is told above.
+        let mut elsewhere = loaded.report;
+        let is_elsewhere: Vec<bool> = elsewhere.problems.iter().map(|p| elsewhere.cell(p).is_none()).collect();
+        let mut is_elsewhere = is_elsewhere.into_iter();
+        elsewhere.problems.retain(|_| is_elsewhere.next() == Some(true));
+        let message = format!("{}nothing is applied", elsewhere.to_text());
         return Err(Failure::new(CONFIGURATION, message));
     }
     eprint!("{}", loaded.report.to_text());
@@ -101,7 +106,9 @@ fn write(list: &List) -> Result<(), Failure> {
 fn changes(before: &Meters, after: &Meters, report: &Report) -> String {
     let mut text = String::new();
     let mut counts = [0usize; 4];
-    for (id, keys) in after {
+    let errors = || report.problems.iter().filter(|problem| problem.severity == Severity::Error);
+    let faulty: HashSet<&str> = errors().filter_map(|problem| problem.path.split('.').nth(1)).collect();
+    for (id, keys) in after.iter().filter(|(id, _)| !faulty.contains(id.as_str())) {
         match before.get(id) {
             None => {
                 counts[0] += 1;
@@ -118,10 +125,11 @@ fn changes(before: &Meters, after: &Meters, report: &Report) -> String {
         counts[2] += 1;
         let _ = writeln!(text, "removed   {id}");
     }
-    for problem in report.problems.iter().filter(|problem| problem.severity == Severity::Error) {
+    for problem in errors() {
         if let Some(cell) = report.cell(problem) {
             counts[3] += 1;
-            let _ = writeln!(text, "rejected  {cell}: {}", problem.message);
+            let help = problem.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
+            let _ = writeln!(text, "rejected  {cell}: {}{help}", problem.message);
         }
     }
     let [new, changed, removed, rejected] = counts;

@@ -174,6 +174,12 @@ pub(crate) fn plan(file: Option<&PathBuf>) -> Result<Plan, Failure> {
     }
 }
 
+/// Where the daemon of a configuration listens; the file may be faulty by now, and the daemon run none the less.
+pub(crate) fn address(file: Option<&PathBuf>) -> Result<std::net::SocketAddr, Failure> {
+    let address = crate::config::address(file.map(PathBuf::as_path));
+    address.ok_or_else(|| Failure::new(CONFIGURATION, "`daemon.http` is no address; write \"127.0.0.1:8077\""))
+}
+
 /// The lock of a state directory that has a ledger. `None`: a daemon runs, and is asked instead.
 pub(crate) fn lock(plan: &Plan) -> Result<Option<Lock>, Failure> {
     let ledger = plan.daemon.state_dir.join("ledger.db");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{Failure, UNAVAILABLE, get, plan, runtime};
+use crate::cli::{Failure, UNAVAILABLE, address, get, runtime};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -14,8 +14,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let plan = plan(arguments.config.as_ref())?;
-    let address = plan.daemon.http;
+    let address = address(arguments.config.as_ref())?;
     let text = runtime()?.block_on(get(&format!("http://{address}/api/v1/status")));
     let text = text.map_err(|e| Failure::new(UNAVAILABLE, format!("no emissiond answers at {address}: {e}")))?;
     let status: serde_json::Value = serde_json::from_str(&text).map_err(|e| Failure::new(UNAVAILABLE, e))?;

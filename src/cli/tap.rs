@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// End after so many messages
     #[arg(long)]
     count: Option<u64>,
-    /// Instead of a broker: a file of messages, as for `replay`
+    /// Instead of a broker: a file of messages, as for `replay`: a line each, with `payload` or `payload_base64`
     #[arg(long, short)]
     messages: Option<PathBuf>,
     /// For people, or one JSON object a line
@@ -215,12 +215,14 @@ impl<'a> Eye<'a> {
         let result = reading.map(|reading| {
             let before = self.last.get(&ix).copied().filter(|(time, _)| *time < reading.time);
             let followed = follow(rules, &reading, before);
-            if self.last.get(&ix).is_none_or(|(time, _)| *time <= reading.time) {
+            if followed.is_some() && self.last.get(&ix).is_none_or(|(time, _)| *time <= reading.time) {
                 self.last.insert(ix, (reading.time, reading.value));
             }
             let late = reading.received.since(reading.time) > rules.late_horizon;
             let waits = matches!(meter.kind, Kind::Register { .. } | Kind::Rate { .. }) && before.is_none();
-            let note = if late {
+            let note = if followed.is_none() {
+                Some("set aside: a dip, a spike, or more than `max_rate` since the reading before")
+            } else if late {
                 Some("late: older than `late_horizon`, not booked")
             } else if waits {
                 Some("usage follows from the next reading")
@@ -233,6 +235,7 @@ impl<'a> Eye<'a> {
                 unit: meter.unit.clone(),
                 usages: followed
                     .iter()
+                    .flatten()
                     .map(|(usage, tally)| shown(*meter.conversion, &meter.unit, usage, tally))
                     .collect(),
                 note,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{Failure, UNAVAILABLE, get, plan, runtime};
+use crate::cli::{Failure, UNAVAILABLE, address, get, runtime};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -15,9 +15,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let plan = plan(Some(&arguments.config))?;
-    let address = plan.daemon.http;
+    let address = address(Some(&arguments.config))?;
     let text = runtime()?.block_on(get(&format!("http://{address}/api/v1/unmapped")));
     let text = text.map_err(|e| Failure::new(UNAVAILABLE, format!("no emissiond answers at {address}: {e}")))?;
+    if text.is_empty() {
+        eprintln!(
+            "none: the broker sends only the topics of the meters, unless `[mqtt] subscribe` asks for more, such as [\"plant/#\"]"
+        );
+    }
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +24,9 @@ use crate::influx;
 use crate::mqtt;
 use crate::pipeline::Rules;
 use crate::quantity::{Amount, Decimal, Id, Span, Window, Zone};
+
+/// For this machine only.
+const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8077);
 
 /// What is collected while checking.
 pub(crate) struct Checker {
@@ -78,6 +81,13 @@ pub fn load_with(file: Option<&Path>, list: Option<&Path>) -> Loaded {
     report.sort();
     let plan = if report.has_errors() { None } else { plan };
     Loaded { plan, report, lists, written }
+}
+
+/// Where the daemon of a configuration listens, whatever else is wrong with that.
+pub fn address(file: Option<&Path>) -> Option<SocketAddr> {
+    let tree = layers::read(file, None).tree;
+    let written = tree.get("daemon").and_then(|daemon| daemon.get("http"));
+    written.map_or(Some(DEFAULT_HTTP), |written| written.as_str()?.parse().ok())
 }
 
 /// The plan, or all problems.
@@ -192,6 +202,8 @@ impl Checker {
             let part = path.get(..n)?;
             if n == path.len() { self.layers.value_place(part) } else { self.layers.key_place(part) }
         });
+        // What the environment says stands in no file.
+        let place = place.filter(|_| std::env::var_os(layers::variable(path)).is_none());
         self.problems.push(Problem { code, severity, path: path.join("."), place, message, help });
     }
 
@@ -502,7 +514,7 @@ impl Checker {
 
     fn daemon(&mut self, file: &File) -> Daemon {
         let section = &file.daemon;
-        let http = section.http.clone().unwrap_or_else(|| "127.0.0.1:8077".to_owned());
+        let http = section.http.clone().unwrap_or_else(|| DEFAULT_HTTP.to_string());
         let parsed = http.parse::<SocketAddr>();
         if parsed.is_err() {
             self.error(
@@ -522,7 +534,7 @@ impl Checker {
             let help = "for changes, set `token_file`; for this machine only, write \"127.0.0.1:8077\"".to_owned();
             self.push("C017", Severity::Warning, &["daemon", "http"], message, Some(help));
         }
-        let http = parsed.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 8077)));
+        let http = parsed.unwrap_or(DEFAULT_HTTP);
         Daemon { state_dir, http, token_file }
     }
 
@@ -533,7 +545,9 @@ impl Checker {
         if server.is_none() {
             // It may hold a password that should not be there.
             let shown = if url.contains('@') { "…@…" } else { &url };
-            let message = format!("`url` is no broker: `{shown}`; write \"mqtt://host:1883\" or \"mqtts://host:8883\"");
+            let message = format!(
+                "`url` is no broker: `{shown}`; write \"mqtt://host:1883\" or \"mqtts://host:8883\", and who you are with `username` and `password_file`"
+            );
             self.error("C006", &["mqtt", "url"], message);
         }
         let inflight = section.inflight.unwrap_or(16);

@@ -216,7 +216,35 @@ impl Layers {
         true
     }
 
+    /// Things with an id are declared once, whole, in one file: else two of them would become one.
+    fn refuse_twice_declared(&mut self) {
+        let mut first: BTreeMap<(&str, String), Place> = BTreeMap::new();
+        let mut twice = Vec::new();
+        for (source, s) in self.sources.iter().enumerate() {
+            let Some(document) = &s.document else {
+                continue;
+            };
+            for section in DECLARED {
+                let table = walk(document, &[section]).and_then(Item::as_table_like);
+                for (id, _) in table.into_iter().flat_map(|table| table.iter()) {
+                    let span = key_span(document, &[section, id]).unwrap_or(0..0);
+                    let place = Place { source, start: span.start, end: span.end, cell: None };
+                    match first.get(&(section, id.to_owned())) {
+                        Some(before) => twice.push((section, id.to_owned(), self.place_text(before), place)),
+                        None => drop(first.insert((section, id.to_owned()), place)),
+                    }
+                }
+            }
+        }
+        for (section, id, before, place) in twice {
+            let message = format!("`[{section}.{id}]` is declared already, in {before}");
+            self.problem("C015", &format!("{section}.{id}"), Some(place), message);
+        }
+    }
+
     fn merge(&mut self) {
+        self.refuse_twice_declared();
+        self.refuse_near_variables();
         let mut builder = Config::builder();
         for source in self.sources.iter().filter(|s| s.document.is_some()) {
             builder = builder.add_source(config::File::from_str(&source.text, FileFormat::Toml));
@@ -227,6 +255,21 @@ impl Layers {
         match merged {
             Ok(tree) => self.tree = tree,
             Err(error) => self.problem("C002", "", None, error.to_string()),
+        }
+    }
+
+    /// A variable with single strokes would be overlooked.
+    fn refuse_near_variables(&mut self) {
+        let near = |name: &str| {
+            let rest = name.strip_prefix("EMISSIOND_").filter(|rest| !rest.starts_with('_'))?;
+            let section = SECTIONS.into_iter().find(|section| rest.starts_with(&format!("{section}_")))?;
+            let key = rest.get(section.len() + 1..)?.trim_start_matches('_');
+            Some(format!("EMISSIOND__{section}__{key}"))
+        };
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let names: Vec<(String, String)> = names.filter_map(|name| Some((near(&name)?, name))).collect();
+        for (meant, name) in names {
+            self.problem("C018", "", None, format!("the variable `{name}` says nothing; did you mean `{meant}`?"));
         }
     }
 
@@ -337,6 +380,13 @@ impl Layers {
         base.unwrap_or(Path::new("")).join(written)
     }
 }
+
+/// Sections that variables are mostly of.
+const SECTIONS: [&str; 6] = ["DAEMON", "MQTT", "INFLUXDB", "LEDGER", "JOURNAL", "FACTORS"];
+
+/// Sections of things with an id.
+const DECLARED: [&str; 9] =
+    ["networks", "clusters", "facilities", "meters", "templates", "stacks", "chp", "contracts", "transfers"];
 
 /// The variable of the environment that says this key.
 pub(crate) fn variable(path: &[&str]) -> String {

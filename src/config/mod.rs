@@ -18,7 +18,7 @@ mod show;
 mod source;
 mod value;
 
-pub use check::{Loaded, check, load, load_with};
+pub use check::{Loaded, address, check, load, load_with};
 pub use file::schema;
 pub use layers::List;
 pub use plan::{Daemon, Parts, Plan, Retention};

@@ -39,7 +39,11 @@ pub enum PathProblem {
 impl fmt::Display for PathProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PathProblem::NoStroke(text) => write!(f, "`{text}` is no JSON Pointer; write `/{text}`"),
+            PathProblem::NoStroke(text) => {
+                // As other programs write paths.
+                let steps = text.trim_start_matches("$.").replace(['.', '['], "/").replace(']', "");
+                write!(f, "`{text}` is no JSON Pointer; write `/{steps}`")
+            }
             PathProblem::BadBracket(step) => {
                 write!(f, "`{step}` names no element of an array; write `[name=tag0]`, a member and its text")
             }

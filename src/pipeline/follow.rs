@@ -9,8 +9,8 @@ use crate::quantity::{Quarter, Time};
 use crate::window::{Activity, Sheet};
 
 /// The usages up to a reading, from the reading before it, if that is known, with what each emits by itself: without
-/// contracts, netting and what else hangs on other meters.
-pub fn follow(rules: &Rules, reading: &Reading, before: Option<(Time, i64)>) -> Vec<(Usage, Tally)> {
+/// contracts, netting and what else hangs on other meters. `None`: the reading would be set aside.
+pub fn follow(rules: &Rules, reading: &Reading, before: Option<(Time, i64)>) -> Option<Vec<(Usage, Tally)>> {
     let meter = rules.topology.meter(reading.meter);
     let mut track = Track::complete();
     let earlier = before.map(|(time, value)| (time, Point::new(time, reading.received, value)));
@@ -20,8 +20,11 @@ pub fn follow(rules: &Rules, reading: &Reading, before: Option<(Time, i64)>) -> 
     }
     let mut usages = Vec::new();
     track.work_out(meter, &mut Vec::new(), |usage| usages.push(usage));
+    if track.set_aside().any(|(time, _)| time == reading.time) {
+        return None;
+    }
     let of_this = |usage: &Usage| usage.to == reading.time || usage.from == reading.time;
-    usages.into_iter().filter(of_this).map(|usage| (usage, weigh(rules, reading.meter, usage))).collect()
+    Some(usages.into_iter().filter(of_this).map(|usage| (usage, weigh(rules, reading.meter, usage))).collect())
 }
 
 fn weigh(rules: &Rules, ix: MeterIx, usage: Usage) -> Tally {

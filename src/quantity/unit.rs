@@ -123,6 +123,9 @@ impl fmt::Display for UnitProblem {
                 Some(near) => write!(f, "unknown unit `{text}`; did you mean `{near}`?"),
                 None => write!(f, "unknown unit `{text}`; units are {}", names().join(" ")),
             },
+            UnitProblem::NoNumber(text) if text.starts_with(|c: char| c.is_ascii_digit()) && text.contains(',') => {
+                write!(f, "`{text}`: write the number with a point before the decimals, and nothing between thousands")
+            }
             UnitProblem::NoNumber(text) => write!(f, "`{text}` has no number in front of the unit"),
             UnitProblem::NoUnit(text) => write!(f, "`{text}` needs a unit, such as `{text} t`"),
             UnitProblem::NoProperty(text) => {

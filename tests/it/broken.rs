@@ -40,6 +40,7 @@ const METER_FAULTS: &[(&str, &str, &str)] = &[
     ("format = \"json\"", "format = \"jsn\"", "did you mean `json`?"),
     ("format = \"json\"", "format = \"shelly-emdat\"", "did you mean `shelly-emdata`?"),
     ("value = \"/v\"", "value = \"v\"", "write `/v`"),
+    ("value = \"/v\"", "value = \"ENERGY.Total[1]\"", "write `/ENERGY/Total/1`"),
     ("value = \"/v\"", "value = \"/tags/[tag0]/v\"", "[name=tag0]"),
     ("value = \"/v\"", "value = \"/a/*/v\"\nquality = \"/b/*/q\"\nquality_good = [1]", "another array"),
     ("value = \"/v\"", "value = \"/v\"\nquality = \"/q\"", "quality_good"),
@@ -179,6 +180,44 @@ fn several_files_do_not_hide_each_other() {
     let (_, problems) = problems(&files);
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert!(problems[0]["file"].as_str().unwrap().ends_with("conf.d/2.toml"));
+}
+
+#[test]
+fn a_thing_is_declared_in_one_file() {
+    for (part, id) in [(METER, "[meters.gas]"), ("[clusters.c]\ntimezone = \"UTC\"\n", "[clusters.c]")] {
+        let first = if id == "[clusters.c]" { GOOD.to_owned() } else { format!("{GOOD}{METER}") };
+        let files = Files::new(&[("c.toml", &first), ("conf.d/1.toml", part)]);
+        let (code, problems) = problems(&files);
+        assert_eq!(code, Some(78), "{problems:#?}");
+        let told = problems.iter().find(|problem| problem["code"] == "C015").unwrap();
+        let message = told["message"].as_str().unwrap();
+        assert!(message.contains(id) && message.contains("c.toml:"), "{message}");
+        assert!(told["file"].as_str().unwrap().ends_with("conf.d/1.toml") && told["line"] == 1, "{told}");
+    }
+}
+
+#[test]
+fn secrets_are_not_repeated() {
+    let secret = "[mqtt]\nurl = \"mqtt://u:p@geheim@h:99999\"\npassword = \"geheim\"\n[influxdb]\ntoken = \"geheim\"\n";
+    let files = Files::new(&[("c.toml", &format!("{GOOD}{secret}"))]);
+    for arguments in [["check", "--format=text"], ["check", "--format=json"], ["config", "show"]] {
+        let output = run(emissiond().args(arguments).arg("--config").arg(files.path("c.toml")));
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!said.contains("geheim"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn mistakes_in_the_environment_name_the_variable() {
+    let files = Files::new(&[("c.toml", &format!("{GOOD}[ledger]\nclose_after = \"5m\"\n"))]);
+    for (variable, value, says) in [
+        ("EMISSIOND__LEDGER__CLOSE_AFTER", "soon", "in the environment: EMISSIOND__LEDGER__CLOSE_AFTER"),
+        ("EMISSIOND_LEDGER_CLOSE_AFTER", "5m", "did you mean `EMISSIOND__LEDGER__CLOSE_AFTER`?"),
+    ] {
+        let output = run(emissiond().env(variable, value).args(["check", "--config"]).arg(files.path("c.toml")));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(78) && said.contains(says), "{said}");
+    }
 }
 
 #[test]

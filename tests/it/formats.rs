@@ -231,6 +231,14 @@ fn what_no_preset_is_for() {
         r#"{"old":3,"at":1767225600000000}"#,
         &["3 m3 at 2026-01-01T00:00:00Z"],
     );
+    check(&json("value = \"/v\"\ndecimal = \",\""), r#"{"v":12.345}"#, &["12.345 m3 at 2026-01-01T00:00:05Z"]);
+    check(&json("value = \"/v\"\ndecimal = \",\""), r#"{"v":"1234.567"}"#, &["not-a-number"]);
+    let interval = "kind = \"interval\"\ninterval = \"15m\"\nunit = \"kWh\"";
+    let line = format!("format = \"influx-line\"\nvalue = \"v\"\n{interval}");
+    check(&line, "m v=5", &["missing-time"]);
+    let pack = format!("format = \"senml\"\nvalue = \"e\"\n{interval}");
+    check(&pack, r#"[{"n":"e","v":5,"t":-3}]"#, &["missing-time"]);
+    check(&pack, r#"[{"n":"e","v":5,"t":1767225600}]"#, &["5 kWh at 2026-01-01T00:00:00Z"]);
     let power = format!("format = \"senml\"\nvalue = \"m:p\"\n{POWER}");
     check(&power, r#"[{"bn":"m:","n":"p","u":"W","v":1500,"t":-5}]"#, &["1.5 kW at 2026-01-01T00:00:00Z"]);
     let energy =

@@ -9,6 +9,7 @@ pub struct Metric {
     pub datatype: Option<u64>,
     pub double: Option<f64>,
     pub long: Option<u64>,
+    pub int: Option<u64>,
     pub unit: Option<&'static str>,
     pub null: bool,
 }
@@ -56,6 +57,7 @@ pub fn payload(timestamp: u64, seq: Option<u64>, metrics: &[Metric]) -> Vec<u8> 
             block(2, &value, &mut set);
             block(9, &set, &mut inner);
         }
+        number(10, metric.int, &mut inner);
         number(11, metric.long, &mut inner);
         if let Some(double) = metric.double {
             varint(13 << 3 | 1, &mut inner);

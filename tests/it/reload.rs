@@ -65,6 +65,20 @@ fn a_changed_configuration_is_taken_and_a_faulty_one_is_not() {
     assert!(daemon.stop().success());
 }
 
+#[test]
+fn a_secret_that_is_gone_is_no_matter_while_it_is_in_use() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, EVENTS, &[("token", "t")]);
+    let file = daemon.files.path("c.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replacen("[mqtt]", "token_file = \"token\"\n[mqtt]", 1);
+    std::fs::write(&file, text).unwrap();
+    daemon.start();
+    std::fs::remove_file(daemon.files.path("token")).unwrap();
+    assert_eq!(daemon.hang_up()["last_reload"]["result"], "applied");
+    let body = r#"{"meter":"m","time":"2026-01-01T00:00:00Z","verdict":"reject","by":"A. Lee","reason":"seen"}"#;
+    assert_eq!(daemon.post("/api/v1/quarantine", body, None).0, 401, "the token still counts");
+}
+
 /// Reloads, every second one of a broken file, while messages come in: each is booked once.
 #[test]
 fn reloads_under_load_lose_nothing_and_count_nothing_twice() {

@@ -145,6 +145,49 @@ fn without_its_birth_an_alias_is_nothing() {
     assert_eq!(summary["refused"], json!({ "no-birth": 2 }));
 }
 
+/// A gateway whose clock was fast, and is set back: the number of its session tells that it was born again.
+#[test]
+fn a_birth_with_an_earlier_time_is_news_in_another_session() {
+    let mut wire = Wire::new();
+    wire.birth(START + 120_000, [11, 12], [100.0, 1_000.0]);
+    wire.data(START + 121_000, 11, 101.0);
+    wire.session += 1;
+    wire.birth(START + 30_000, [12, 11], [101.0, 1_000.0]);
+    for second in 31..60 {
+        wire.data(START + second * 1_000, 12, 101.0 + second as f64);
+    }
+    let mut lines = wire.lines.into_iter();
+    let mut pause: Vec<_> = lines.by_ref().take(3).collect();
+    // Half a minute lies between the two sessions.
+    pause.extend(std::iter::repeat_n(("other".to_owned(), Vec::new()), 30));
+    pause.extend(lines);
+    let (_, summary) = booked(&pause);
+    assert_eq!(summary["refused"], json!({}), "{summary}");
+}
+
+#[test]
+fn a_sign_that_nobody_told_is_not_guessed() {
+    let minus_ten = u64::from(u32::MAX) - 9;
+    let mut wire = Wire::new();
+    let metric = Metric { name: Some("CO2/Mass"), int: Some(minus_ten), ..Metric::default() };
+    wire.send("DDATA", START, &[metric]);
+    let (kg, summary) = booked(&wire.lines);
+    assert!(kg.is_empty(), "{kg:?}");
+    assert_eq!(summary["refused"], json!({ "no-birth": 1 }));
+}
+
+#[test]
+fn deaths_of_devices_that_nobody_declared_are_nothing() {
+    let mut wire = Wire::new();
+    wire.birth(START, [11, 12], [100.0, 0.0]);
+    for device in 0..50 {
+        let topic = format!("spBv1.0/ClusterA/DDEATH/gw-07/unknown-{device}");
+        wire.lines.push((topic, payload(START + 1_000, Some(2 + device), &[])));
+    }
+    let (_, summary) = booked(&wire.lines);
+    assert_eq!(summary["unmapped"], json!(50));
+}
+
 #[test]
 fn a_unit_that_changes_is_no_figure() {
     let mut wire = Wire::new();

@@ -53,7 +53,7 @@ const COLUMNS: &[(&str, Kind, &[&str])] = &[
     ("quality", Names, &["qualität", "qualité"]),
     ("quality_good", List, &[]),
     ("null_values", List, &["nulls", "sentinels"]),
-    ("decimal", Text, &["dezimalzeichen"]),
+    ("decimal", Text, &["dezimal", "dezimalzeichen"]),
     ("registers", Text, &[]),
     ("word_order", Text, &[]),
     ("sparse", Truth, &[]),
@@ -66,12 +66,12 @@ const COLUMNS: &[(&str, Kind, &[&str])] = &[
     ("offset", Number, &["décalage"]),
     ("rollover_at", Number, &["rollover", "überlauf"]),
     ("reset", Text, &[]),
-    ("max_rate", Amount, &["max", "maximum", "höchstwert"]),
+    ("max_rate", Amount, &["max", "maximum", "höchstwert", "max_leistung", "maximalleistung"]),
     ("expected_every", Text, &["every", "cadence", "takt", "période"]),
     ("max_gap", Text, &[]),
     ("stale_after", Text, &[]),
     ("activity", Unused, &["schedule"]),
-    ("factor", Names, &["emission_factor", "emissionsfaktor", "facteur", "排放因子"]),
+    ("factor", Names, &["emission_factor", "emissionsfaktor", "faktor", "facteur", "排放因子"]),
     ("factor_location", Names, &[]),
     ("factor_market", Names, &[]),
     ("heat_content", Amount, &["heizwert", "brennwert", "pci", "热值"]),
@@ -219,7 +219,8 @@ fn column(name: &str) -> Option<(&'static str, Kind)> {
 
 fn normal(name: &str) -> String {
     let name = name.split('(').next().unwrap_or(name).trim().trim_end_matches(['*', ':']).trim();
-    name.to_lowercase().replace([' ', '-', '.', '/'], "_")
+    let words = name.to_lowercase();
+    words.split([' ', '-', '.', '/', '_']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_")
 }
 
 fn row(
@@ -230,7 +231,7 @@ fn row(
 ) -> Option<Row> {
     let mut keys = Map::new();
     let mut places = BTreeMap::new();
-    let mut hints = BTreeMap::new();
+    let mut hints: BTreeMap<&str, String> = BTreeMap::new();
     let last = cells.last()?;
     for (name, kind, at) in columns {
         // A row may be shorter than its header.
@@ -265,39 +266,41 @@ fn row(
     if let Some(template) = templates.common.filter(|_| !keys.contains_key("template")) {
         keys.insert("template".to_owned(), template.into());
     }
-    let template = keys.get("template").and_then(Value::as_str);
-    if template.is_some_and(|name| templates.all[name].get("category").is_some()) {
-        hints.clear();
-    }
-    complete(&mut keys, &hints, &places, faults);
+    let template = keys.get("template").and_then(Value::as_str).and_then(|name| templates.all.get(name)).cloned();
+    complete(&mut keys, &template.unwrap_or_default(), (&hints, &places), faults);
     Some(Row { id, keys, cells: places })
 }
 
 /// What lists leave to be understood: pointers are into JSON, and a time is one that tells its form itself.
 fn complete(
     keys: &mut Map<String, Value>,
-    hints: &BTreeMap<&str, String>,
-    places: &BTreeMap<&'static str, Cell>,
+    template: &Value,
+    (hints, places): (&BTreeMap<&str, String>, &BTreeMap<&'static str, Cell>),
     faults: &mut Vec<Fault>,
 ) {
+    let says = |keys: &Map<String, Value>, key: &str| keys.contains_key(key) || template.get(key).is_some();
     let is_pointer = keys.get("value").and_then(Value::as_str).is_some_and(|value| value.starts_with('/'));
-    if !keys.contains_key("template") && !keys.contains_key("format") {
+    if !says(keys, "format") {
         let format = if is_pointer { Some("json") } else { None };
-        let format = format.or_else(|| (!keys.contains_key("value")).then_some("number"));
-        if let Some(format) = format.filter(|_| !keys.contains_key("sum")) {
+        let format = format.or_else(|| (!says(keys, "value")).then_some("number"));
+        if let Some(format) = format.filter(|_| !says(keys, "sum")) {
             keys.insert("format".to_owned(), format.into());
         }
-        if is_pointer && keys.contains_key("time") && !keys.contains_key("time_format") {
-            keys.insert("time_format".to_owned(), "auto".into());
-        }
+    }
+    let format = keys.get("format").or_else(|| template.get("format")).and_then(Value::as_str);
+    if format == Some("json") && keys.contains_key("time") && !says(keys, "time_format") {
+        keys.insert("time_format".to_owned(), "auto".into());
+    }
+    if says(keys, "category") || says(keys, "sum") {
+        return;
     }
     match category(hints) {
-        Ok(Some(category)) if !keys.contains_key("category") => {
-            keys.insert("category".to_owned(), category.into());
+        Ok(category) => {
+            keys.extend(category.map(|category| ("category".to_owned(), category.into())));
         }
-        Ok(_) => {}
         Err(message) => {
-            let span = places.get("scope").or(places.get("medium")).map_or(0..0, |cell| cell.span.clone());
+            let cell = if hints.contains_key("medium") { "medium" } else { "scope" };
+            let span = places.get(cell).map_or(0..0, |cell| cell.span.clone());
             faults.push(Fault { span, message, is_warning: false });
         }
     }
@@ -323,6 +326,9 @@ fn category(hints: &BTreeMap<&str, String>) -> Result<Option<&'static str>, Stri
         None
     };
     match hints.get("scope").map(|scope| scope.trim_start_matches("scope").trim()) {
+        None | Some("") if bought.is_none() && !medium.is_empty() => Err(format!(
+            "`medium` is `{medium}`: of scope 2 are electricity, steam, heat and cooling; for a fuel `scope` is 1; or give the `category`"
+        )),
         None | Some("") => Ok(bought),
         Some("1") => Ok(Some("stationary-combustion")),
         Some("2") if bought.is_some() => Ok(bought),
@@ -406,8 +412,11 @@ fn with_point(text: &str, sheet: &Sheet) -> Result<String, String> {
         let plain: String = text.chars().filter(char::is_ascii_digit).collect();
         return Err(format!("`{text}` may be {plain} or a fraction; write it without the sign between thousands"));
     }
-    match text.matches(',').count() {
-        1 if !text.contains('.') => Ok(text.replace(',', ".")),
+    // Where both stand, the last one is before the decimals.
+    match (text.rfind(','), text.rfind('.')) {
+        (Some(comma), Some(point)) if comma > point => Ok(text.replace('.', "").replace(',', ".")),
+        (Some(_), Some(_)) => Ok(text.replace(',', "")),
+        (Some(_), None) if text.matches(',').count() == 1 => Ok(text.replace(',', ".")),
         _ => Ok(text.to_owned()),
     }
 }
