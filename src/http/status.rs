@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::decode::{DeviceView, GatewayView};
+use crate::decode::{DeviceView, GatewayView, Refusal};
 use crate::http::{App, DeskView, MeterRow, ReloadView, UnmappedTopic};
 use crate::pipeline::{Outcome, Tallied};
 use crate::store::{Gap, Lost, Refused, SESSION_LOST};
@@ -182,12 +182,19 @@ pub fn is_reason(text: &str) -> Result<(), String> {
     Err(format!("`reason` cannot be `{text}`; allowed: {}", Outcome::reasons().collect::<Vec<_>>().join(", ")))
 }
 
+/// What a reason means. A ledger of a later version may know more.
+fn why(reason: &str) -> Option<&'static str> {
+    let known = Refusal::ALL.into_iter().find(|known| known.name() == reason).map(Refusal::about);
+    known.or_else(|| (reason == Outcome::Late.name()).then_some("its time is older than `ledger.late_horizon` allows"))
+}
+
 /// One object a line.
 pub fn refused_json(list: &[Refused]) -> String {
     let line = |refused: &Refused| {
         let line = json!({
             "received": refused.received.to_string(),
             "reason": refused.reason,
+            "why": why(&refused.reason),
             "meter": refused.meter,
             "topic": refused.topic,
             "payload": String::from_utf8_lossy(&refused.payload),
