@@ -141,11 +141,15 @@ pub(crate) struct Lines {
     pub outbox: mpsc::UnboundedSender<(String, Vec<u8>)>,
     /// Topics that no meter listened to so far.
     pub unmapped: Unmapped,
+    /// Messages that could not be made durable yet: they are not acknowledged.
+    pub pending: Vec<Message>,
 }
 
 impl Desk {
     pub(crate) fn new(books: Books, plan: &Plan, lines: Lines) -> Desk {
         let now = instant();
+        // What is pending follows what is committed, one by one.
+        let last_sequence = *lines.committed.borrow() + lines.pending.len() as u64;
         let keeper =
             Timekeeper::new(books.pipeline.now(), clock::now(), Duration::ZERO, books.pipeline.rules().late_horizon);
         Desk {
@@ -164,9 +168,9 @@ impl Desk {
             retention: plan.retention,
             filters: Arc::clone(&plan.mqtt.subscribe),
             inflight: plan.mqtt.inflight,
-            pending: Vec::with_capacity(BLOCK_MESSAGES),
-            pending_bytes: 0,
-            last_sequence: 0,
+            pending_bytes: lines.pending.iter().map(|message| message.topic.len() + message.payload.len()).sum(),
+            pending: lines.pending,
+            last_sequence,
             clocks: Clocks {
                 started: now,
                 looked: None,
@@ -201,9 +205,9 @@ impl Desk {
             }
             self.progress.send_replace(instant());
             if stop {
-                let Desk { inbox, committed, progress, commit_seconds, rebirths, unmapped, .. } = self;
+                let Desk { inbox, committed, progress, commit_seconds, rebirths, unmapped, pending, .. } = self;
                 let outbox = rebirths.outbox;
-                return Ok(Lines { inbox, committed, progress, commit_seconds, outbox, unmapped });
+                return Ok(Lines { inbox, committed, progress, commit_seconds, outbox, unmapped, pending });
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::daemon::desk::{Desk, Inbox, Lines};
 use crate::daemon::reload::{self, Fresh, Seen, Standing};
 use crate::daemon::systemd;
 use crate::daemon::unmapped::Unmapped;
-use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look, Shared};
+use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look, Question, Shared};
 use crate::influx;
 use crate::mqtt::{self, Orders, Wanted};
 use crate::pipeline::Rules;
@@ -72,6 +72,7 @@ pub struct Running {
     wanted: watch::Sender<Wanted>,
     broker: Look<BrokerView>,
     guard: Guard,
+    ask: Ask,
     standing: Standing,
     seen: Seen,
     _lock: Lock,
@@ -116,8 +117,8 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let commit_seconds = Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0]);
     let (outbox, publish) = mpsc::unbounded_channel();
     let commit = commit_seconds.clone();
-    let unmapped = Unmapped::default();
-    let lines = Lines { inbox: inbox_receiver, committed, progress, commit_seconds: commit, outbox, unmapped };
+    let (unmapped, pending) = (Unmapped::default(), Vec::new());
+    let lines = Lines { inbox: inbox_receiver, committed, progress, commit_seconds: commit, outbox, unmapped, pending };
     let (desk, ended) = start_desk(Desk::new(books, &plan, lines))?;
 
     let mut tasks = vec![tokio::spawn(systemd::watchdog(progress_receiver))];
@@ -128,8 +129,9 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let (sink, database) = start_sink(&plan, &identity, &inbox)?;
     let (seen, guard) = (Seen::default(), guard(&plan.daemon)?);
     seen.loaded(&plan.hash);
+    let ask = questions(&inbox, &plan.rules);
     let app = App {
-        ask: questions(&inbox, &plan.rules),
+        ask: Arc::clone(&ask),
         reader: Mutex::new(identity.reader(&plan)?),
         rules: Arc::clone(&plan.rules),
         broker: Arc::clone(&broker),
@@ -157,6 +159,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
         wanted,
         broker,
         guard,
+        ask,
         standing,
         seen,
         _lock: lock,
@@ -359,7 +362,10 @@ impl Running {
     /// Reads the configuration again. What is wrong with it is said, and the one in force stays. An error: the books could
     /// not be opened any more; the process must end, and a fresh one replays.
     async fn reload(self, file: Option<&PathBuf>) -> Result<Running, StartError> {
-        let fresh = tokio::task::block_in_place(|| reload::read(file, &self.standing));
+        let fresh = match self.held().await {
+            Some(why) => Err(format!("nothing is taken in for now ({why}): try again when that is over")),
+            None => tokio::task::block_in_place(|| reload::read(file, &self.standing)),
+        };
         match fresh {
             Ok(Fresh { plan, changes, restart }) => {
                 let waits = restart.join(" ");
@@ -374,6 +380,13 @@ impl Running {
                 Ok(self)
             }
         }
+    }
+
+    /// Why the desk takes nothing in: then nothing can be sealed either.
+    async fn held(&self) -> Option<&'static str> {
+        let (reply, answer) = oneshot::channel();
+        (self.ask)(Question::Desk(reply));
+        answer.await.ok()?.held
     }
 
     /// The desk seals and makes way for one with the new plan, which replays what is open: a restart, but for the session
@@ -397,8 +410,9 @@ impl Running {
         let (sink, database) = start_sink(&plan, &identity, &self.inbox)?;
         self.sink = sink;
         self.seen.loaded(&plan.hash);
+        self.ask = questions(&self.inbox, &plan.rules);
         self.app.replace(App {
-            ask: questions(&self.inbox, &plan.rules),
+            ask: Arc::clone(&self.ask),
             reader: Mutex::new(identity.reader(&plan)?),
             rules: Arc::clone(&plan.rules),
             broker: Arc::clone(&self.broker),

@@ -244,6 +244,7 @@ fn a_full_disk_is_foreseen_and_what_waited_is_taken_in_afterwards() {
     publish(&broker, 1e6, &messages[30..]);
     wait_for("messages to wait", || (daemon.status()["mqtt"]["unacked"].as_u64()? > 0).then_some(()));
     assert_eq!(daemon.received(), 30, "nothing is booked that is not on disk");
+    assert_eq!(daemon.hang_up()["last_reload"]["result"], "rejected", "nothing could be sealed");
     std::fs::remove_file(&filler).unwrap();
     wait_for("the rest", || (daemon.received() == 60).then_some(()));
     wait_for("the year's total", || (total(&daemon, "1y") == expected_mg).then_some(()));
