@@ -42,8 +42,8 @@ const READINGS: usize = 128;
 /// What an operator writes becomes tables, of which a line as short as `a=1` takes hundreds of bytes; it is as long as the
 /// operator makes it.
 const OWN: usize = 192;
-/// The same of lists, where every row may have its faults.
-const LIST: usize = 512;
+/// The same of lists: a row of a few letters has a meter, the place of each of its cells, and faults with their words.
+const LIST: usize = 1_024;
 /// Zstandard may unpack a byte to so many; what is made of those is `block`'s to bound.
 const UNPACKED: usize = 1 << 15;
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::config::registry::columns::has_header;
+use crate::config::registry::sheet::{COLUMNS_MAX, ROWS_MAX};
 use crate::config::registry::{Cell, Form, Sheet};
 
 /// The text, in whichever encoding it is.
@@ -55,6 +56,9 @@ fn cells(text: &str, delimiter: u8) -> Result<Sheet, String> {
     let mut start = 0;
     while !rest.is_empty() {
         let (mut row, length) = row(rest, start, sheet.rows.len(), delimiter)?;
+        if sheet.rows.len() >= ROWS_MAX || row.len() > COLUMNS_MAX {
+            return Err(format!("more than {ROWS_MAX} rows or {COLUMNS_MAX} columns"));
+        }
         // An empty line has no cells, and there may be very many.
         if row.iter().all(|cell| cell.text.is_empty()) {
             row = Vec::new();

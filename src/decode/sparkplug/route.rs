@@ -116,8 +116,8 @@ fn birth(
     let born = made(head, message.received);
     let mut table = Table::new(born, message.received, device.listeners.len());
     let mut session = None;
-    let read = wire::metrics(&message.payload, |metric| {
-        let name = metric.name.as_deref().unwrap_or("");
+    let read = wire::metrics(&message.payload, |name, metric| {
+        let name = name.unwrap_or("");
         if name == SESSION {
             session = metric.long_value.or(metric.int_value.map(u64::from)).map(|number| number as u8);
         }
@@ -150,8 +150,8 @@ fn death(
     (gateway, fresh): (&mut Gateway, &mut Fresh),
 ) -> Decoded {
     let mut session = None;
-    let read = wire::metrics(&message.payload, |metric| {
-        if metric.name.as_deref() == Some(SESSION) {
+    let read = wire::metrics(&message.payload, |name, metric| {
+        if name == Some(SESSION) {
             session = metric.long_value.or(metric.int_value.map(u64::from)).map(|number| number as u8);
         }
     });
@@ -183,9 +183,9 @@ fn values(device: &Device, table: Option<&Table>, head: Head, message: &Message)
     let mut nameless = false;
     let is_dated = head.timestamp.is_some();
     let around = Around { table, made: made(head, message.received), is_dated, received: message.received };
-    wire::metrics(&message.payload, |metric| {
-        let wanted = match (&metric.name, metric.alias) {
-            (Some(name), _) => device.names.get(name.as_str()).copied(),
+    wire::metrics(&message.payload, |name, metric| {
+        let wanted = match (name, metric.alias) {
+            (Some(name), _) => device.names.get(name).copied(),
             (None, Some(alias)) => match table.ok_or(Refusal::NoBirth).and_then(|table| table.metric(alias)) {
                 Ok(wanted) => wanted,
                 Err(_) => {

@@ -13,6 +13,9 @@ use crate::quantity::{Decimal, Time};
 /// A payload holds no more metrics.
 const METRICS_MAX: usize = 20_000;
 
+/// Field 1, of a length that follows.
+const NAME_KEY: u8 = 1 << 3 | 2;
+
 /// One metric; its value is in one of the last six.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Metric {
@@ -83,17 +86,27 @@ pub(crate) fn head(payload: &[u8]) -> Result<Head, Refusal> {
     Ok(head)
 }
 
-/// Calls `each` with every metric.
-pub(crate) fn metrics(payload: &[u8], mut each: impl FnMut(&Metric)) -> Result<(), Refusal> {
+/// Calls `each` with every metric and its name, which stands in front as a rule and is not copied then.
+pub(crate) fn metrics(payload: &[u8], mut each: impl FnMut(Option<&str>, &Metric)) -> Result<(), Refusal> {
     let mut metric = Metric::default();
     fields(payload, |field| {
         if let Field::Metric(bytes) = field {
+            let (name, rest) = leading_name(bytes)?;
             metric.clear();
-            metric.merge(bytes).map_err(|_| Refusal::Malformed)?;
-            each(&metric);
+            metric.merge(rest).map_err(|_| Refusal::Malformed)?;
+            each(metric.name.as_deref().or(name), &metric);
         }
         Ok(())
     })
+}
+
+fn leading_name(bytes: &[u8]) -> Result<(Option<&str>, &[u8]), Refusal> {
+    let Some(mut rest) = bytes.strip_prefix(&[NAME_KEY]) else {
+        return Ok((None, bytes));
+    };
+    let length = decode_varint(&mut rest).ok().and_then(|length| usize::try_from(length).ok());
+    let (name, behind) = length.and_then(|length| rest.split_at_checked(length)).ok_or(Refusal::Malformed)?;
+    Ok((Some(std::str::from_utf8(name).map_err(|_| Refusal::Malformed)?), behind))
 }
 
 /// The command that asks a gateway to be born again (section 6.4.21).
@@ -232,7 +245,7 @@ pub(crate) mod tests {
         let timestamp = Some(Time(1_486_144_502_122));
         assert_eq!(head(&bytes), Ok(Head { timestamp, seq: Some(255) }));
         let mut seen = 0;
-        metrics(&bytes, |metric| seen += metric.alias.unwrap_or(0)).unwrap();
+        metrics(&bytes, |_, metric| seen += metric.alias.unwrap_or(0)).unwrap();
         assert_eq!(seen, 14);
     }
 
@@ -262,8 +275,23 @@ pub(crate) mod tests {
         let bytes = rebirth(Time(1_767_225_600_000));
         assert_eq!(head(&bytes), Ok(Head { timestamp: Some(Time(1_767_225_600_000)), seq: None }));
         let mut seen = Vec::new();
-        metrics(&bytes, |metric| seen.push((metric.name.clone(), metric.boolean_value))).unwrap();
+        metrics(&bytes, |name, metric| seen.push((name.map(str::to_owned), metric.boolean_value))).unwrap();
         assert_eq!(seen, [(Some("Node Control/Rebirth".to_owned()), Some(true))]);
+    }
+
+    #[test]
+    fn a_name_is_found_wherever_it_stands() {
+        // Alias 7 and name "ab", in both orders.
+        for metric in [&b"\x0a\x02ab\x10\x07"[..], b"\x10\x07\x0a\x02ab"] {
+            let bytes = [&[0x12, metric.len() as u8], metric].concat();
+            let mut seen = Vec::new();
+            metrics(&bytes, |name, metric| seen.push((name.map(str::to_owned), metric.alias))).unwrap();
+            assert_eq!(seen, [(Some("ab".to_owned()), Some(7))]);
+        }
+        for metric in [&b"\x0a\x05ab"[..], b"\x0a", b"\x0a\x01\xff"] {
+            let bytes = [&[0x12, metric.len() as u8], metric].concat();
+            assert_eq!(metrics(&bytes, |_, _| {}), Err(Refusal::Malformed), "{metric:?}");
+        }
     }
 
     #[test]
