@@ -4,6 +4,7 @@
 mod columns;
 mod sheet;
 mod text;
+mod value;
 
 pub use columns::to_csv;
 pub(crate) use columns::{Fault, Templates, rows};
