@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -48,8 +48,6 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
-/// A replay of what is open takes seconds.
-const ALIVE_SECONDS: u32 = 600;
 /// When the ledger is looked through for the first time, and then again.
 const SCRUB_FIRST: Duration = Duration::from_secs(600);
 const SCRUB_EVERY: Duration = Duration::from_secs(86_400);
@@ -400,7 +398,7 @@ impl Running {
         let lines = tokio::task::block_in_place(|| desk.join()).map_err(|_| panicked())??;
         let commit_seconds = lines.commit_seconds.clone();
         let (books, identity) = tokio::task::block_in_place(|| -> Result<_, StartError> {
-            let books = alive(&lines, || open_books(&plan))?;
+            let books = systemd::alive(&lines.progress, || open_books(&plan))?;
             let identity = identity(&plan, &books)?;
             Ok((books, identity))
         })?;
@@ -440,26 +438,6 @@ impl Running {
 
 fn panicked() -> StartError {
     StartError::Io(io::Error::other("the desk panicked"))
-}
-
-/// Does something that may take long while the watchdog is told that there is progress; for so long that something hangs,
-/// it is not.
-fn alive<T>(lines: &Lines, work: impl FnOnce() -> T) -> T {
-    let (done, waiting) = channel::<()>();
-    let progress = &lines.progress;
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for _ in 0..ALIVE_SECONDS {
-                if waiting.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
-                    return;
-                }
-                progress.send_replace(instant());
-            }
-        });
-        let worked = work();
-        drop(done);
-        worked
-    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "waiting, not booking")]
