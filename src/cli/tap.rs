@@ -20,7 +20,7 @@ use crate::emission::{Column, Tally};
 use crate::meter::Usage;
 use crate::mqtt::listen;
 use crate::pipeline::follow;
-use crate::quantity::{Conversion, Ratio, Span, Time, Unit};
+use crate::quantity::{Conversion, Period, Ratio, Span, Time, Unit};
 use crate::store::Reader;
 
 /// Of a payload that is shown.
@@ -246,7 +246,7 @@ impl<'a> Eye<'a> {
 }
 
 fn shown(conversion: Conversion, unit: &str, usage: &Usage, tally: &Tally) -> BookedUsage {
-    let (plain, unit) = match conversion.unit.over_hours() {
+    let (plain, unit) = match conversion.unit.over(Period::Hour) {
         Some(hours) => (in_unit(hours), amount_of(unit)),
         None => (in_unit(conversion.unit), unit.to_owned()),
     };

@@ -7,7 +7,7 @@ use crate::cluster::MeterIx;
 use crate::decode::json::{self, Frame, Seen, Slot};
 use crate::decode::mapping::{Good, Mapping, Place};
 use crate::decode::{Notation, Reading, Refusal, TimeFormat, number, senml};
-use crate::quantity::{Conversion, Decimal, Ratio, Span, Time, Unit};
+use crate::quantity::{Conversion, Decimal, Period, Ratio, Span, Time, Unit};
 
 /// A reading more than this ahead of its receipt has a wrong clock.
 const CLOCK_AHEAD_MAX: Span = Span::minutes(5);
@@ -86,7 +86,7 @@ impl Listener {
             return self.number(number, time, received);
         };
         match senml::unit(stated) {
-            Some(unit) if sum => match unit.over_seconds() {
+            Some(unit) if sum => match unit.over(Period::Second) {
                 Some(unit) => self.in_unit((number, unit), time, received),
                 None => Err(Refusal::OtherUnit),
             },

@@ -248,17 +248,8 @@ impl Period {
 }
 
 impl Unit {
-    /// What a rate of this unit adds up to in a second. `None`: not a rate.
-    pub fn over_seconds(self) -> Option<Unit> {
-        self.over(Period::Second)
-    }
-
-    /// What a rate of this unit adds up to in an hour. `None`: not a rate.
-    pub fn over_hours(self) -> Option<Unit> {
-        self.over(Period::Hour)
-    }
-
-    fn over(self, period: Period) -> Option<Unit> {
+    /// What a rate of this unit adds up to in a period. `None`: not a rate.
+    pub fn over(self, period: Period) -> Option<Unit> {
         self.per?;
         let of_a_day = Ratio::new(period.seconds(), Period::Day.seconds())?;
         Some(Unit { per: None, base: self.base.times(of_a_day)?, ..self })
