@@ -394,7 +394,7 @@ impl<'de> Visitor<'de> for Member<'_> {
 
 /// Text, copied only where escapes make that necessary.
 #[derive(serde::Deserialize)]
-struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+pub(crate) struct Text<'t>(#[serde(borrow)] pub(crate) Cow<'t, str>);
 
 /// The plain text of a JSON scalar: a number's own digits, or what a quoted string holds. `None`: null.
 pub(crate) fn scalar(json: &str) -> Option<Cow<'_, str>> {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::decode::json::Text;
 use crate::decode::{Mark, Notation, Refusal};
 use crate::quantity::{Decimal, Ratio, Time, Unit};
 
@@ -267,10 +268,6 @@ impl<'de> Deserialize<'de> for Label {
         deserializer.deserialize_str(Word)
     }
 }
-
-/// Text, copied only where escapes make that necessary.
-#[derive(Deserialize)]
-struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
 
 impl<'de: 'a, 'a> Visitor<'de> for Fill<'_, 'a> {
     type Value = ();
