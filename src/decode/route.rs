@@ -1,7 +1,9 @@
 //! Which meters listen to a topic, and what they read in its payloads.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::cluster::MeterIx;
 use crate::decode::json::Frame;
@@ -176,9 +178,9 @@ impl Route {
                 let (Some(number), Some(listener)) = (number, self.listeners.get(*at)) else {
                     continue;
                 };
-                let time = || match record.is_dated() {
-                    true => record.time(),
-                    false => listener.time_of_receipt(received).and_then(|_| record.time()),
+                let time = || {
+                    let stamp = record.stamp()?;
+                    if stamp.is_dated { Ok(stamp.time) } else { listener.time_of_receipt(stamp.time) }
                 };
                 let read = || listener.record(number?, (record.unit(), *sum), time()?, received);
                 found.push((*at, read()));

@@ -48,21 +48,26 @@ impl<'r> Record<'r> {
         self.written.s.map(|text| sum(Some(text), self.base.sum))
     }
 
-    /// Seconds since 1970, or before or after the receipt where they are few; without any, the receipt.
-    pub(crate) fn time(&self) -> Result<Time, Refusal> {
-        time(self.written.t, self.base.time, self.received)
-    }
-
-    /// Its time is told, and not relative to the receipt.
-    pub(crate) fn is_dated(&self) -> bool {
-        let seconds = sum(self.written.t, self.base.time);
-        seconds.is_ok_and(|seconds| Ratio::whole(1).of_decimal(seconds).is_some_and(|s| s >= RELATIVE_BELOW))
+    /// When it was measured; without any time, the receipt.
+    pub(crate) fn stamp(&self) -> Result<Stamp, Refusal> {
+        match (self.written.t, self.base.stamp) {
+            (None, stamp) => stamp.unwrap_or(Ok(Stamp { time: self.received, is_dated: false })),
+            (Some(own), _) => stamp(sum(Some(own), self.base.time), self.received),
+        }
     }
 
     /// It only sets base values.
     fn is_base(&self) -> bool {
         self.written.v.is_none() && self.written.s.is_none() && !self.written.other
     }
+}
+
+/// The time of a record.
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp {
+    pub time: Time,
+    /// It is told, and not relative to the receipt.
+    pub is_dated: bool,
 }
 
 /// What a record is written as. Labels that are not known are skipped, but for those that forbid it.
@@ -89,6 +94,8 @@ struct Written<'a> {
 struct Base<'a> {
     name: Cow<'a, str>,
     time: Option<Result<Decimal, Refusal>>,
+    /// The same, worked out for the records without a time of their own.
+    stamp: Option<Result<Stamp, Refusal>>,
     unit: Option<Cow<'a, str>>,
     value: Option<Result<Decimal, Refusal>>,
     sum: Option<Result<Decimal, Refusal>>,
@@ -132,7 +139,7 @@ impl<'de> Visitor<'de> for Pack<'_> {
                 *self.refused = Some(if over { Refusal::OverLimit } else { Refusal::Malformed });
                 return Ok(());
             }
-            base.take(&mut written);
+            base.take(&mut written, self.received);
             name.clear();
             name.push_str(&base.name);
             name.push_str(written.n.as_deref().unwrap_or(""));
@@ -151,11 +158,15 @@ impl<'de> Visitor<'de> for Pack<'_> {
 
 impl<'a> Base<'a> {
     /// Base values hold from their record on.
-    fn take(&mut self, written: &mut Written<'a>) {
+    fn take(&mut self, written: &mut Written<'a>, received: Time) {
         if let Some(name) = written.bn.take() {
             self.name = name;
         }
-        self.time = written.bt.map(parse).or(self.time);
+        if let Some(text) = written.bt {
+            let time = parse(text);
+            self.time = Some(time);
+            self.stamp = Some(stamp(time, received));
+        }
         if written.bu.is_some() {
             self.unit = written.bu.take();
         }
@@ -178,14 +189,14 @@ fn parse(text: &str) -> Result<Decimal, Refusal> {
 
 const PLAIN: Notation = Notation { mark: Mark::Point, unit: String::new(), nulls: Vec::new(), registers: None };
 
-fn time(own: Option<&str>, base: Option<Result<Decimal, Refusal>>, received: Time) -> Result<Time, Refusal> {
-    if own.is_none() && base.is_none() {
-        return Ok(received);
-    }
-    let seconds = sum(own, base).map_err(|_| Refusal::BadTime)?;
+/// Seconds since 1970, or before or after the receipt where they are few.
+fn stamp(seconds: Result<Decimal, Refusal>, received: Time) -> Result<Stamp, Refusal> {
+    let seconds = seconds.map_err(|_| Refusal::BadTime)?;
     let ms = Ratio::whole(1_000).of_decimal(seconds).ok_or(Refusal::BadTime)?;
-    let absolute = if ms < RELATIVE_BELOW * 1_000 { ms + i128::from(received.0) } else { ms };
-    i64::try_from(absolute).ok().map(Time).and_then(Time::checked).ok_or(Refusal::BadTime)
+    let is_dated = ms >= RELATIVE_BELOW * 1_000;
+    let ms = if is_dated { ms } else { ms + i128::from(received.0) };
+    let time = i64::try_from(ms).ok().map(Time).and_then(Time::checked).ok_or(Refusal::BadTime)?;
+    Ok(Stamp { time, is_dated })
 }
 
 /// The unit of a name of the registries. `None`: not a unit of an amount, a rate or a state that is kept here.
@@ -322,7 +333,7 @@ mod tests {
             Some(Err(refusal)) => refusal.name().to_owned(),
         };
         let mut note = |r: &Record<'_>| {
-            let time = r.time().map_or_else(|refusal| refusal.name().to_owned(), |time| time.to_string());
+            let time = r.stamp().map_or_else(|refusal| refusal.name().to_owned(), |stamp| stamp.time.to_string());
             seen.push(format!(
                 "{} {} {} {} {time}",
                 r.name,

@@ -1,6 +1,6 @@
 //! Which meters listen to the metrics of a gateway, and what they read in its messages.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::cluster::MeterIx;
 use crate::decode::listener::Listener;
@@ -116,17 +116,18 @@ fn birth(
     let born = made(head, message.received);
     let mut table = Table::new(born, message.received, device.listeners.len());
     let mut session = None;
-    let read = wire::metrics(&message.payload, |name, metric| {
-        let name = name.unwrap_or("");
+    for metric in wire::metrics(&message.payload) {
+        let metric = match metric {
+            Ok(metric) => metric,
+            Err(refusal) => return Decoded::Refused(refusal),
+        };
+        let name = metric.name.unwrap_or("");
         if name == SESSION {
-            session = metric.long_value.or(metric.int_value.map(u64::from)).map(|number| number as u8);
+            session = session_of(&metric);
         }
         let wanted = device.names.get(name).copied();
         let others = wanted.zip(metric.unit()).is_some_and(|(wanted, unit)| device.is_other_unit(wanted, unit));
-        table.note(metric, wanted, others);
-    });
-    if let Err(refusal) = read {
-        return Decoded::Refused(refusal);
+        table.note(&metric, wanted, others);
     }
     let table = table.sorted();
     let readings = values(device, Some(&table), head, message).map_or_else(|_| Vec::new(), |(readings, _)| readings);
@@ -144,19 +145,23 @@ fn birth(
     Decoded::Declared(readings)
 }
 
+/// The number by which the gateway counts its births.
+fn session_of(metric: &Metric<'_>) -> Option<u8> {
+    metric.count().map(|number| number as u8)
+}
+
 fn death(
     (address, head): (Address<'_>, Head),
     message: &Message,
     (gateway, fresh): (&mut Gateway, &mut Fresh),
 ) -> Decoded {
     let mut session = None;
-    let read = wire::metrics(&message.payload, |name, metric| {
-        if name == Some(SESSION) {
-            session = metric.long_value.or(metric.int_value.map(u64::from)).map(|number| number as u8);
+    for metric in wire::metrics(&message.payload) {
+        match metric {
+            Ok(metric) if metric.name == Some(SESSION) => session = session_of(&metric),
+            Ok(_) => {}
+            Err(refusal) => return Decoded::Refused(refusal),
         }
-    });
-    if let Err(refusal) = read {
-        return Decoded::Refused(refusal);
     }
     // The last will of a gateway was written when it connected.
     let at = if address.device.is_empty() { message.received } else { made(head, message.received) };
@@ -183,8 +188,9 @@ fn values(device: &Device, table: Option<&Table>, head: Head, message: &Message)
     let mut nameless = false;
     let is_dated = head.timestamp.is_some();
     let around = Around { table, made: made(head, message.received), is_dated, received: message.received };
-    wire::metrics(&message.payload, |name, metric| {
-        let wanted = match (name, metric.alias) {
+    for metric in wire::metrics(&message.payload) {
+        let metric = metric?;
+        let wanted = match (metric.name, metric.alias) {
             (Some(name), _) => device.names.get(name).copied(),
             (None, Some(alias)) => match table.ok_or(Refusal::NoBirth).and_then(|table| table.metric(alias)) {
                 Ok(wanted) => wanted,
@@ -196,9 +202,9 @@ fn values(device: &Device, table: Option<&Table>, head: Head, message: &Message)
             (None, None) => None,
         };
         if let Some(wanted) = wanted {
-            device.read(metric, wanted, around, &mut readings);
+            device.read(&metric, wanted, around, &mut readings);
         }
-    })?;
+    }
     Ok((readings, nameless))
 }
 
@@ -208,7 +214,7 @@ impl Device {
         listeners.is_some_and(|listeners| listeners.iter().any(|listener| listener.is_other_unit(unit)))
     }
 
-    fn read(&self, metric: &Metric, wanted: u32, around: Around<'_>, readings: &mut Readings) {
+    fn read(&self, metric: &Metric<'_>, wanted: u32, around: Around<'_>, readings: &mut Readings) {
         let known = around.table.map_or(0, |table| table.datatype(wanted));
         let datatype = metric.datatype.unwrap_or(known);
         let other_unit = around.table.is_some_and(|table| table.other_unit.contains(&wanted));

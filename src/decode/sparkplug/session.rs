@@ -379,7 +379,7 @@ impl Table {
     }
 
     /// Notes a metric of a birth.
-    pub(crate) fn note(&mut self, metric: &Metric, wanted: Option<u32>, other_unit: bool) {
+    pub(crate) fn note(&mut self, metric: &Metric<'_>, wanted: Option<u32>, other_unit: bool) {
         if let Some(alias) = metric.alias {
             self.aliases.push((alias, wanted.unwrap_or(NOBODY)));
         }

@@ -2,8 +2,6 @@
 //!
 //! A payload is gone through metric by metric, so that nothing is held of those that nobody wants.
 
-use bytes::Buf;
-use prost::Message as _;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, skip_field};
 
 use crate::decode::Refusal;
@@ -13,52 +11,29 @@ use crate::quantity::{Decimal, Time};
 /// A payload holds no more metrics.
 const METRICS_MAX: usize = 20_000;
 
-/// Field 1, of a length that follows.
-const NAME_KEY: u8 = 1 << 3 | 2;
-
-/// One metric; its value is in one of the last six.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Metric {
-    #[prost(string, optional, tag = "1")]
-    pub name: Option<String>,
-    #[prost(uint64, optional, tag = "2")]
+/// One metric, whose texts stay in the payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Metric<'a> {
+    pub name: Option<&'a str>,
     pub alias: Option<u64>,
-    #[prost(uint64, optional, tag = "3")]
+    /// Milliseconds since 1970.
     pub timestamp: Option<u64>,
-    #[prost(uint32, optional, tag = "4")]
     pub datatype: Option<u32>,
-    #[prost(bool, optional, tag = "7")]
-    pub is_null: Option<bool>,
-    #[prost(message, optional, tag = "9")]
-    pub properties: Option<PropertySet>,
-    #[prost(uint32, optional, tag = "10")]
-    pub int_value: Option<u32>,
-    #[prost(uint64, optional, tag = "11")]
-    pub long_value: Option<u64>,
-    #[prost(float, optional, tag = "12")]
-    pub float_value: Option<f32>,
-    #[prost(double, optional, tag = "13")]
-    pub double_value: Option<f64>,
-    #[prost(bool, optional, tag = "14")]
-    pub boolean_value: Option<bool>,
-    #[prost(string, optional, tag = "15")]
-    pub string_value: Option<String>,
+    is_null: bool,
+    /// Its unit among other things, still in bytes.
+    properties: &'a [u8],
+    value: Option<Value<'a>>,
 }
 
-/// Properties of a metric, such as its unit.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct PropertySet {
-    #[prost(string, repeated, tag = "1")]
-    pub keys: Vec<String>,
-    #[prost(message, repeated, tag = "2")]
-    pub values: Vec<PropertyValue>,
-}
-
-/// A property; only texts are read.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct PropertyValue {
-    #[prost(string, optional, tag = "8")]
-    pub string_value: Option<String>,
+/// What a metric says. Whole numbers travel without a sign; the datatype says whether they have one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Value<'a> {
+    Int(u32),
+    Long(u64),
+    Float(f32),
+    Double(f64),
+    Text(&'a str),
+    Boolean,
 }
 
 /// What a payload says of itself.
@@ -74,58 +49,49 @@ pub(crate) struct Head {
 pub(crate) fn head(payload: &[u8]) -> Result<Head, Refusal> {
     let mut head = Head::default();
     let mut metrics = 0;
-    fields(payload, |field| {
-        match field {
-            Field::Number(1, value) => head.timestamp = time(value),
-            Field::Number(3, value) => head.seq = u8::try_from(value).ok(),
-            Field::Metric(_) => metrics += 1,
-            Field::Number(..) => {}
+    for field in Fields(payload) {
+        match field? {
+            (1, Field::Varint(ms)) => head.timestamp = time(ms),
+            (2, Field::Bytes(_)) => metrics += 1,
+            (3, Field::Varint(seq)) => head.seq = u8::try_from(seq).ok(),
+            _ => {}
         }
-        if metrics > METRICS_MAX { Err(Refusal::OverLimit) } else { Ok(()) }
-    })?;
-    Ok(head)
+    }
+    if metrics > METRICS_MAX { Err(Refusal::OverLimit) } else { Ok(head) }
 }
 
-/// Calls `each` with every metric and its name, which stands in front as a rule and is not copied then.
-pub(crate) fn metrics(payload: &[u8], mut each: impl FnMut(Option<&str>, &Metric)) -> Result<(), Refusal> {
-    let mut metric = Metric::default();
-    fields(payload, |field| {
-        if let Field::Metric(bytes) = field {
-            let (name, rest) = leading_name(bytes)?;
-            metric.clear();
-            metric.merge(rest).map_err(|_| Refusal::Malformed)?;
-            each(metric.name.as_deref().or(name), &metric);
-        }
-        Ok(())
+/// The metrics of a payload.
+pub(crate) fn metrics(payload: &[u8]) -> impl Iterator<Item = Result<Metric<'_>, Refusal>> {
+    Fields(payload).filter_map(|field| match field {
+        Ok((2, Field::Bytes(bytes))) => Some(Metric::read(bytes)),
+        Ok(_) => None,
+        Err(refusal) => Some(Err(refusal)),
     })
-}
-
-fn leading_name(bytes: &[u8]) -> Result<(Option<&str>, &[u8]), Refusal> {
-    let Some(mut rest) = bytes.strip_prefix(&[NAME_KEY]) else {
-        return Ok((None, bytes));
-    };
-    let length = decode_varint(&mut rest).ok().and_then(|length| usize::try_from(length).ok());
-    let (name, behind) = length.and_then(|length| rest.split_at_checked(length)).ok_or(Refusal::Malformed)?;
-    Ok((Some(std::str::from_utf8(name).map_err(|_| Refusal::Malformed)?), behind))
 }
 
 /// The command that asks a gateway to be born again (section 6.4.21).
 pub(crate) fn rebirth(now: Time) -> Vec<u8> {
-    let metric = Metric {
-        name: Some("Node Control/Rebirth".to_owned()),
-        timestamp: u64::try_from(now.0).ok(),
-        datatype: Some(BOOLEAN),
-        boolean_value: Some(true),
-        ..Metric::default()
-    };
-    let mut bytes = Vec::new();
-    encode_key(1, WireType::Varint, &mut bytes);
-    encode_varint(metric.timestamp.unwrap_or(0), &mut bytes);
-    encode_key(2, WireType::LengthDelimited, &mut bytes);
-    encode_varint(metric.encoded_len() as u64, &mut bytes);
-    // Writing to a vector cannot fail.
-    let _ = metric.encode(&mut bytes);
-    bytes
+    let ms = u64::try_from(now.0).unwrap_or(0);
+    let mut metric = Vec::new();
+    put_bytes(1, b"Node Control/Rebirth", &mut metric);
+    put_number(3, ms, &mut metric);
+    put_number(4, u64::from(BOOLEAN), &mut metric);
+    put_number(14, 1, &mut metric);
+    let mut payload = Vec::new();
+    put_number(1, ms, &mut payload);
+    put_bytes(2, &metric, &mut payload);
+    payload
+}
+
+fn put_number(tag: u32, value: u64, to: &mut Vec<u8>) {
+    encode_key(tag, WireType::Varint, to);
+    encode_varint(value, to);
+}
+
+fn put_bytes(tag: u32, bytes: &[u8], to: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, to);
+    encode_varint(bytes.len() as u64, to);
+    to.extend_from_slice(bytes);
 }
 
 /// A time of the wire. `None`: absurd.
@@ -133,79 +99,149 @@ pub(crate) fn time(ms: u64) -> Option<Time> {
     i64::try_from(ms).ok().map(Time).and_then(Time::checked)
 }
 
+/// The numbered fields of a message of protocol buffers, one after the other.
+struct Fields<'a>(&'a [u8]);
+
+#[derive(Clone, Copy)]
 enum Field<'a> {
-    Number(u32, u64),
-    Metric(&'a [u8]),
+    Varint(u64),
+    Fixed32(u32),
+    Fixed64(u64),
+    Bytes(&'a [u8]),
+    /// A group, which the format has given up.
+    Group,
 }
 
-fn fields<'a>(payload: &'a [u8], mut each: impl FnMut(Field<'a>) -> Result<(), Refusal>) -> Result<(), Refusal> {
-    let mut rest = payload;
-    while rest.has_remaining() {
-        let (tag, wire) = decode_key(&mut rest).map_err(|_| Refusal::Malformed)?;
-        match (tag, wire) {
-            (2, WireType::LengthDelimited) => {
-                let length = decode_varint(&mut rest).map_err(|_| Refusal::Malformed)?;
-                let length = usize::try_from(length).map_err(|_| Refusal::Malformed)?;
-                let (metric, behind) = rest.split_at_checked(length).ok_or(Refusal::Malformed)?;
-                rest = behind;
-                each(Field::Metric(metric))?;
-            }
-            (1 | 3, WireType::Varint) => {
-                let value = decode_varint(&mut rest).map_err(|_| Refusal::Malformed)?;
-                each(Field::Number(tag, value))?;
-            }
-            _ => skip_field(wire, tag, &mut rest, DecodeContext::default()).map_err(|_| Refusal::Malformed)?,
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u32, Field<'a>), Refusal>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
         }
+        let field = self.read();
+        if field.is_none() {
+            self.0 = &[];
+        }
+        Some(field.ok_or(Refusal::Malformed))
     }
-    Ok(())
 }
 
-impl Metric {
-    /// Its number. Whole numbers travel without a sign; the datatype says whether they have one.
+impl<'a> Fields<'a> {
+    #[inline]
+    fn read(&mut self) -> Option<(u32, Field<'a>)> {
+        let (tag, wire) = decode_key(&mut self.0).ok()?;
+        let field = match wire {
+            WireType::Varint => Field::Varint(decode_varint(&mut self.0).ok()?),
+            WireType::ThirtyTwoBit => Field::Fixed32(u32::from_le_bytes(self.array()?)),
+            WireType::SixtyFourBit => Field::Fixed64(u64::from_le_bytes(self.array()?)),
+            WireType::LengthDelimited => {
+                let length = usize::try_from(decode_varint(&mut self.0).ok()?).ok()?;
+                let (bytes, rest) = self.0.split_at_checked(length)?;
+                self.0 = rest;
+                Field::Bytes(bytes)
+            }
+            WireType::StartGroup | WireType::EndGroup => {
+                skip_field(wire, tag, &mut self.0, DecodeContext::default()).ok()?;
+                Field::Group
+            }
+        };
+        Some((tag, field))
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(bytes).map_err(|_| Refusal::Malformed)
+}
+
+impl<'a> Metric<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Metric<'a>, Refusal> {
+        let mut metric = Metric::default();
+        for field in Fields(bytes) {
+            match field? {
+                (1, Field::Bytes(name)) => metric.name = Some(text(name)?),
+                (2, Field::Varint(alias)) => metric.alias = Some(alias),
+                (3, Field::Varint(ms)) => metric.timestamp = Some(ms),
+                (4, Field::Varint(datatype)) => metric.datatype = Some(datatype as u32),
+                (7, Field::Varint(is_null)) => metric.is_null = is_null != 0,
+                (9, Field::Bytes(properties)) => metric.properties = properties,
+                (10, Field::Varint(int)) => metric.value = Some(Value::Int(int as u32)),
+                (11, Field::Varint(long)) => metric.value = Some(Value::Long(long)),
+                (12, Field::Fixed32(float)) => metric.value = Some(Value::Float(f32::from_bits(float))),
+                (13, Field::Fixed64(double)) => metric.value = Some(Value::Double(f64::from_bits(double))),
+                (14, Field::Varint(_)) => metric.value = Some(Value::Boolean),
+                (15, Field::Bytes(bytes)) => metric.value = Some(Value::Text(text(bytes)?)),
+                // One of our own numbers, but of another kind.
+                (1..=4 | 7 | 9..=15, _) => return Err(Refusal::Malformed),
+                _ => {}
+            }
+        }
+        Ok(metric)
+    }
+
+    /// Its number.
     pub(crate) fn number(&self, datatype: u32, notation: &Notation) -> Result<Decimal, Refusal> {
-        if self.is_null == Some(true) {
+        if self.is_null {
             return Err(Refusal::NullValue);
         }
-        let whole = |value: i128| Decimal::new(value, 0).ok_or(Refusal::OutOfRange);
-        let number = if let Some(value) = self.double_value {
-            from_f64(value).ok_or(Refusal::NotANumber)
-        } else if let Some(value) = self.float_value {
-            from_f32(value).ok_or(Refusal::NotANumber)
-        } else if let Some(value) = self.int_value {
-            whole(match datatype {
-                INT8 => i128::from(value as i8),
-                INT16 => i128::from(value as i16),
-                INT32 => i128::from(value as i32),
-                // Whether it has a sign is not known.
-                UNKNOWN if value > i32::MAX as u32 => return Err(Refusal::NoBirth),
-                _ => i128::from(value),
-            })
-        } else if let Some(value) = self.long_value {
-            match datatype {
-                INT8 => whole(i128::from(value as i8)),
-                INT16 => whole(i128::from(value as i16)),
-                INT32 => whole(i128::from(value as i32)),
-                INT64 => whole(i128::from(value as i64)),
-                DATE_TIME => Err(Refusal::NotANumber),
-                UNKNOWN if value > i64::MAX as u64 => Err(Refusal::NoBirth),
-                _ => whole(i128::from(value)),
-            }
-        } else if let Some(value) = &self.string_value {
-            return notation.read(value);
-        } else if self.boolean_value.is_some() {
-            Err(Refusal::NotANumber)
-        } else {
-            Err(Refusal::MissingValue)
+        let number = match self.value.ok_or(Refusal::MissingValue)? {
+            Value::Double(value) => from_f64(value).ok_or(Refusal::NotANumber),
+            Value::Float(value) => from_f32(value).ok_or(Refusal::NotANumber),
+            // Whether it has a sign is not known.
+            Value::Int(value) if datatype == UNKNOWN && value > i32::MAX as u32 => Err(Refusal::NoBirth),
+            Value::Long(value) if datatype == UNKNOWN && value > i64::MAX as u64 => Err(Refusal::NoBirth),
+            Value::Long(_) if datatype == DATE_TIME => Err(Refusal::NotANumber),
+            Value::Int(value) => signed(u64::from(value), datatype),
+            Value::Long(value) => signed(value, datatype),
+            Value::Text(text) => return notation.read(text),
+            Value::Boolean => Err(Refusal::NotANumber),
         };
         notation.unless_null(number?)
     }
 
-    /// The unit that the gateway states.
-    pub(crate) fn unit(&self) -> Option<&str> {
-        let set = self.properties.as_ref()?;
-        let at = set.keys.iter().position(|key| key.eq_ignore_ascii_case("engUnit"))?;
-        set.values.get(at)?.string_value.as_deref()
+    /// Its whole number, whatever the datatype; of births.
+    pub(crate) fn count(&self) -> Option<u64> {
+        match self.value {
+            Some(Value::Int(value)) => Some(u64::from(value)),
+            Some(Value::Long(value)) => Some(value),
+            _ => None,
+        }
     }
+
+    /// The unit that the gateway states.
+    pub(crate) fn unit(&self) -> Option<&'a str> {
+        let of_tag = |tag| {
+            Fields(self.properties).filter_map(move |field| match field {
+                Ok((found, Field::Bytes(bytes))) if found == tag => Some(bytes),
+                _ => None,
+            })
+        };
+        let at = of_tag(1).position(|key| key.eq_ignore_ascii_case(b"engUnit"))?;
+        let texts = Fields(of_tag(2).nth(at)?).filter_map(|field| match field {
+            Ok((8, Field::Bytes(bytes))) => text(bytes).ok(),
+            _ => None,
+        });
+        texts.last()
+    }
+}
+
+/// A whole number with the sign that its datatype gives it.
+fn signed(value: u64, datatype: u32) -> Result<Decimal, Refusal> {
+    let value = match datatype {
+        INT8 => i128::from(value as i8),
+        INT16 => i128::from(value as i16),
+        INT32 => i128::from(value as i32),
+        INT64 => i128::from(value as i64),
+        _ => i128::from(value),
+    };
+    Decimal::new(value, 0).ok_or(Refusal::OutOfRange)
 }
 
 // Datatypes of the specification, section 6.4.16.
@@ -218,80 +254,108 @@ const BOOLEAN: u32 = 11;
 const DATE_TIME: u32 = 13;
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
-    /// A payload as a gateway writes it.
-    pub(crate) fn payload(timestamp: u64, seq: Option<u64>, metrics: &[Metric]) -> Vec<u8> {
+    /// A payload of metrics in bytes.
+    fn payload(timestamp: u64, metrics: &[Vec<u8>], seq: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        encode_key(1, WireType::Varint, &mut bytes);
-        encode_varint(timestamp, &mut bytes);
-        for metric in metrics {
-            encode_key(2, WireType::LengthDelimited, &mut bytes);
-            encode_varint(metric.encoded_len() as u64, &mut bytes);
-            metric.encode(&mut bytes).unwrap();
-        }
-        if let Some(seq) = seq {
-            encode_key(3, WireType::Varint, &mut bytes);
-            encode_varint(seq, &mut bytes);
-        }
+        put_number(1, timestamp, &mut bytes);
+        metrics.iter().for_each(|metric| put_bytes(2, metric, &mut bytes));
+        put_number(3, seq, &mut bytes);
+        bytes
+    }
+
+    fn numbers(fields: &[(u32, u64)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        fields.iter().for_each(|(tag, value)| put_number(*tag, *value, &mut bytes));
         bytes
     }
 
     #[test]
     fn a_payload_is_gone_through_metric_by_metric() {
-        let metric = Metric { alias: Some(7), double_value: Some(1.5), ..Metric::default() };
-        let bytes = payload(1_486_144_502_122, Some(255), &[metric.clone(), metric]);
+        let metric = || numbers(&[(2, 7), (3, 1_486_144_502_122), (4, 8), (11, 5)]);
+        let bytes = payload(1_486_144_502_122, &[metric(), metric()], 255);
         let timestamp = Some(Time(1_486_144_502_122));
         assert_eq!(head(&bytes), Ok(Head { timestamp, seq: Some(255) }));
-        let mut seen = 0;
-        metrics(&bytes, |_, metric| seen += metric.alias.unwrap_or(0)).unwrap();
-        assert_eq!(seen, 14);
+        let ms = Some(1_486_144_502_122);
+        let read = Metric {
+            alias: Some(7),
+            timestamp: ms,
+            datatype: Some(8),
+            value: Some(Value::Long(5)),
+            ..Metric::default()
+        };
+        assert_eq!(metrics(&bytes).collect::<Vec<_>>(), [Ok(read), Ok(read)]);
     }
 
     #[test]
     fn whole_numbers_get_their_sign_from_the_datatype() {
-        let check = |metric: Metric, datatype, expected: Result<&str, Refusal>| {
+        let check = |value: Option<Value<'_>>, datatype, expected: Result<&str, Refusal>| {
+            let metric = Metric { value, ..Metric::default() };
             let number = metric.number(datatype, &Notation::default()).map(|number| number.to_string());
-            assert_eq!(number, expected.map(str::to_owned));
+            assert_eq!(number, expected.map(str::to_owned), "{value:?}");
         };
-        let int = |value| Metric { int_value: Some(value), ..Metric::default() };
+        let int = |value| Some(Value::Int(value));
         check(int(u32::MAX), UNKNOWN, Err(Refusal::NoBirth));
         check(int(7), UNKNOWN, Ok("7"));
         check(int(u32::MAX), INT32, Ok("-1"));
         check(int(u32::MAX), 7, Ok("4294967295"));
         check(int(0xff), INT8, Ok("-1"));
-        check(Metric { long_value: Some(u64::MAX), ..Metric::default() }, INT64, Ok("-1"));
-        check(Metric { long_value: Some(u64::MAX), ..Metric::default() }, 8, Ok("18446744073709551615"));
-        check(Metric { float_value: Some(412.5), ..Metric::default() }, 9, Ok("412.5"));
-        check(Metric { double_value: Some(f64::NAN), ..Metric::default() }, 10, Err(Refusal::NotANumber));
-        check(Metric { boolean_value: Some(true), ..Metric::default() }, 11, Err(Refusal::NotANumber));
-        check(Metric { is_null: Some(true), ..int(5) }, INT32, Err(Refusal::NullValue));
-        check(Metric::default(), INT32, Err(Refusal::MissingValue));
+        check(Some(Value::Long(u64::MAX)), INT64, Ok("-1"));
+        check(Some(Value::Long(u64::MAX)), 8, Ok("18446744073709551615"));
+        check(Some(Value::Long(u64::MAX)), UNKNOWN, Err(Refusal::NoBirth));
+        check(Some(Value::Long(1_486_144_502_122)), DATE_TIME, Err(Refusal::NotANumber));
+        check(Some(Value::Float(412.5)), 9, Ok("412.5"));
+        check(Some(Value::Double(f64::NAN)), 10, Err(Refusal::NotANumber));
+        check(Some(Value::Text("12.5")), 12, Ok("12.5"));
+        check(Some(Value::Boolean), BOOLEAN, Err(Refusal::NotANumber));
+        check(None, INT32, Err(Refusal::MissingValue));
+        let null = Metric { is_null: true, value: int(5), ..Metric::default() };
+        assert_eq!(null.number(INT32, &Notation::default()), Err(Refusal::NullValue));
     }
 
     #[test]
     fn a_command_is_a_payload_with_one_metric() {
         let bytes = rebirth(Time(1_767_225_600_000));
         assert_eq!(head(&bytes), Ok(Head { timestamp: Some(Time(1_767_225_600_000)), seq: None }));
-        let mut seen = Vec::new();
-        metrics(&bytes, |name, metric| seen.push((name.map(str::to_owned), metric.boolean_value))).unwrap();
-        assert_eq!(seen, [(Some("Node Control/Rebirth".to_owned()), Some(true))]);
+        let seen: Vec<_> = metrics(&bytes).map(|metric| metric.map(|metric| (metric.name, metric.value))).collect();
+        assert_eq!(seen, [Ok((Some("Node Control/Rebirth"), Some(Value::Boolean)))]);
     }
 
     #[test]
     fn a_name_is_found_wherever_it_stands() {
         // Alias 7 and name "ab", in both orders.
         for metric in [&b"\x0a\x02ab\x10\x07"[..], b"\x10\x07\x0a\x02ab"] {
-            let bytes = [&[0x12, metric.len() as u8], metric].concat();
-            let mut seen = Vec::new();
-            metrics(&bytes, |name, metric| seen.push((name.map(str::to_owned), metric.alias))).unwrap();
-            assert_eq!(seen, [(Some("ab".to_owned()), Some(7))]);
+            let read = Metric { name: Some("ab"), alias: Some(7), ..Metric::default() };
+            assert_eq!(Metric::read(metric), Ok(read));
         }
-        for metric in [&b"\x0a\x05ab"[..], b"\x0a", b"\x0a\x01\xff"] {
-            let bytes = [&[0x12, metric.len() as u8], metric].concat();
-            assert_eq!(metrics(&bytes, |_, _| {}), Err(Refusal::Malformed), "{metric:?}");
+        for metric in [&b"\x0a\x05ab"[..], b"\x0a", b"\x0a\x01\xff", b"\x08\x05", b"\x15\x01\x02\x03\x04"] {
+            assert_eq!(Metric::read(metric), Err(Refusal::Malformed), "{metric:?}");
         }
+    }
+
+    #[test]
+    fn the_unit_is_among_the_properties() {
+        let set = |units: &[(&[u8], &[u8])]| {
+            let mut set = Vec::new();
+            units.iter().for_each(|(key, _)| put_bytes(1, key, &mut set));
+            for (_, unit) in units {
+                let mut value = numbers(&[(1, 12)]);
+                put_bytes(8, unit, &mut value);
+                put_bytes(2, &value, &mut set);
+            }
+            set
+        };
+        let check = |set: &[u8], expected| {
+            let metric = Metric { properties: set, ..Metric::default() };
+            assert_eq!(metric.unit(), expected);
+        };
+        check(&set(&[(b"Quality", b"good"), (b"engUnit", b"kWh")]), Some("kWh"));
+        check(&set(&[(b"EngUnit", b"MWh"), (b"Quality", b"good")]), Some("MWh"));
+        check(&set(&[(b"Quality", b"good")]), None);
+        check(b"\x0a\x07engUnit", None);
+        check(b"\xff", None);
     }
 
     #[test]
