@@ -1,15 +1,12 @@
 //! Another configuration while messages come in: applied or rejected, said, and never wrong.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use fastrand::Rng;
 
-use crate::broker::{EVENTS, Publication, publish, total};
+use crate::broker::{EVENTS, Publication, events, publish, total};
 use crate::harness::number;
 use crate::servers::{Daemon, Mosquitto, wait_for, wait_for_long};
-
-static START: OnceLock<i64> = OnceLock::new();
 
 /// A second meter, on a topic of its own.
 const SECOND: &str = r#"
@@ -82,49 +79,33 @@ fn a_secret_that_is_gone_is_no_matter_while_it_is_in_use() {
 /// Reloads, every second one of a broken file, while messages come in: each is booked once.
 #[test]
 fn reloads_under_load_lose_nothing_and_count_nothing_twice() {
-    let reloads: usize = number("EMISSIOND_RELOADS", 6);
-    let rate: f64 = number("EMISSIOND_RATE", 400.0);
+    let (reloads, rate) = (number("EMISSIOND_RELOADS", 6), number("EMISSIOND_RATE", 400));
+    let between: u64 = rate / 5;
     let broker = Mosquitto::as_shipped();
     let mut daemon = Daemon::new(&broker, EVENTS, &[]);
     daemon.start();
-    let done = AtomicBool::new(false);
-    let mut sent_mg = 0;
+    let (messages, expected_mg) = events(((reloads + 1) * between) as usize, &mut Rng::with_seed(9));
     std::thread::scope(|scope| {
-        let (broker, done) = (&broker, &done);
-        let publisher = scope.spawn(move || {
-            let (mut sent_mg, mut round) = (0, 0);
-            let mut random = Rng::with_seed(9);
-            while !done.load(Ordering::Relaxed) {
-                let (messages, mg) = batch(&mut random, round);
-                publish(broker, rate, &messages);
-                (sent_mg, round) = (sent_mg + mg, round + 1);
-            }
-            sent_mg
+        let publisher = scope.spawn(|| {
+            let started = Instant::now();
+            publish(&broker, rate as f64, &messages);
+            messages.len() as f64 / started.elapsed().as_secs_f64()
         });
         for at in 0..reloads {
+            wait_for("the next place to reload at", || (daemon.received() >= (at + 1) * between).then_some(()));
             let good = at % 2 == 0;
             let meters = if at % 4 == 0 { format!("{EVENTS}{SECOND}") } else { EVENTS.to_owned() };
             let config = daemon.reload(&if good { meters } else { format!("{meters}broken = [") });
             let expected = if good { "applied" } else { "rejected" };
             assert_eq!(config["last_reload"]["result"], expected, "{config}");
         }
-        done.store(true, Ordering::Relaxed);
-        sent_mg = publisher.join().unwrap();
+        let reached = publisher.join().unwrap();
+        println!("{reloads} reloads, {} messages at {reached:.0}/s", messages.len());
     });
-    wait_for_long("every message", || (total(&daemon, "1y") == sent_mg).then_some(()));
-    assert_eq!(daemon.status()["mqtt"]["connects"], 1, "one session throughout");
-    println!("{reloads} reloads at {rate}/s: {} kg sent and booked", sent_mg / 1_000_000);
+    wait_for_long("every message", || (total(&daemon, "1y") == expected_mg).then_some(()));
+    let status = daemon.status();
+    assert_eq!(status["messages"]["accepted"], messages.len());
+    assert_eq!(status["mqtt"]["connects"], 1, "one session throughout");
+    println!("{} kg sent and booked", expected_mg / 1_000_000);
     assert!(daemon.stop().success());
-}
-
-/// A hundred events, at times that no other batch has.
-fn batch(random: &mut Rng, round: usize) -> (Vec<Publication>, i64) {
-    let start = *START.get_or_init(|| emissiond::clock::now().0 - 3_600_000);
-    let mut mg = 0;
-    let one = |at: usize| {
-        let kg = random.i64(1..100);
-        mg += kg * 1_000_000;
-        publication("plant/co2", &format!("{{\"t\":{},\"kg\":{kg}}}", start + (round * 100 + at) as i64))
-    };
-    ((0..100).map(one).collect(), mg)
 }
