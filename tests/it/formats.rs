@@ -200,6 +200,30 @@ fn sparkplug_samples() {
 }
 
 /// Other makers, by keys alone.
+/// Payloads as the makers' manuals show them.
+#[test]
+fn presets_without_a_shared_sample() {
+    let kepware = format!("format = \"kepware\"\nvalue = \"Plant.Meter.Total\"\n{COUNT}");
+    let values = |good: bool| {
+        format!(
+            r#"{{"timestamp":1767225600500,"values":[{{"id":"Plant.Meter.Other","v":7,"q":true,"t":1767225600000}},{{"id":"Plant.Meter.Total","v":4211.5,"q":{good},"t":1767225600250}}]}}"#
+        )
+    };
+    check(&kepware, &values(true), &["4211.5 m3 at 2026-01-01T00:00:00.250Z"]);
+    check(&kepware, &values(false), &["bad-quality"]);
+    let tags = r#"{"timestamp":1767225600000,"node":"modbus","group":"grp","tags":[{"name":"total","value":12.5},{"name":"flow","error":3002}]}"#;
+    let neuron = |tag: &str| format!("format = \"neuron-tags\"\nvalue = \"{tag}\"\n{COUNT}");
+    check(&neuron("total"), tags, &["12.5 m3 at 2026-01-01T00:00:00Z"]);
+    check(&neuron("flow"), tags, &["bad-quality"]);
+    let uplink = r#"{"end_device_ids":{"device_id":"gas-7"},"received_at":"2026-01-01T00:00:02.1Z","uplink_message":{"f_port":2,"frm_payload":"AAEC","decoded_payload":{"volume":1022.75},"received_at":"2026-01-01T00:00:01.9Z"}}"#;
+    let ttn = |key: &str| format!("format = \"ttn\"\nvalue = \"{key}\"\n{COUNT}");
+    check(&ttn("volume"), uplink, &["1022.75 m3 at 2026-01-01T00:00:01.900Z"]);
+    check(&ttn("energy"), uplink, &["missing-value"]);
+    let victron = format!("format = \"victron\"\n{POWER}");
+    check(&victron, r#"{"value": 1.25}"#, &["1.25 kW at 2026-01-01T00:00:05Z"]);
+    check(&victron, r#"{"value": null}"#, &["missing-value"]);
+}
+
 #[test]
 fn what_no_preset_is_for() {
     let json = |keys: &str| format!("format = \"json\"\n{keys}\n{COUNT}");

@@ -5,7 +5,9 @@ use std::path::Path;
 use rust_xlsxwriter::Workbook;
 use serde_json::Value;
 
+use crate::broker::publish;
 use crate::harness::{Files, emissiond, run};
+use crate::servers::{Daemon, Mosquitto, wait_for};
 
 const CONFIG: &str = r#"
 [registry]
@@ -144,6 +146,48 @@ fn a_repaired_list_is_taken_whole_and_comes_out_as_it_went_in() {
     assert_eq!((code, out.as_str()), (0, "0 new, 0 changed, 0 removed, 0 rejected\n"));
     let exported = run(emissiond().args(["meters", "export", "--config"]).arg(files.path("c.toml"))).stdout;
     assert_eq!(exported, std::fs::read(files.path("meters.csv")).unwrap());
+}
+
+/// From the list to the books: imported beside a running daemon, taken at its reload, and read from then on.
+#[test]
+fn imported_meters_are_live() {
+    let broker = Mosquitto::start();
+    let plain = "id,series,use,gas,value,unit\nown,own,grid,CO2,0.5,kg/kWh\n";
+    let config = CONFIG.replace("\"meters.csv\"", "").replace("eea_fr", "own");
+    let config = format!("[factors]\nfiles = [\"own.csv\"]\n{config}");
+    let mut daemon = Daemon::new(&broker, &config, &[("own.csv", plain)]);
+    daemon.start();
+    text(&daemon.files.path("list.csv"), &rows(false));
+    let config = daemon.files.path("c.toml");
+    let listed = std::fs::read_to_string(&config).unwrap().replace("files = []", "files = [\"meters.csv\"]");
+    std::fs::write(&config, listed).unwrap();
+    let (code, _, said) = import(&daemon.files, "list.csv", &[]);
+    assert_eq!(code, 0, "{said}");
+    let detail = daemon.hang_up()["last_reload"]["detail"].clone();
+    assert!(detail.as_str().is_some_and(|detail| detail.starts_with("meters: 400 new")), "{detail}");
+    wait_for("the new topics", || (daemon.status()["mqtt"]["subscribed"] == true).then_some(()));
+    let now = emissiond::clock::now().0;
+    let start = now - now % 900_000 - 3_600_000;
+    // Each meter counts one hundredth of a kilowatt-hour more than the one before it.
+    let reading = |at: usize, minute: i64, raw: usize| {
+        let payload = format!("{{\"ts\":{},\"kwh\":{raw}}}", start + minute * 60_000);
+        (format!("werk/el/{at}"), payload.into_bytes(), false)
+    };
+    let messages: Vec<_> = (0..400).flat_map(|at| [reading(at, 0, 1_000), reading(at, 10, 1_000 + at)]).collect();
+    publish(&broker, 1e6, &messages);
+    let accepted = |status: &Value| status["messages"]["accepted"] == 800;
+    wait_for("every reading", || Some(daemon.status()).filter(accepted));
+    // Half a kilogram for each kilowatt-hour.
+    let expected_mg: i64 = (0..400).map(|at| at * 5_000).sum();
+    let booked = || -> i64 {
+        daemon.entries("meter", "1y").iter().map(|entry| entry["scope2_location_mg"].as_i64().unwrap()).sum()
+    };
+    wait_for("the emissions of all", || (booked() == expected_mg).then_some(()));
+    let meters: Value = serde_json::from_str(&daemon.get("/api/v1/meters").unwrap().1).unwrap();
+    let meters = meters.as_array().unwrap();
+    assert_eq!(meters.len(), 400);
+    assert!(meters.iter().all(|meter| !meter["last_reading"].is_null()), "{meters:?}");
+    assert!(daemon.stop().success());
 }
 
 #[test]

@@ -287,6 +287,41 @@ fn births_are_kept_over_restarts() {
     assert_eq!(refused, 1, "only what came after the death");
 }
 
+/// What an alias stood for is known to the explanation, too.
+#[test]
+fn what_came_under_an_alias_is_explained() {
+    let mut wire = Wire::new();
+    wire.birth(START, [11, 12], [100.0, 0.0]);
+    wire.data(START + 10_000, 11, 150.0);
+    let files = Files::new(&[("c.toml", &format!("[daemon]\nstate_dir = \"state\"\n{CONFIG}"))]);
+    let plan = check(Some(&files.path("c.toml"))).map_err(|report| report.to_text()).unwrap();
+    let message = |((topic, payload), seconds): (&(String, Vec<u8>), u64)| {
+        let received = Time((START + seconds * 1_000) as i64 + 500);
+        let (topic, payload) = (topic.clone(), payload.clone().into());
+        Message { received, topic, payload, retain: false, dup: false, oversize: false }
+    };
+    let mut messages: Vec<Message> = wire.lines.iter().zip([0, 0, 10]).map(message).collect();
+    std::fs::create_dir_all(files.path("state")).unwrap();
+    let mut books = Books::open(&files.path("state"), &plan, messages[0].received).unwrap();
+    books.commit(&mut messages, Time((START + 11_000) as i64)).unwrap();
+    books.apply(&messages).unwrap();
+    books.tick(Time((START + 24 * HOUR) as i64)).unwrap();
+    books.seal().unwrap();
+    drop(books);
+    let mut explain = emissiond();
+    explain.args(["explain", "--meter", "gas", "--at", &jiff_text(START), "--format", "json"]);
+    let output = run(explain.arg("--config").arg(files.path("c.toml")));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let readings = told["usage"][0]["readings"].as_array().unwrap();
+    let seen = |reading: &Value| (reading["value"].clone(), reading["topic"].clone());
+    let topic = |kind: &str| json!(format!("spBv1.0/ClusterA/{kind}/gw-07/boiler-2"));
+    let expected = [(json!("100"), topic("DBIRTH")), (json!("150"), topic("DDATA"))];
+    assert_eq!(readings.iter().map(seen).collect::<Vec<_>>(), expected, "{told}");
+    let payload = &wire.lines[2].1;
+    let as_text = String::from_utf8(payload.clone()).map(Value::from).unwrap_or(Value::Null);
+    assert!(readings[1]["payload_base64"] == base64(payload) || readings[1]["payload"] == as_text, "{told}");
+}
+
 /// Over a broker: a lacking birth is asked for, what is missing is counted, and a death makes meters stale.
 #[test]
 fn a_gateway_is_asked_for_its_birth_and_its_death_is_seen() {
