@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::cluster::{Category, ClusterIx, Entity, FacilityIx, Kind, MeterIx, Topology};
-use crate::config::check::Checker;
+use crate::config::checker::Checker;
 use crate::config::file::MeterSection;
 use crate::config::meter::{Declarations, shared};
 use crate::config::problem::Severity;

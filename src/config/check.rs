@@ -1,47 +1,28 @@
-//! From the file as written to the plan: one function per section, every problem collected.
+//! From the files as written to the plan: every section checked, every problem collected.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::cluster::{Cluster, ClusterIx, Facility, FacilityIx, Level, Network, NetworkIx, Topology};
+use crate::cluster::Cluster;
 use crate::config::account::check_accounts;
+use crate::config::checker::{Checker, nearest};
 use crate::config::contract::inline_set;
-use crate::config::file::{ClusterSection, File, GoalSection};
-use crate::config::layers::{self, Layers, List};
+use crate::config::file::File;
+use crate::config::layers::{self, List};
 use crate::config::meter::{Declarations, check_meters};
-use crate::config::plan::{Daemon, Parts, Plan, Retention};
+use crate::config::plan::{Parts, Plan};
 use crate::config::problem::{Problem, Report, Severity};
-use crate::config::value::{self, Names};
+use crate::config::service::DEFAULT_HTTP;
 use crate::decode::Routes;
 use crate::factor::{Catalogue, GwpSet};
-use crate::influx;
-use crate::mqtt;
 use crate::pipeline::Rules;
-use crate::quantity::{Amount, Decimal, Id, Span, Window, Zone};
-
-/// For this machine only.
-const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8077);
-
-/// What is collected while checking.
-pub(crate) struct Checker {
-    pub layers: Layers,
-    pub problems: Vec<Problem>,
-}
-
-/// What a cluster decides for its members.
-#[derive(Clone)]
-pub(crate) struct ClusterRules {
-    pub gwp: GwpSet,
-    pub network_gwp: Option<GwpSet>,
-    pub grid: Option<Names>,
-    pub residual: Option<Names>,
-}
+use crate::quantity::{Decimal, Span};
 
 /// A configuration that was read.
 #[derive(Debug)]
@@ -131,8 +112,6 @@ impl Checker {
         })
     }
 
-    // ---- reading -------------------------------------------------------------------------------------------------
-
     /// A key that cannot be read is reported and left out, and the rest is read again: one mistake hides no other.
     fn deserialize(&mut self) -> File {
         let mut tree = self.layers.tree.clone();
@@ -188,113 +167,6 @@ impl Checker {
         self.problems.push(problem);
     }
 
-    // ---- reporting -----------------------------------------------------------------------------------------------
-
-    pub(crate) fn push(
-        &mut self,
-        code: &'static str,
-        severity: Severity,
-        path: &[&str],
-        message: String,
-        help: Option<String>,
-    ) {
-        let place = (1..=path.len()).rev().find_map(|n| {
-            let part = path.get(..n)?;
-            if n == path.len() { self.layers.value_place(part) } else { self.layers.key_place(part) }
-        });
-        // What the environment says stands in no file.
-        let place = place.filter(|_| std::env::var_os(layers::variable(path)).is_none());
-        self.problems.push(Problem { code, severity, path: path.join("."), place, message, help });
-    }
-
-    pub(crate) fn error(&mut self, code: &'static str, path: &[&str], message: String) {
-        self.push(code, Severity::Error, path, message, None);
-    }
-
-    /// A key that another one asks for; that one is where the mistake shows.
-    pub(crate) fn missing_for(&mut self, path: &[&str], by: &str, help: &str) {
-        let before = self.problems.len();
-        self.missing(path, help);
-        let beside: Vec<&str> = path.iter().copied().take(path.len().saturating_sub(1)).chain([by]).collect();
-        if let Some(place) = self.layers.value_place(&beside)
-            && let Some(problem) = self.problems.get_mut(before)
-        {
-            problem.place = Some(place);
-        }
-    }
-
-    pub(crate) fn missing(&mut self, path: &[&str], help: &str) {
-        let name = path.last().copied().unwrap_or("");
-        let misspelt = format!("did you mean `{name}`?");
-        let parents = path.get(..path.len().saturating_sub(1)).unwrap_or_default().join(".");
-        let whole = path.join(".");
-        let is_known = |p: &Problem| {
-            // Written, but unreadable: that is reported already.
-            if p.path == whole {
-                return true;
-            }
-            p.help.as_ref() == Some(&misspelt) && p.path.rsplit_once('.').is_some_and(|(parent, _)| parent == parents)
-        };
-        if self.problems.iter().any(is_known) {
-            return;
-        }
-        self.push("C005", Severity::Error, path, format!("`{parents}` needs `{name}`"), Some(help.to_owned()));
-    }
-
-    /// A key with a fixed set of words.
-    pub(crate) fn word<T: Copy>(&mut self, path: &[&str], written: Option<&String>, words: &[(&str, T)]) -> Option<T> {
-        let text = written?;
-        let found = words.iter().find(|(word, _)| word == text).map(|(_, value)| *value);
-        if found.is_none() {
-            let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.not_one_of(path, text, &allowed);
-        }
-        found
-    }
-
-    pub(crate) fn not_one_of(&mut self, path: &[&str], text: &str, allowed: &[&str]) {
-        let help = match nearest(text, allowed.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`? allowed: {}", allowed.join(", ")),
-            None => format!("allowed: {}", allowed.join(", ")),
-        };
-        let name = path.last().copied().unwrap_or("");
-        self.push("C006", Severity::Error, path, format!("`{name}` cannot be `{text}`"), Some(help));
-    }
-
-    pub(crate) fn span(&mut self, path: &[&str], written: Option<&String>, default: Span) -> Span {
-        let Some(text) = written else {
-            return default;
-        };
-        /// Longer is surely a slip, and dates would leave the calendar.
-        const LONGEST: Span = Span::days(200 * 366);
-        match Span::parse(text).filter(|span| span.0 > 0) {
-            Some(span) if span > LONGEST => {
-                let name = path.last().copied().unwrap_or("");
-                self.error("C006", path, format!("`{name}` is longer than 200 years: `{text}`"));
-                default
-            }
-            Some(span) => span,
-            None => {
-                let name = path.last().copied().unwrap_or("");
-                let message =
-                    format!("`{name}` is no duration: `{text}`; write \"10s\", \"15m\", \"1h\", \"7d\" or \"10y\"");
-                self.error("C006", path, message);
-                default
-            }
-        }
-    }
-
-    pub(crate) fn id(&mut self, section: &str, id: &str) -> Option<Id> {
-        let parsed = Id::parse(id);
-        if parsed.is_none() {
-            let message = format!("`{id}` is no id: lower-case letters, digits, `-` and `_`, at most 100");
-            let place = self.layers.key_place(&[section, id]);
-            let path = format!("{section}.{id}");
-            self.problems.push(Problem { code: "C010", severity: Severity::Error, path, place, message, help: None });
-        }
-        parsed
-    }
-
     fn unknown_templates(&mut self, file: &File) {
         let known: BTreeMap<String, ()> = file.templates.keys().map(|id| (id.clone(), ())).collect();
         for (id, section) in &file.meters {
@@ -308,51 +180,6 @@ impl Checker {
             }
         }
     }
-
-    fn gwp(&mut self, path: &[&str], written: Option<&String>) -> Option<GwpSet> {
-        self.word(path, written, &[("ar4", GwpSet::Ar4), ("ar5", GwpSet::Ar5), ("ar6", GwpSet::Ar6)])
-    }
-
-    /// Reports factor series and sets that the catalogue does not have.
-    pub(crate) fn factor_names(&mut self, path: &[&str], names: Option<&Names>, catalogue: &Catalogue) {
-        for name in names.iter().flat_map(|names| &names.0) {
-            if catalogue.vintages(name).is_some() {
-                continue;
-            }
-            let help = match nearest(name, catalogue.names().into_iter()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "see `emissiond factors list`, or add a table with `[factors] files`".to_owned(),
-            };
-            self.push("C009", Severity::Error, path, format!("unknown factor `{name}`"), Some(help));
-        }
-    }
-
-    /// Whether something is written under that id: what is wrong with it is reported there.
-    pub(crate) fn is_declared(&self, section: &str, id: &str) -> bool {
-        self.layers.tree.get(section).and_then(|table| table.get(id)).is_some()
-    }
-
-    /// Looks up a name another section declares.
-    pub(crate) fn reference<T: Copy>(
-        &mut self,
-        path: &[&str],
-        written: &str,
-        known: &BTreeMap<String, T>,
-        section: &str,
-    ) -> Option<T> {
-        if let Some(found) = known.get(written) {
-            return Some(*found);
-        }
-        let help = match nearest(written, known.keys().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("declare `[{section}.{written}]`"),
-        };
-        let name = path.last().copied().unwrap_or("");
-        self.push("C007", Severity::Error, path, format!("unknown {name} `{written}`"), Some(help));
-        None
-    }
-
-    // ---- sections ------------------------------------------------------------------------------------------------
 
     fn catalogue(&mut self, file: &File, hash: &mut Sha256) -> Catalogue {
         let mut catalogue = Catalogue::shipped();
@@ -394,294 +221,6 @@ impl Checker {
             self.error("C009", &["contracts", id, "factor"], format!("`{text}`: {}", problem.message));
         }
     }
-
-    fn topology(&mut self, file: &File, catalogue: &Catalogue) -> (Topology, BTreeMap<String, ClusterRules>) {
-        let default_gwp = self.gwp(&["factors", "gwp"], file.factors.gwp.as_ref()).unwrap_or(GwpSet::Ar6);
-        let mut topology = Topology::default();
-        let mut networks = BTreeMap::new();
-        for (id, section) in &file.networks {
-            let gwp = self.gwp(&["networks", id, "gwp"], section.gwp.as_ref()).unwrap_or(default_gwp);
-            if let Some(parsed) = self.id("networks", id) {
-                networks.insert(id.clone(), (NetworkIx(networks.len() as u32), gwp));
-                topology.networks.push(Network { id: parsed, name: section.name.clone(), clusters: Vec::new() });
-            }
-        }
-        let mut clusters = BTreeMap::new();
-        let mut rules = BTreeMap::new();
-        for (id, section) in &file.clusters {
-            self.factor_names(&["clusters", id, "grid"], section.grid.as_ref(), catalogue);
-            self.factor_names(&["clusters", id, "residual"], section.residual.as_ref(), catalogue);
-            if let Some((cluster, cluster_rules)) = self.cluster(id, section, &networks, default_gwp) {
-                let ix = ClusterIx(clusters.len() as u32);
-                if let Some(network) = cluster.network {
-                    topology.networks[network.0 as usize].clusters.push(ix);
-                }
-                clusters.insert(id.clone(), ix);
-                rules.insert(id.clone(), cluster_rules);
-                topology.clusters.push(cluster);
-            }
-        }
-        let mut facilities = 0;
-        for (id, section) in &file.facilities {
-            let parsed = self.id("facilities", id);
-            self.factor_names(&["facilities", id, "grid"], section.grid.as_ref(), catalogue);
-            self.factor_names(&["facilities", id, "residual"], section.residual.as_ref(), catalogue);
-            let Some(written) = &section.cluster else {
-                self.missing(&["facilities", id, "cluster"], "name the cluster it is a member of");
-                continue;
-            };
-            if file.clusters.contains_key(written) && !clusters.contains_key(written) {
-                // The cluster has a problem of its own, which is reported there.
-                continue;
-            }
-            let cluster = self.reference(&["facilities", id, "cluster"], written, &clusters, "clusters");
-            if let (Some(parsed), Some(cluster)) = (parsed, cluster) {
-                topology.clusters[cluster.0 as usize].facilities.push(FacilityIx(facilities));
-                let name = section.name.clone();
-                let (meters, inputs) = (Vec::new(), Vec::new());
-                topology.facilities.push(Facility { id: parsed, name, cluster, meters, inputs });
-                facilities += 1;
-            }
-        }
-        (topology, rules)
-    }
-
-    fn cluster(
-        &mut self,
-        id: &str,
-        section: &ClusterSection,
-        networks: &BTreeMap<String, (NetworkIx, GwpSet)>,
-        default_gwp: GwpSet,
-    ) -> Option<(Cluster, ClusterRules)> {
-        let parsed = self.id("clusters", id);
-        let zone = match &section.timezone {
-            Some(name) => self.zone(&["clusters", id, "timezone"], name),
-            None => {
-                self.missing(
-                    &["clusters", id, "timezone"],
-                    "an IANA name such as \"Europe/Paris\"; its days and months follow it",
-                );
-                None
-            }
-        };
-        let written = section.network.as_ref();
-        let network = written.and_then(|name| self.reference(&["clusters", id, "network"], name, networks, "networks"));
-        let gwp = self.gwp(&["clusters", id, "gwp"], section.gwp.as_ref()).unwrap_or(default_gwp);
-        self.goal(&["clusters", id, "baseline"], section.baseline.as_ref());
-        self.goal(&["clusters", id, "target"], section.target.as_ref());
-        let rules = ClusterRules {
-            gwp,
-            network_gwp: network.map(|(_, set)| set).filter(|set| *set != gwp),
-            grid: section.grid.clone(),
-            residual: section.residual.clone(),
-        };
-        let network = network.map(|(ix, _)| ix);
-        Some((Cluster { id: parsed?, name: section.name.clone(), network, zone: zone?, facilities: Vec::new() }, rules))
-    }
-
-    pub(crate) fn zone(&mut self, path: &[&str], name: &str) -> Option<Zone> {
-        let zone = Zone::parse(name);
-        if zone.is_none() {
-            self.error("C006", path, format!("`{name}` is no time zone; write an IANA name such as \"Europe/Paris\""));
-        }
-        zone
-    }
-
-    fn goal(&mut self, path: &[&str], goal: Option<&GoalSection>) {
-        let Some(goal) = goal else {
-            return;
-        };
-        let key = |name: &'static str| -> Vec<&str> { path.iter().copied().chain([name]).collect() };
-        match goal.year {
-            None => self.missing(&key("year"), "such as `year = 2021`"),
-            Some(year) if !(1990..=2100).contains(&year) => {
-                self.error("C006", &key("year"), format!("`year` is {year}; expected 1990 to 2100"));
-            }
-            Some(_) => {}
-        }
-        match goal.value.as_deref().map(Amount::parse) {
-            None => self.missing(&key("value"), "such as `value = \"16 Mt\"`"),
-            Some(Err(problem)) => self.error("C008", &key("value"), problem.to_string()),
-            Some(Ok(_)) => {}
-        }
-        for scope in goal.scopes.iter().flatten().filter(|s| !(1..=2).contains(*s)) {
-            self.error("C006", &key("scopes"), format!("scope {scope} is not kept here; scopes are 1 and 2"));
-        }
-        if let Some(gas) = goal.gas.as_ref().filter(|g| *g != "CO2" && *g != "CO2e") {
-            self.not_one_of(&key("gas"), gas, &["CO2", "CO2e"]);
-        }
-    }
-
-    fn daemon(&mut self, file: &File) -> Daemon {
-        let section = &file.daemon;
-        let http = section.http.clone().unwrap_or_else(|| DEFAULT_HTTP.to_string());
-        let parsed = http.parse::<SocketAddr>();
-        if parsed.is_err() {
-            self.error(
-                "C006",
-                &["daemon", "http"],
-                format!("`http` is no address: `{http}`; write \"127.0.0.1:8077\""),
-            );
-        }
-        let state_dir = match &section.state_dir {
-            Some(written) => self.layers.resolve(&["daemon", "state_dir"], written),
-            None => PathBuf::from("state"),
-        };
-        let token_file = section.token_file.as_ref().map(|w| self.secret(&["daemon", "token_file"], w));
-        if token_file.is_none() && parsed.as_ref().is_ok_and(|address| !address.ip().is_loopback()) {
-            let message =
-                format!("the server listens beyond this machine at {http}, and nothing can be changed over it");
-            let help = "for changes, set `token_file`; for this machine only, write \"127.0.0.1:8077\"".to_owned();
-            self.push("C017", Severity::Warning, &["daemon", "http"], message, Some(help));
-        }
-        let http = parsed.unwrap_or(DEFAULT_HTTP);
-        Daemon { state_dir, http, token_file }
-    }
-
-    fn mqtt(&mut self, file: &File, routes: &Routes) -> Option<mqtt::Options> {
-        let section = &file.mqtt;
-        let url = section.url.clone().unwrap_or_else(|| "mqtt://127.0.0.1:1883".to_owned());
-        let server = mqtt::Server::parse(&url);
-        if server.is_none() {
-            // It may hold a password that should not be there.
-            let shown = if url.contains('@') { "…@…" } else { &url };
-            let message = format!(
-                "`url` is no broker: `{shown}`; write \"mqtt://host:1883\" or \"mqtts://host:8883\", and who you are with `username` and `password_file`"
-            );
-            self.error("C006", &["mqtt", "url"], message);
-        }
-        let inflight = section.inflight.unwrap_or(16);
-        if !(1..=60_000).contains(&inflight) {
-            self.error("C006", &["mqtt", "inflight"], format!("`inflight` is {inflight}; expected 1 to 60000"));
-        }
-        let max_packet = match &section.max_packet {
-            None => 1 << 20,
-            Some(text) => value::bytes(text).filter(|n| (1_024..=100 << 20).contains(n)).unwrap_or_else(|| {
-                let message = format!("`max_packet` is `{text}`; write a size from \"1 KiB\" to \"100 MiB\"");
-                self.error("C006", &["mqtt", "max_packet"], message);
-                1 << 20
-            }),
-        };
-        if section.client_id.as_ref().is_some_and(|id| id.trim().is_empty()) {
-            self.error(
-                "C006",
-                &["mqtt", "client_id"],
-                "`client_id` is empty; leave the key out for one of the daemon's own".to_owned(),
-            );
-        }
-        if section.password_file.is_some() && section.username.is_none() {
-            self.missing_for(&["mqtt", "username"], "password_file", "a password needs its user");
-        }
-        for filter in section.subscribe.iter().flatten().filter(|f| !is_filter(f)) {
-            let message = format!("`{filter}` is no topic filter: `+` stands for a whole level, `#` for all the rest");
-            self.error("C006", &["mqtt", "subscribe"], message);
-        }
-        if section.ca_file.is_some() && server.as_ref().is_some_and(|s| !s.tls) {
-            self.error(
-                "C006",
-                &["mqtt", "ca_file"],
-                "certificates need an encrypted connection: write `mqtts://`".to_owned(),
-            );
-        }
-        if section.cert_file.is_some() != section.key_file.is_some() {
-            self.error("C005", &["mqtt", "cert_file"], "`cert_file` and `key_file` are needed together".to_owned());
-        }
-        let password_file = section.password_file.as_ref().map(|w| self.secret(&["mqtt", "password_file"], w));
-        let layers = &self.layers;
-        let path =
-            |key: &'static str, written: &Option<String>| written.as_ref().map(|w| layers.resolve(&["mqtt", key], w));
-        let topics = routes.filters();
-        Some(mqtt::Options {
-            server: server?,
-            client_id: section.client_id.clone(),
-            username: section.username.clone(),
-            password_file,
-            ca_file: path("ca_file", &section.ca_file),
-            cert_file: path("cert_file", &section.cert_file),
-            key_file: path("key_file", &section.key_file),
-            inflight: usize::try_from(inflight).unwrap_or(16),
-            max_packet: usize::try_from(max_packet).unwrap_or(1 << 20),
-            subscribe: section.subscribe.clone().unwrap_or(topics).into(),
-        })
-    }
-
-    fn influx(&mut self, file: &File) -> Option<influx::Options> {
-        let section = file.influxdb.as_ref()?;
-        for (key, value) in [("url", &section.url), ("org", &section.org), ("bucket", &section.bucket)] {
-            if value.is_none() {
-                self.missing(&["influxdb", key], "without `[influxdb]` the embedded store alone is used");
-            }
-        }
-        let url = section.url.clone().unwrap_or_default();
-        if section.url.is_some() && !url.starts_with("http://") && !url.starts_with("https://") {
-            self.error("C006", &["influxdb", "url"], format!("`url` is `{url}`; write \"http://127.0.0.1:8086\""));
-        }
-        let token_file = section.token_file.as_ref().map(|w| self.secret(&["influxdb", "token_file"], w));
-        Some(influx::Options {
-            url,
-            org: section.org.clone().unwrap_or_default(),
-            bucket: section.bucket.clone().unwrap_or_default(),
-            token_file,
-            windows: self.influx_windows(&section.windows),
-            activity: section.activity.unwrap_or(false),
-        })
-    }
-
-    /// A secret's file. That it is not there is no mistake of the configuration: it may be checked elsewhere than it is used.
-    fn secret(&mut self, key: &[&str], written: &str) -> PathBuf {
-        let path = self.layers.secret(key, written);
-        if !path.is_file() {
-            let message = format!("there is no file `{}`: `run` will need it", path.display());
-            let help = "a file with nothing but the secret, or a systemd credential of the same name".to_owned();
-            self.push("C016", Severity::Warning, key, message, Some(help));
-        }
-        path
-    }
-
-    fn influx_windows(&mut self, written: &BTreeMap<String, Vec<String>>) -> BTreeMap<Level, Vec<Window>> {
-        let all = Window::ALL.to_vec();
-        let meter = vec![Window::Quarter, Window::Hour, Window::Day];
-        let mut windows: BTreeMap<Level, Vec<Window>> =
-            Level::ALL.into_iter().map(|level| (level, all.clone())).collect();
-        windows.insert(Level::Meter, meter);
-        for (name, list) in written {
-            let Some(level) = Level::parse(name) else {
-                let allowed = Level::ALL.map(Level::name);
-                self.not_one_of(&["influxdb", "windows", name], name, &allowed);
-                continue;
-            };
-            let mut parsed = Vec::new();
-            for text in list {
-                match Window::parse(text) {
-                    Some(window) => parsed.push(window),
-                    None => self.not_one_of(&["influxdb", "windows", name], text, &Window::ALL.map(Window::name)),
-                }
-            }
-            windows.insert(level, parsed);
-        }
-        windows
-    }
-
-    fn retention(&mut self, file: &File) -> Retention {
-        let journal_max_bytes = match &file.journal.max_bytes {
-            None => 20 << 30,
-            Some(text) => value::bytes(text).filter(|n| *n >= 1 << 20).unwrap_or_else(|| {
-                let message =
-                    format!("`max_bytes` is `{text}`; write a size of at least \"1 MiB\", such as \"20 GiB\"");
-                self.error("C006", &["journal", "max_bytes"], message);
-                20 << 30
-            }),
-        };
-        Retention {
-            journal_keep: self.span(&["journal", "keep"], file.journal.keep.as_ref(), Span::days(7)),
-            journal_max_bytes,
-            keep_activity: self.span(
-                &["ledger", "keep_activity"],
-                file.ledger.keep_activity.as_ref(),
-                Span::days(3_653),
-            ),
-        }
-    }
 }
 
 /// A print of every part of the merged tree, and of the factors.
@@ -700,25 +239,6 @@ fn parts(tree: &Value, catalogue: &Catalogue) -> Parts {
     let rows: String = catalogue.rows().map(|row| format!("{row:?}")).collect();
     parts.insert(("factors".to_owned(), "rows".to_owned()), print(rows));
     parts
-}
-
-/// Whether text is an MQTT topic filter.
-fn is_filter(text: &str) -> bool {
-    let levels: Vec<&str> = text.split('/').collect();
-    let last = levels.len() - 1;
-    let good = |(at, level): (usize, &&str)| match *level {
-        "#" => at == last,
-        "+" => true,
-        other => !other.contains(['#', '+', '\0']),
-    };
-    !text.is_empty() && levels.iter().enumerate().all(good)
-}
-
-/// The name that is most like the one written, if it is like it at all.
-pub(crate) fn nearest<'a>(written: &str, allowed: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let written = written.to_lowercase();
-    let scored = allowed.map(|name| (strsim::jaro_winkler(&written, &name.to_lowercase()), name));
-    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
 fn remove(tree: &mut Value, path: &[&str]) -> bool {

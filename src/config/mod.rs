@@ -2,11 +2,14 @@
 
 mod account;
 mod check;
+mod checker;
 mod contract;
 mod factor;
 mod file;
+mod kind;
 mod layers;
 mod meter;
+mod place;
 mod plan;
 mod preset;
 mod problem;
@@ -14,6 +17,7 @@ mod property;
 mod purchase;
 mod registry;
 mod relation;
+mod service;
 mod show;
 mod source;
 mod value;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::cluster::{Category, Topology};
-use crate::config::check::Checker;
+use crate::config::checker::Checker;
 use crate::config::file::MeterSection;
 use crate::config::value::Written;
 use crate::emission::{Properties, Property, PropertyKind, PropertySource};

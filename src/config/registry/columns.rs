@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::config::check::nearest;
+use crate::config::checker::nearest;
 use crate::config::registry::value::value;
 use crate::config::registry::{Cell, Form, Sheet};
 /// What a column's cells are read as.
