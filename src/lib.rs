@@ -22,6 +22,7 @@
 //! * [`emission`]: activity times factor, by gas, scope and basis; rounded once.
 //! * [`ledger`]: entries of facilities, clusters and networks, each the sum of finer ones.
 //! * [`pipeline`]: the chain; an event in, effects out. Start reading at [`pipeline::Pipeline`].
+//! * [`alert`]: rules about entries; sums in, the turns of an alarm out.
 //! * [`format`](mod@format): entries as JSON, CSV and line protocol.
 //!
 //! The world:
@@ -37,6 +38,7 @@
 //! * [`cli`]: one file a command.
 //! * [`clock`]: the only reader of the system clock.
 
+pub mod alert;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

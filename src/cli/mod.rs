@@ -15,6 +15,7 @@ mod quarantine;
 mod reconcile;
 mod refused;
 mod replay;
+mod rules;
 mod run;
 mod simulate;
 mod status;
@@ -94,6 +95,8 @@ enum Command {
     Unmapped(unmapped::Arguments),
     /// List the payload formats and presets that meters may have
     Formats(formats::Arguments),
+    /// Rules that raise alarms: list them, test them
+    Rules(rules::Arguments),
     /// Look at the emission factors
     Factors(factors::Arguments),
 }
@@ -150,6 +153,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Meters(arguments) => meters::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Formats(arguments) => formats::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
         Command::Factors(arguments) => factors::run(&arguments),
     };
     match result {

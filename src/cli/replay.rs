@@ -9,10 +9,11 @@ use base64::Engine;
 use clap::Args;
 use serde::Deserialize;
 
+use crate::alert::{Rule, turns};
 use crate::cli::{FAILED, Failure, plan};
 use crate::cluster::MeterIx;
 use crate::decode::Message;
-use crate::format::{entry_json, summary_json};
+use crate::format::{entry_json, summary_json, turned_json};
 use crate::ledger::Entry;
 use crate::pipeline::{Amounts, Event, Pipeline, meter_entries};
 use crate::quantity::{Time, Window};
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     /// JSON lines: {"received":"2026-01-01T00:00:05Z","topic":"a/b","payload":"..."}
     #[arg(long, short)]
     messages: PathBuf,
+    /// The turns of the alarms instead of the entries
+    #[arg(long)]
+    alarms: bool,
 }
 
 /// One line of the messages file.
@@ -52,10 +56,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         pipeline.apply(Event::Message { received: message.received, decoded, counted: true }, &mut effects);
         effects.clear();
     })?;
+    let last = pipeline.now();
     pipeline.apply(Event::Tick(Time::MAX), &mut effects);
     let missing = pipeline.refresh();
     debug_assert!(missing.is_empty(), "an offline pipeline has nothing to load");
-    print(&pipeline)
+    if arguments.alarms { print_alarms(&pipeline, &plan.alarms, last) } else { print(&pipeline) }
+}
+
+fn print_alarms(pipeline: &Pipeline, rules: &[Rule], last: Time) -> Result<(), Failure> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for turned in turns(pipeline, rules, last) {
+        writeln!(out, "{}", turned_json(&turned, &pipeline.rules().topology))?;
+    }
+    writeln!(out, "{}", summary_json(pipeline.counters()))?;
+    Ok(out.flush()?)
 }
 
 /// Reads the file line by line. An error names the line.

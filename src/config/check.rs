@@ -18,6 +18,7 @@ use crate::config::layers::{self, List};
 use crate::config::meter::{Declarations, check_meters};
 use crate::config::plan::{Parts, Plan};
 use crate::config::problem::{Problem, Report, Severity};
+use crate::config::rule::check_rules;
 use crate::config::service::DEFAULT_HTTP;
 use crate::decode::Routes;
 use crate::factor::{Catalogue, GwpSet};
@@ -94,11 +95,13 @@ impl Checker {
         let gwp = |cluster: &Cluster| cluster_rules.get(cluster.id.as_str()).map_or(GwpSet::Ar6, |rules| rules.gwp);
         let gwp = topology.clusters.iter().map(gwp).collect();
         self.unknown_templates(&file);
+        let alarms = check_rules(self, &file, &topology).into();
         let routes = Routes::new(&mappings);
         let mqtt = self.mqtt(&file, &routes);
         let rules = Rules { topology: Arc::new(topology), routes, accounts, late_horizon, close_after };
         Some(Plan {
             rules: Arc::new(rules),
+            alarms,
             mappings,
             daemon: self.daemon(&file),
             mqtt: mqtt?,

@@ -29,6 +29,7 @@ pub(crate) struct File {
     pub chp: BTreeMap<String, ChpSection>,
     pub contracts: BTreeMap<String, ContractSection>,
     pub transfers: BTreeMap<String, TransferSection>,
+    pub rules: BTreeMap<String, RuleSection>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -260,6 +261,57 @@ pub(crate) struct TransferSection {
     pub sent: Option<String>,
     pub received: Option<String>,
     pub tolerance: Option<Written>,
+}
+
+/// What raises an alarm.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RuleSection {
+    pub kind: Option<String>,
+    pub name: Option<String>,
+    pub note: Option<String>,
+    pub select: SelectSection,
+    pub per: Option<String>,
+    pub average: Option<String>,
+    pub align: Option<String>,
+    pub limit: Option<String>,
+    pub warn_at: Option<Written>,
+    pub critical_at: Option<Written>,
+    pub projected: Option<bool>,
+    pub budget: Option<String>,
+    pub period: Option<String>,
+    pub plan: Option<Vec<Number>>,
+    pub margin: Option<Written>,
+    pub headroom: Option<Written>,
+    pub baseline: Option<GoalSection>,
+    pub target: Option<GoalSection>,
+    pub shape: Option<String>,
+    pub table: Option<BTreeMap<String, String>>,
+    pub over: Option<Written>,
+    pub over_by: Option<String>,
+    pub deadband: Option<Written>,
+    pub min_coverage: Option<Written>,
+    #[serde(rename = "for")]
+    pub lasting: Option<String>,
+    pub keep: Option<String>,
+    pub on_no_data: Option<String>,
+    pub priority: Option<String>,
+    pub response: Option<String>,
+    pub notify: Option<Names>,
+}
+
+/// What a rule looks at.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SelectSection {
+    pub network: Option<Names>,
+    pub cluster: Option<Names>,
+    pub facility: Option<Names>,
+    pub meter: Option<Names>,
+    pub category: Option<String>,
+    pub scope: Option<i64>,
+    pub basis: Option<String>,
+    pub gas: Option<String>,
 }
 
 /// The shape of a configuration file, as JSON Schema.

@@ -17,6 +17,8 @@ mod property;
 mod purchase;
 mod registry;
 mod relation;
+mod rule;
+mod rule_kind;
 mod service;
 mod show;
 mod source;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::alert;
 use crate::decode::Mapping;
 use crate::factor::{Catalogue, GwpSet};
 use crate::influx;
@@ -17,6 +18,8 @@ use crate::quantity::Span;
 pub struct Plan {
     /// What decides figures.
     pub rules: Arc<Rules>,
+    /// What raises alarms.
+    pub alarms: Arc<[alert::Rule]>,
     /// How each meter's readings are found in its payloads, by meter index.
     pub mappings: Vec<Mapping>,
     /// The potentials each cluster counts with, by cluster index.

@@ -1,10 +1,12 @@
 //! Entries as text: JSON lines, CSV and InfluxDB line protocol, one encoder each. Pure.
 
+mod alarm;
 mod csv;
 mod explain;
 mod json;
 mod line;
 
+pub use alarm::{entity_text, kg_text, state_name, turned_json, unit_of};
 pub use csv::{csv_header, csv_row};
 pub use explain::{Beside, explanation_json, explanation_text};
 pub use json::{entry_json, summary_json};

@@ -145,6 +145,23 @@ impl Zone {
         Some((self.midnight(date), self.midnight(date.tomorrow().ok()?)))
     }
 
+    /// The local month, from 0.
+    pub fn month(&self, time: Time) -> usize {
+        usize::try_from(self.date(time).month() - 1).unwrap_or(0)
+    }
+
+    /// The local year.
+    pub fn year(&self, time: Time) -> i16 {
+        self.date(time).year()
+    }
+
+    /// The local hour of the week, from Monday 00:00.
+    pub fn hour_of_week(&self, time: Time) -> usize {
+        let local = self.0.to_datetime(time.timestamp());
+        let hour = 24 * i32::from(local.weekday().to_monday_zero_offset()) + i32::from(local.hour());
+        usize::try_from(hour).unwrap_or(0)
+    }
+
     /// The start of the window of length `window` that holds `time`.
     pub fn start(&self, window: Window, time: Time) -> Time {
         match window {

@@ -16,13 +16,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("emission", &["quantity", "cluster", "window", "factor"]),
     ("ledger", &["quantity", "cluster", "emission"]),
     ("pipeline", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger"]),
-    ("format", &["quantity", "cluster", "emission", "ledger", "pipeline"]),
+    ("alert", &["quantity", "cluster", "emission", "ledger", "pipeline"]),
+    ("format", &["quantity", "cluster", "emission", "ledger", "pipeline", "alert"]),
     ("store", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline"]),
     ("mqtt", &[]),
     ("influx", &["quantity", "cluster", "ledger", "pipeline", "format", "store"]),
     ("http", &["quantity", "cluster", "decode", "meter", "window", "ledger", "pipeline", "format", "store"]),
     ("simulate", &["quantity", "cluster", "decode", "mqtt"]),
-    ("config", &["quantity", "cluster", "decode", "factor", "emission", "pipeline", "mqtt", "influx"]),
+    ("config", &["quantity", "cluster", "decode", "factor", "emission", "pipeline", "alert", "mqtt", "influx"]),
     (
         "daemon",
         &[
@@ -33,15 +34,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "quantity", "clock", "cluster", "decode", "meter", "factor", "emission", "ledger", "pipeline", "format",
-            "store", "mqtt", "influx", "http", "simulate", "config", "daemon",
+            "quantity", "clock", "cluster", "decode", "meter", "factor", "emission", "ledger", "pipeline", "alert",
+            "format", "store", "mqtt", "influx", "http", "simulate", "config", "daemon",
         ],
     ),
 ];
 
 /// Rooms of the trade, which may not touch the world.
-const PURE: &[&str] =
-    &["quantity", "cluster", "decode", "meter", "window", "factor", "emission", "ledger", "pipeline", "format"];
+const PURE: &[&str] = &[
+    "quantity", "cluster", "decode", "meter", "window", "factor", "emission", "ledger", "pipeline", "alert", "format",
+];
 
 /// Words that touch the world.
 const WORLDLY: &[&str] = &[

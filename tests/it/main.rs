@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "a test that cannot go on says where")]
 
 mod accounting;
+mod alarms;
 mod architecture;
 mod broken;
 mod broker;

@@ -1,0 +1,194 @@
+//! A total over a period against what may be emitted in it: where it stands against the plan, and when it runs out.
+
+use crate::alert::plan::Plan;
+use crate::alert::{Finding, Profile, Seen, Series};
+use crate::quantity::{Ratio, Span, Time, Window, Zone};
+
+/// For what time a budget is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// A local day, month or year.
+    Calendar(Window),
+    /// A local week, from Monday.
+    Week,
+    /// Three local months.
+    Quarter,
+    /// What lies behind, at any time.
+    Rolling(Span),
+}
+
+/// A budget, and the plan for spending it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Budget {
+    /// Milligrams a period.
+    pub total: i128,
+    /// The period.
+    pub period: Period,
+    /// How it is meant to be spent.
+    pub profile: Profile,
+    /// Ahead of the plan by this part of the budget is a warning.
+    pub margin: Ratio,
+    /// Below this part of a level it is clear of it.
+    pub clear: Ratio,
+    /// So many ten-thousandths of the meter time must be covered to call it normal.
+    pub min_coverage_e4: u32,
+}
+
+/// Will be used up before the period ends.
+const PROJECTED: u8 = 1;
+/// Ahead of the plan.
+const AHEAD: u8 = 2;
+/// Used up.
+const OVER: u8 = 3;
+/// The pace is that of this time.
+const TRAILING: Span = Span::days(28);
+/// A pace is within these parts of the plan.
+const PACE: (f64, f64) = (0.5, 2.0);
+
+/// What goes to plan must not be called too much for a rounding: a forecast counts from this part above the budget.
+const SURE: i128 = 100;
+
+/// When a budget runs out at the present pace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    /// Emitted so far, in milligrams.
+    pub used: i128,
+    /// Planned so far.
+    pub planned: i128,
+    /// How much of the plan is emitted, of late; drawn to 1 early in the period.
+    pub pace: f64,
+    /// What the period will have held, in milligrams.
+    pub total: i128,
+    /// When the budget is used up. `None`: not within the period.
+    pub runs_out: Option<Time>,
+    /// The same at a slower and a quicker pace, by the spread of the days.
+    pub range: (Option<Time>, Option<Time>),
+    /// By what part the rest of the plan must change to hold the budget: -0.17 is 17 % less than at this pace. `None`: it is
+    /// used up.
+    pub needed: Option<f64>,
+}
+
+impl Budget {
+    /// The period that `at` ends in, exclusive of its start.
+    pub fn bounds(&self, zone: &Zone, at: Time) -> (Time, Time) {
+        let last = Time(at.0 - 1);
+        let months = |count: usize| {
+            let start = zone.start(Window::Month, last);
+            let into = zone.month(start) % count;
+            let from = (0..into).fold(start, |from, _| zone.start(Window::Month, Time(from.0 - 1)));
+            let to = (0..count).fold(from, |to, _| zone.end(Window::Month, to));
+            (from, to)
+        };
+        match self.period {
+            Period::Calendar(window) => {
+                let start = zone.start(window, last);
+                (start, zone.end(window, start))
+            }
+            Period::Week => {
+                let day = zone.start(Window::Day, last);
+                let into = zone.hour_of_week(day) / 24;
+                let from = (0..into).fold(day, |from, _| zone.start(Window::Day, Time(from.0 - 1)));
+                (from, (0..7).fold(from, |to, _| zone.end(Window::Day, to)))
+            }
+            Period::Quarter => months(3),
+            Period::Rolling(length) => (at.minus(length), at),
+        }
+    }
+
+    /// What is found at `at`. `closed`: late readings aside, no more is to come of the time before.
+    pub(crate) fn find(&self, zone: &Zone, plan: &Plan, series: &Series, at: Time, closed: bool) -> Finding {
+        let period = self.bounds(zone, at);
+        let sum = series.sum(period.0, at);
+        let planned = plan.part(self.total, period.0, at);
+        let ahead = planned.saturating_add(self.margin.of_floor(self.total));
+        let level = |clear: Ratio| match sum.mg {
+            mg if mg > clear.of_floor(self.total) => OVER,
+            mg if !self.is_rolling() && mg > clear.of_floor(ahead) => AHEAD,
+            _ => 0,
+        };
+        let (mut over, mut held) = (level(Ratio::ONE), level(self.clear));
+        let is_covered = sum.is_covered(self.min_coverage_e4);
+        if over == 0 && (!closed || !is_covered) {
+            return if closed { Finding::Unknown } else { Finding::Hold };
+        }
+        if over < AHEAD && !self.is_rolling() && self.is_looked_at(period, at) {
+            let total = self.forecast_by(zone, plan, series, at).total;
+            let surely = self.total.saturating_add(self.total / SURE);
+            over = over.max(if total > surely { PROJECTED } else { 0 });
+            held = held.max(if total > self.total { PROJECTED } else { 0 });
+        }
+        Finding::Seen(Seen { over, held, value: sum.mg, limit: self.total })
+    }
+
+    fn is_rolling(&self) -> bool {
+        matches!(self.period, Period::Rolling(_))
+    }
+
+    /// A tenth of the period says something of the rest.
+    fn is_looked_at(&self, (from, to): (Time, Time), at: Time) -> bool {
+        at.since(from).0.saturating_mul(10) >= to.since(from).0 && at < to
+    }
+
+    /// How the period goes on at the present pace: what is planned for the rest of it, times the part of the plan that was
+    /// emitted in the last 28 days of it, or since it began.
+    pub fn forecast(&self, zone: &Zone, series: &Series, at: Time) -> Forecast {
+        self.forecast_by(zone, &Plan::new(&self.profile, zone, self.bounds(zone, at)), series, at)
+    }
+
+    fn forecast_by(&self, zone: &Zone, plan: &Plan, series: &Series, at: Time) -> Forecast {
+        let (from, to) = self.bounds(zone, at);
+        let used = series.sum(from, at).mg;
+        let since = at.minus(TRAILING).max(from);
+        let pace = self.pace(series, plan, (since, at));
+        let pace = shrunk(pace, at.since(from), to.since(from));
+        let rest = plan.part(self.total, at, to);
+        let total = used.saturating_add((rest as f64 * pace) as i128);
+        let left = self.total - used;
+        let runs_out = |pace: f64| {
+            if left < 0 {
+                return None;
+            }
+            plan.reaches(self.total, at, (left as f64 / pace) as i128 + 1)
+        };
+        let spread = self.spread(zone, series, plan, (since, at));
+        let bounded = |pace: f64| pace.clamp(PACE.0, PACE.1);
+        Forecast {
+            used,
+            planned: plan.part(self.total, from, at),
+            pace,
+            total,
+            runs_out: runs_out(pace),
+            range: (runs_out(bounded(pace - spread)), runs_out(bounded(pace + spread))),
+            needed: (left >= 0 && rest > 0).then(|| left as f64 / (rest as f64 * pace) - 1.0),
+        }
+    }
+
+    fn pace(&self, series: &Series, plan: &Plan, (from, to): (Time, Time)) -> Option<f64> {
+        let planned = plan.part(self.total, from, to);
+        (planned > 0).then(|| series.sum(from, to).mg as f64 / planned as f64)
+    }
+
+    /// The standard deviation of the days' paces; of fewer than three whole days, nought.
+    fn spread(&self, zone: &Zone, series: &Series, plan: &Plan, (from, to): (Time, Time)) -> f64 {
+        let mut paces = Vec::new();
+        let mut day = zone.start(Window::Day, from);
+        while zone.end(Window::Day, day) <= to {
+            let end = zone.end(Window::Day, day);
+            paces.extend(if day < from { None } else { self.pace(series, plan, (day, end)) });
+            day = end;
+        }
+        if paces.len() < 3 {
+            return 0.0;
+        }
+        let count = paces.len() as f64;
+        let mean = paces.iter().sum::<f64>() / count;
+        (paces.iter().map(|pace| (pace - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt()
+    }
+}
+
+/// Early in a period little is known of its pace: a thirtieth of the period counts as gone to plan.
+fn shrunk(pace: Option<f64>, gone: Span, whole: Span) -> f64 {
+    let (gone, sure) = (gone.0 as f64, whole.0 as f64 / 30.0);
+    let pace = pace.unwrap_or(1.0);
+    ((pace * gone + sure) / (gone + sure)).clamp(PACE.0, PACE.1)
+}

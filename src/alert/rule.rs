@@ -1,0 +1,221 @@
+//! A rule as declared, and how it is judged over time.
+
+use crate::alert::plan::Plan;
+use crate::alert::{Budget, Burn, Finding, Guard, Limit, Machine, Pathway, Period, Profile, Series, Turn};
+use crate::cluster::{Category, Entity};
+use crate::emission::{Column, Tally};
+use crate::quantity::{Id, Span, Time, Window, Zone};
+
+/// How far a rule is exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// It will be, as things are going.
+    Projected,
+    /// Nearly, or earlier than planned.
+    Warning,
+    /// It is.
+    Over,
+    /// By far.
+    Critical,
+}
+
+impl Level {
+    /// By the number that findings have.
+    pub fn of(number: u8) -> Option<Level> {
+        match number {
+            1 => Some(Level::Projected),
+            2 => Some(Level::Warning),
+            3 => Some(Level::Over),
+            4 => Some(Level::Critical),
+            _ => None,
+        }
+    }
+
+    /// As written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Projected => "projected",
+            Level::Warning => "warning",
+            Level::Over => "over",
+            Level::Critical => "critical",
+        }
+    }
+}
+
+/// How soon somebody must act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// When there is time.
+    Low,
+    /// Soon.
+    Medium,
+    /// Now.
+    High,
+}
+
+impl Priority {
+    /// As written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Priority::Low => "low",
+            Priority::Medium => "medium",
+            Priority::High => "high",
+        }
+    }
+}
+
+/// What of an entry a rule looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The sum of these.
+    Columns(Vec<Column>),
+    /// What one category emits, in CO2e, location-based.
+    Category(Category),
+}
+
+impl Signal {
+    /// Its milligrams in an entry.
+    pub fn of(&self, tally: &Tally) -> i128 {
+        match self {
+            Signal::Columns(columns) => columns.iter().map(|column| tally.mg(*column)).sum(),
+            Signal::Category(category) => tally.category_mg(*category),
+        }
+    }
+}
+
+/// What a rule compares.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// An average rate.
+    Limit(Limit),
+    /// A period's total.
+    Budget(Budget),
+    /// How quickly headroom goes.
+    Burn(Burn),
+    /// A year's total on the way to a target.
+    Pathway(Pathway),
+}
+
+impl Kind {
+    /// As written.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Limit(_) => "limit",
+            Kind::Budget(_) => "budget",
+            Kind::Burn(_) => "burn",
+            Kind::Pathway(_) => "pathway",
+        }
+    }
+
+    /// The unit of its values, an hour for rates.
+    pub fn is_rate(&self) -> bool {
+        matches!(self, Kind::Limit(_))
+    }
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Its id.
+    pub id: Id,
+    /// What is watched: each of these for itself.
+    pub entities: Vec<Entity>,
+    /// What of them.
+    pub signal: Signal,
+    /// Against what.
+    pub kind: Kind,
+    /// With which delays.
+    pub guard: Guard,
+    /// How soon somebody must act when it is over; warnings are low.
+    pub priority: Priority,
+    /// What to do then.
+    pub response: String,
+    /// Who is told.
+    pub notify: Vec<String>,
+}
+
+impl Rule {
+    /// The parts of time that it is judged by.
+    pub fn step(&self) -> Window {
+        match &self.kind {
+            Kind::Limit(_) => Window::Minute,
+            Kind::Burn(burn) if burn.period == Window::Month => Window::Minute,
+            Kind::Burn(_) | Kind::Budget(_) | Kind::Pathway(_) => Window::Quarter,
+        }
+    }
+
+    /// From when on sums matter at `at`.
+    pub fn reach(&self, zone: &Zone, at: Time) -> Time {
+        match &self.kind {
+            // A projection looks at what is just before.
+            Kind::Limit(limit) => limit.window(zone, at).0.minus(Span::minutes(5)),
+            Kind::Budget(budget) => budget.bounds(zone, at).0,
+            Kind::Burn(burn) => at.minus(burn.paces.iter().map(|pace| pace.long).max().unwrap_or(Span(0))),
+            Kind::Pathway(_) => Pathway::bounds(zone, at).0,
+        }
+    }
+
+    /// How soon somebody must act at a level.
+    pub fn priority(&self, level: Level) -> Priority {
+        match level {
+            Level::Projected | Level::Warning => Priority::Low,
+            Level::Over => self.priority,
+            Level::Critical => Priority::High,
+        }
+    }
+}
+
+/// Plans of the periods that are being looked at; working one out takes longer than looking at it.
+#[derive(Debug, Default)]
+struct Plans(Vec<((Time, Time), Plan)>);
+
+impl Plans {
+    /// The plans of a period and of the one before it.
+    fn of(&mut self, profile: &Profile, zone: &Zone, periods: &[(Time, Time)]) -> &[((Time, Time), Plan)] {
+        let known = self.0.iter().map(|(period, _)| period);
+        if !known.eq(periods) {
+            self.0 = periods.iter().map(|period| (*period, Plan::new(profile, zone, *period))).collect();
+        }
+        &self.0
+    }
+}
+
+/// Judges a rule for one entity at the ends of the parts of `series` in `(after, to]`, each with what lies behind it. Up to
+/// `closed_to` nothing but late readings is to come.
+pub fn judge(
+    rule: &Rule,
+    zone: &Zone,
+    series: &Series,
+    machine: &mut Machine,
+    (after, to, closed_to): (Time, Time, Time),
+) -> Vec<Turn> {
+    let mut plans = Plans::default();
+    let mut turns = Vec::new();
+    for at in series.ends(after, to) {
+        let closed = at <= closed_to;
+        let finding = match &rule.kind {
+            Kind::Limit(limit) => limit.find(zone, series, at, closed),
+            Kind::Budget(budget) if matches!(budget.period, Period::Rolling(_)) => {
+                let plan = Plan::new(&Profile::Linear, zone, budget.bounds(zone, at));
+                budget.find(zone, &plan, series, at, closed)
+            }
+            Kind::Budget(budget) => one(plans.of(&budget.profile, zone, &[budget.bounds(zone, at)]), |plan| {
+                budget.find(zone, plan, series, at, closed)
+            }),
+            Kind::Burn(burn) => {
+                let period = burn.bounds(zone, at);
+                let before = burn.bounds(zone, period.0);
+                burn.find(plans.of(&burn.profile, zone, &[before, period]), series, at, closed)
+            }
+            Kind::Pathway(pathway) => one(plans.of(&pathway.profile, zone, &[Pathway::bounds(zone, at)]), |plan| {
+                pathway.find(zone, plan, series, at, closed)
+            }),
+        };
+        turns.extend(machine.step(at, finding));
+    }
+    turns
+}
+
+fn one(plans: &[((Time, Time), Plan)], find: impl Fn(&Plan) -> Finding) -> Finding {
+    plans.first().map_or(Finding::Hold, |(_, plan)| find(plan))
+}

@@ -1,0 +1,201 @@
+//! `emissiond rules test`: readings of meters in few words, through the whole chain, against the turns that are expected.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::alert::{Turned, turns};
+use crate::cli::rules::notation::{readings, time_of};
+use crate::cli::{CONFIGURATION, FAILED, Failure, plan};
+use crate::cluster::{Entity, MeterIx};
+use crate::config::Plan;
+use crate::decode::{Decoded, Reading};
+use crate::format::{entity_text, kg_text, state_name, unit_of};
+use crate::pipeline::{Event, Pipeline};
+use crate::quantity::{Span, Time, Zone};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The tests, a TOML file
+    tests: PathBuf,
+    /// The configuration with the rules
+    #[arg(long, short)]
+    config: PathBuf,
+    /// Only tests whose name holds this
+    #[arg(long)]
+    run: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    tests: Vec<Test>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Test {
+    name: String,
+    /// The time of the first reading, local or with an offset.
+    start: String,
+    /// The time between two readings.
+    #[serde(default = "a_minute")]
+    every: String,
+    /// The rules that are tested. Empty: all.
+    #[serde(default)]
+    rules: BTreeSet<String>,
+    /// By meter, in its declared unit.
+    readings: BTreeMap<String, String>,
+    /// All turns, in any order.
+    turns: Vec<Expected>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    at: String,
+    rule: String,
+    entity: String,
+    state: String,
+    /// In kg/h or kg, where it matters.
+    value: Option<f64>,
+}
+
+fn a_minute() -> String {
+    "1m".to_owned()
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let plan = plan(Some(&arguments.config))?;
+    let file = read(&arguments.tests)?;
+    let wanted = |test: &&Test| arguments.run.as_ref().is_none_or(|part| test.name.contains(part));
+    let (mut passed, mut failed) = (0, 0);
+    for test in file.tests.iter().filter(wanted) {
+        let wrong = |what: String| {
+            let place = format!("{}: test `{}`: {what}", arguments.tests.display(), test.name);
+            Failure::new(CONFIGURATION, place)
+        };
+        let differences = test.differences(&plan).map_err(wrong)?;
+        let (word, count) = if differences.is_empty() { ("ok", &mut passed) } else { ("FAILED", &mut failed) };
+        *count += 1;
+        println!("{word:<7} {}\n{differences}", test.name);
+    }
+    match (passed, failed) {
+        (0, 0) => Err(Failure::new(FAILED, "no test has such a name")),
+        (_, 0) => {
+            println!("{passed} passed");
+            Ok(())
+        }
+        _ => Err(Failure::new(FAILED, format!("{failed} of {} failed", passed + failed))),
+    }
+}
+
+fn read(path: &Path) -> Result<File, Failure> {
+    let wrong = |what: String| Failure::new(CONFIGURATION, format!("{}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    toml_edit::de::from_str(&text).map_err(|error| wrong(error.to_string()))
+}
+
+impl Test {
+    /// Lines of what is expected and not found, `-`, and the other way round, `+`. An error: the test is none.
+    fn differences(&self, plan: &Plan) -> Result<String, String> {
+        let zone = self.zone(plan)?;
+        let known = |rule: &str| plan.alarms.iter().any(|known| known.id.as_str() == rule);
+        let named = self.rules.iter().chain(self.turns.iter().map(|turn| &turn.rule));
+        if let Some(unknown) = named.into_iter().find(|rule| !known(rule)) {
+            return Err(format!("no rule is called `{unknown}`; see `emissiond rules list`"));
+        }
+        let mut pipeline = Pipeline::offline(Arc::clone(&plan.rules));
+        let mut effects = Vec::new();
+        for (at, decoded) in self.messages(plan, &zone)? {
+            pipeline.apply(Event::Message { received: at, decoded, counted: true }, &mut effects);
+            effects.clear();
+        }
+        let refused = pipeline.counters().readings.received - pipeline.counters().readings.accepted;
+        if refused > 0 {
+            return Err(format!("{refused} of its readings would be refused or set apart"));
+        }
+        let last = pipeline.now();
+        pipeline.apply(Event::Tick(Time::MAX), &mut effects);
+        pipeline.refresh();
+        let tested = |turned: &Turned<'_>| self.rules.is_empty() || self.rules.contains(turned.rule.id.as_str());
+        let all = turns(&pipeline, &plan.alarms, last);
+        self.compare(plan, &zone, all.into_iter().filter(tested).collect())
+    }
+
+    /// The zone in which its local times are.
+    fn zone(&self, plan: &Plan) -> Result<Zone, String> {
+        let topology = &plan.rules.topology;
+        let unknown = |id: &String| format!("no meter is called `{id}`");
+        let mut meters = self.readings.keys().map(|id| topology.find_meter(id).ok_or_else(|| unknown(id)));
+        let first = meters.next().ok_or("it has no readings")??;
+        Ok(topology.zone(Entity::Meter(first)).clone())
+    }
+
+    /// Readings in the order of their times.
+    fn messages(&self, plan: &Plan, zone: &Zone) -> Result<Vec<(Time, Decoded)>, String> {
+        let start = time_of(&self.start, zone).ok_or_else(|| format!("`start` is no time: `{}`", self.start))?;
+        let every = Span::parse(&self.every).filter(|span| span.0 > 0);
+        let every = every.ok_or_else(|| format!("`every` is no duration: `{}`", self.every))?;
+        let mut messages = Vec::new();
+        for (id, text) in &self.readings {
+            let ix = plan.rules.topology.find_meter(id).ok_or_else(|| format!("no meter is called `{id}`"))?;
+            for (at, number) in readings(text, (start, every), zone).map_err(|error| format!("`{id}`: {error}"))? {
+                let conversion = &plan.rules.topology.meter(ix).conversion;
+                let value = conversion.to_base(number).ok_or_else(|| format!("`{id}`: {number} is out of range"))?;
+                messages.push((at, of(ix, at, value)));
+            }
+        }
+        messages.sort_by_key(|(at, _)| *at);
+        Ok(messages)
+    }
+
+    fn compare(&self, plan: &Plan, zone: &Zone, found: Vec<Turned<'_>>) -> Result<String, String> {
+        let mut text = String::new();
+        let mut left = found;
+        for expected in &self.turns {
+            let at = time_of(&expected.at, zone).ok_or_else(|| format!("`at` is no time: `{}`", expected.at))?;
+            let is_it = |turned: &Turned<'_>| expected.is(turned, at, plan);
+            match left.iter().position(is_it) {
+                Some(place) => drop(left.remove(place)),
+                None => {
+                    let value = expected.value.map_or(String::new(), |value| format!(" at {value}"));
+                    let Expected { rule, entity, state, .. } = expected;
+                    let _ = writeln!(text, "  - {} {rule} {entity} {state}{value}", zone.text(SHOWN, at));
+                }
+            }
+        }
+        for turned in &left {
+            let Turned { rule, entity, turn } = turned;
+            let entity = entity_text(&plan.rules.topology, *entity);
+            let value =
+                turn.seen.map_or(String::new(), |seen| format!(" at {} {}", kg_text(seen.value), unit_of(rule)));
+            let (at, state) = (zone.text(SHOWN, turn.at), state_name(turn.state));
+            let _ = writeln!(text, "  + {at} {} {entity} {state}{value}", rule.id);
+        }
+        Ok(text)
+    }
+}
+
+/// Local time with its offset.
+const SHOWN: &str = "%Y-%m-%dT%H:%M:%S%:z";
+
+impl Expected {
+    fn is(&self, turned: &Turned<'_>, at: Time, plan: &Plan) -> bool {
+        let Turned { rule, entity, turn } = turned;
+        let value = |expected: f64| turn.seen.is_some_and(|seen| (seen.value as f64 / 1e6 - expected).abs() < 0.000_5);
+        turn.at == at
+            && rule.id.as_str() == self.rule
+            && entity_text(&plan.rules.topology, *entity) == self.entity
+            && state_name(turn.state) == self.state
+            && self.value.is_none_or(value)
+    }
+}
+
+fn of(meter: MeterIx, time: Time, value: i64) -> Decoded {
+    Decoded::Readings(vec![(meter, Ok(Reading { meter, time, value, received: time }))])
+}

@@ -1,0 +1,267 @@
+//! The `[rules.*]` tables: what each watches, and against what.
+
+use std::collections::BTreeMap;
+
+use crate::alert::{Guard, Kind, NoData, Priority, Rule};
+use crate::cluster::{Entity, FacilityIx, Level, MeterIx, Topology};
+use crate::config::checker::Checker;
+use crate::config::file::{ClusterSection, File, RuleSection};
+use crate::config::problem::Severity;
+use crate::config::value::{Names, Written};
+use crate::quantity::{Amount, Dimension, Ratio, Span};
+
+/// Checks all rules. One with a kind that differs by entity gives several.
+pub(crate) fn check_rules(checker: &mut Checker, file: &File, topology: &Topology) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (id, section) in &file.rules {
+        let mut check = RuleCheck { checker: &mut *checker, file, topology, id, section };
+        rules.extend(check.rules());
+    }
+    rules
+}
+
+pub(crate) struct RuleCheck<'a> {
+    pub checker: &'a mut Checker,
+    pub file: &'a File,
+    pub topology: &'a Topology,
+    pub id: &'a str,
+    pub section: &'a RuleSection,
+}
+
+/// The kinds of rules.
+const KINDS: [&str; 4] = ["limit", "budget", "burn", "pathway"];
+/// The part of the meter time that must be covered to call something normal.
+const MIN_COVERAGE: (i128, i128) = (75, 100);
+/// Where nothing is said, a rate must fall this far below a level to be clear of it.
+const DEADBAND: (i128, i128) = (3, 100);
+
+impl<'a> RuleCheck<'a> {
+    fn rules(&mut self) -> Vec<Rule> {
+        let parsed = self.checker.id("rules", self.id);
+        let Some(kind) = &self.section.kind else {
+            self.missing("kind", &format!("one of {}", KINDS.join(", ")));
+            return Vec::new();
+        };
+        if !KINDS.contains(&kind.as_str()) {
+            self.checker.not_one_of(&["rules", self.id, "kind"], kind, &KINDS);
+            return Vec::new();
+        }
+        self.out_of_place(kind);
+        let entities = self.entities();
+        let guard = self.guard();
+        let priority = self.priority();
+        let notify = self.section.notify.as_ref().map(|names| names.0.clone()).unwrap_or_default();
+        let response = self.section.response.clone().unwrap_or_default();
+        let mut rules: Vec<Rule> = Vec::new();
+        for entity in entities {
+            let Some((kind, signal)) = self.kind(kind, entity) else {
+                continue;
+            };
+            match rules.iter_mut().find(|rule| rule.kind == kind && rule.signal == signal) {
+                Some(rule) => rule.entities.push(entity),
+                None => rules.extend(parsed.clone().map(|id| Rule {
+                    id,
+                    entities: vec![entity],
+                    signal,
+                    kind,
+                    guard,
+                    priority,
+                    response: response.clone(),
+                    notify: notify.clone(),
+                })),
+            }
+        }
+        rules.iter().for_each(|rule| self.hints(rule));
+        rules
+    }
+
+    // ---- what is watched -----------------------------------------------------------------------------------------
+
+    /// Those of the chosen level that lie in all that is named.
+    fn entities(&mut self) -> Vec<Entity> {
+        let select = &self.section.select;
+        let named = [
+            (Level::Meter, &select.meter),
+            (Level::Facility, &select.facility),
+            (Level::Cluster, &select.cluster),
+            (Level::Network, &select.network),
+        ];
+        for (level, names) in named {
+            self.unknown_names(level, names.as_ref());
+        }
+        let deepest = named.iter().find(|(_, names)| names.is_some()).map(|(level, _)| *level);
+        let levels = Level::ALL.map(|level| (level.name(), level));
+        let per = self.checker.word(&["rules", self.id, "per"], self.section.per.as_ref(), &levels);
+        let level = per.or(deepest).unwrap_or(Level::Cluster);
+        let topology = self.topology;
+        let is_in = |entity: Entity| {
+            let holds = |(level, names): &(Level, &Option<Names>)| match names {
+                None => true,
+                Some(names) => above(topology, entity).iter().any(|above| {
+                    let id = topology.id(*above).as_str();
+                    above.level() == *level && names.0.iter().any(|name| name == "*" || name == id)
+                }),
+            };
+            named.iter().filter(|(named, _)| *named >= level).all(holds)
+        };
+        if per.is_some_and(|per| deepest.is_some_and(|deepest| deepest < per)) {
+            let message = "`per` is above what `select` names: each of these is watched for itself".to_owned();
+            self.checker.error("C006", &["rules", self.id, "per"], message);
+        }
+        let found: Vec<Entity> =
+            topology.entities().into_iter().filter(|entity| entity.level() == level && is_in(*entity)).collect();
+        if found.is_empty() {
+            let message = format!("it selects no {}: it will never raise an alarm", level.name());
+            let help = Some("see `select`; `{ facility = \"*\" }` is every facility".to_owned());
+            self.checker.push("C019", Severity::Warning, &["rules", self.id, "select"], message, help);
+        }
+        found
+    }
+
+    fn unknown_names(&mut self, level: Level, names: Option<&Names>) {
+        let known: BTreeMap<String, ()> = self.known(level);
+        for name in names.iter().flat_map(|names| &names.0).filter(|name| *name != "*") {
+            if !known.contains_key(name) && !self.checker.is_declared(level.section(), name) {
+                self.checker.reference(&["rules", self.id, "select", level.name()], name, &known, level.section());
+            }
+        }
+    }
+
+    fn known(&self, level: Level) -> BTreeMap<String, ()> {
+        let all = self.topology.entities().into_iter().filter(|entity| entity.level() == level);
+        all.map(|entity| (self.topology.id(entity).to_string(), ())).collect()
+    }
+
+    // ---- how it turns --------------------------------------------------------------------------------------------
+
+    fn guard(&mut self) -> Guard {
+        let section = self.section;
+        let lasting = self.delay("for", section.lasting.as_ref());
+        let keep = self.delay("keep", section.keep.as_ref());
+        let words = [("unknown", NoData::Unknown), ("alarm", NoData::Alarm), ("ok", NoData::Normal)];
+        let path = ["rules", self.id, "on_no_data"];
+        let no_data = self.checker.word(&path, section.on_no_data.as_ref(), &words).unwrap_or_default();
+        Guard { lasting, keep, no_data, alarm: 3 }
+    }
+
+    /// A span that may be nought.
+    fn delay(&mut self, key: &'static str, written: Option<&String>) -> Span {
+        match written.map(|text| Span::parse(text)) {
+            Some(Some(Span(0))) => Span(0),
+            _ => self.checker.span(&["rules", self.id, key], written, Span(0)),
+        }
+    }
+
+    fn priority(&mut self) -> Priority {
+        let words = [Priority::Low, Priority::Medium, Priority::High].map(|priority| (priority.name(), priority));
+        let path = ["rules", self.id, "priority"];
+        let priority = self.checker.word(&path, self.section.priority.as_ref(), &words).unwrap_or(Priority::Medium);
+        if priority == Priority::High && self.section.response.as_ref().is_none_or(|text| text.trim().is_empty()) {
+            let message = "an alarm of high priority needs a `response`: what the operator is to do".to_owned();
+            let help = Some("where nothing is to be done, it is `priority = \"low\"`".to_owned());
+            self.checker.push("C021", Severity::Warning, &path, message, help);
+        }
+        priority
+    }
+
+    /// What works, but hardly as it is meant.
+    fn hints(&mut self, rule: &Rule) {
+        let slowest = self.slowest(&rule.entities);
+        if let Some(slowest) = slowest.filter(|slowest| rule.guard.lasting.0 > 0 && rule.guard.lasting < *slowest) {
+            let message = format!("`for` is shorter than the time between two readings, {slowest}: it changes nothing");
+            self.checker.push("C022", Severity::Warning, &["rules", self.id, "for"], message, None);
+        }
+        if let Kind::Limit(limit) = &rule.kind
+            && limit.clear == Ratio::ONE
+        {
+            let message = "without a deadband, a value that lies at its limit raises alarm after alarm".to_owned();
+            self.checker.push("C022", Severity::Warning, &["rules", self.id, "deadband"], message, None);
+        }
+    }
+
+    /// The longest time between two readings of a meter of these.
+    pub(crate) fn slowest(&self, entities: &[Entity]) -> Option<Span> {
+        let meters = (0u32..).zip(&self.topology.meters);
+        let of = |at: u32| above(self.topology, Entity::Meter(MeterIx(at)));
+        let within = |at: u32| of(at).iter().any(|above| entities.contains(above));
+        meters.filter(|(at, _)| within(*at)).map(|(_, meter)| meter.expected_every).max()
+    }
+
+    // ---- values --------------------------------------------------------------------------------------------------
+
+    pub(crate) fn missing(&mut self, key: &str, help: &str) {
+        self.checker.missing_for(&["rules", self.id, key], "kind", help);
+    }
+
+    pub(crate) fn error(&mut self, key: &str, message: String) {
+        self.checker.error("C006", &["rules", self.id, key], message);
+    }
+
+    /// A share from nought up to `most`.
+    pub(crate) fn share(&mut self, key: &str, written: Option<&Written>, default: (i128, i128), most: i128) -> Ratio {
+        let default = Ratio::new(default.0, default.1).unwrap_or(Ratio::ONE);
+        let Some(written) = written else {
+            return default;
+        };
+        let fits =
+            |share: &Ratio| !share.is_negative() && !Ratio::whole(most).minus(*share).is_some_and(Ratio::is_negative);
+        written.share().filter(fits).unwrap_or_else(|| {
+            let message = format!("`{key}` is {}; write a share up to {most}, such as 0.05 or \"5 %\"", written.0);
+            self.error(key, message);
+            default
+        })
+    }
+
+    /// What is left of a level when it is cleared.
+    pub(crate) fn clear(&mut self, is_rate: bool) -> Ratio {
+        let default = if is_rate { DEADBAND } else { (0, 1) };
+        let deadband = self.share("deadband", self.section.deadband.as_ref(), default, 1);
+        Ratio::ONE.minus(deadband).unwrap_or(Ratio::ONE)
+    }
+
+    pub(crate) fn min_coverage_e4(&mut self) -> u32 {
+        let share = self.share("min_coverage", self.section.min_coverage.as_ref(), MIN_COVERAGE, 1);
+        u32::try_from(share.of_floor(10_000)).unwrap_or(10_000)
+    }
+
+    /// Milligrams, or milligrams a day for a rate.
+    pub(crate) fn mass(&mut self, key: &str, text: &str, is_rate: bool) -> Option<i128> {
+        let amount = match Amount::parse(text) {
+            Ok(amount) => amount,
+            Err(problem) => {
+                self.checker.error("C008", &["rules", self.id, key], problem.to_string());
+                return None;
+            }
+        };
+        let fits = amount.unit.dimension == Dimension::Mass && amount.unit.per.is_some() == is_rate;
+        let micrograms = Ratio::from_decimal(amount.value).and_then(|value| value.times(amount.unit.base));
+        let mg = micrograms.map(|mass| mass.of_floor(1) / 1_000).filter(|mg| *mg > 0);
+        if !fits || mg.is_none() {
+            let such = if is_rate { "a mass over time, such as \"820 kg/h\"" } else { "a mass, such as \"4200 t\"" };
+            self.error(key, format!("`{key}` is `{text}`; write {such}"));
+            return None;
+        }
+        mg
+    }
+
+    pub(crate) fn cluster(&self, entity: Entity) -> Option<&'a ClusterSection> {
+        let cluster = self.topology.cluster_of(entity)?;
+        self.file.clusters.get(self.topology.cluster(cluster).id.as_str())
+    }
+}
+
+/// The entity itself and all that it is a part of.
+fn above(topology: &Topology, entity: Entity) -> Vec<Entity> {
+    let mut chain = vec![entity];
+    if let Entity::Meter(meter) = entity {
+        let holders = (0u32..).zip(&topology.facilities).filter(|(_, facility)| facility.meters.contains(&meter));
+        chain.extend(holders.map(|(at, _)| Entity::Facility(FacilityIx(at))));
+    }
+    let cluster = topology.cluster_of(entity);
+    if let Some(cluster) = cluster {
+        chain.push(Entity::Cluster(cluster));
+        chain.extend(topology.cluster(cluster).network.map(Entity::Network));
+    }
+    chain.dedup();
+    chain
+}

@@ -1,0 +1,68 @@
+//! Turns of alarms as JSON.
+
+use serde_json::{Value, json};
+
+use crate::alert::{Level, Rule, State, Turned};
+use crate::cluster::{Entity, Topology};
+
+/// An entity where levels mix: `facility/steelworks`.
+pub fn entity_text(topology: &Topology, entity: Entity) -> String {
+    format!("{}/{}", entity.level().name(), topology.id(entity))
+}
+
+/// How things stand, as written: a level, or `normal`, or `unknown`.
+pub fn state_name(state: State) -> &'static str {
+    match state {
+        State::Normal => "normal",
+        State::Unknown => "unknown",
+        State::Over(level) => Level::of(level).map_or("over", Level::name),
+    }
+}
+
+/// The unit of a rule's values.
+pub fn unit_of(rule: &Rule) -> &'static str {
+    if rule.kind.is_rate() { "kg/h" } else { "kg" }
+}
+
+/// Milligrams as kilograms, exactly.
+pub fn kg_text(mg: i128) -> String {
+    let sign = if mg < 0 { "-" } else { "" };
+    let (whole, part) = (mg.unsigned_abs() / 1_000_000, mg.unsigned_abs() % 1_000_000);
+    let text = format!("{sign}{whole}.{part:06}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// One turn as a JSON object on one line, without a line end.
+pub fn turned_json(turned: &Turned<'_>, topology: &Topology) -> String {
+    let Turned { rule, entity, turn } = turned;
+    let priority = Level::of(turn.state.level()).map(|level| rule.priority(level).name());
+    let number = |mg: Option<i128>| mg.map_or(Value::Null, |mg| number(&kg_text(mg)));
+    json!({
+        "level": "alarm",
+        "at": turn.at.to_string(),
+        "rule": rule.id.as_str(),
+        "entity": entity_text(topology, *entity),
+        "state": state_name(turn.state),
+        "priority": priority,
+        "value": number(turn.seen.map(|seen| seen.value)),
+        "limit": number(turn.seen.map(|seen| seen.limit)),
+        "unit": unit_of(rule),
+    })
+    .to_string()
+}
+
+/// The same digits as a JSON number.
+fn number(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kilograms_are_exact() {
+        let texts = [0, 1, 861_200_000, -20_600_000, 5_000_000].map(kg_text);
+        assert_eq!(texts, ["0", "0.000001", "861.2", "-20.6", "5"]);
+    }
+}

@@ -1,0 +1,235 @@
+//! `rules test` and `check`: cases worked out by hand.
+
+use serde_json::Value;
+
+use crate::alarms::CLUSTER;
+use crate::harness::{Files, emissiond, run};
+
+/// Runs tests of rules; returns what is printed when they fail, or nothing.
+fn failed(cluster: &str, rules: &str, tests: &str) -> String {
+    let files = Files::new(&[("c.toml", &format!("{cluster}{rules}")), ("t.toml", tests)]);
+    let mut command = emissiond();
+    command.args(["rules", "test"]).arg(files.path("t.toml")).arg("--config").arg(files.path("c.toml"));
+    let output = run(&mut command);
+    let text = String::from_utf8(output.stdout).unwrap();
+    match output.status.success() {
+        true => String::new(),
+        false => format!("{text}{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+#[track_caller]
+fn check(rules: &str, start: &str, every: &str, readings: &str, turns: &[(&str, &str, &str)]) {
+    check_in(CLUSTER, rules, (start, every), readings, turns);
+}
+
+#[track_caller]
+fn check_in(cluster: &str, rules: &str, (start, every): (&str, &str), readings: &str, turns: &[(&str, &str, &str)]) {
+    let turn = |(at, rule, state): &(&str, &str, &str)| {
+        let entity = if rule.starts_with('c') { "cluster/c" } else { "facility/f" };
+        format!("{{ at = \"{at}\", rule = \"{rule}\", entity = \"{entity}\", state = \"{state}\" }},\n")
+    };
+    let turns: String = turns.iter().map(turn).collect();
+    let tests = format!(
+        "[[tests]]\nname = \"t\"\nstart = \"{start}\"\nevery = \"{every}\"\nreadings = {{ m = \"{readings}\" }}\nturns = [\n{turns}]\n"
+    );
+    assert_eq!(failed(cluster, rules, &tests), "");
+}
+
+/// 10 kg a minute are 600 kg/h.
+const SLIDING: &str = r#"
+[rules.limit]
+kind = "limit"
+select = { facility = "f", scope = 1 }
+average = "5m"
+align = "sliding"
+limit = "600 kg/h"
+"#;
+
+#[test]
+fn a_sliding_limit_turns_where_the_average_does() {
+    // At the limit is not over it; one kilogram more is.
+    let readings = "0+10x9 101+11x0 111+10x3 150+9x9";
+    check(
+        SLIDING,
+        "2026-01-01T00:00",
+        "1m",
+        readings,
+        &[
+            ("2026-01-01T00:04", "limit", "normal"),
+            // Minute 9 holds 11 kg: 51 in five.
+            ("2026-01-01T00:10", "limit", "over"),
+            // 9 a minute from minute 14 on: 48 after two of them, below 97 % of 50.
+            ("2026-01-01T00:16", "limit", "normal"),
+        ],
+    );
+}
+
+#[test]
+fn delays_hold_an_alarm_off_and_keep_it() {
+    let rules = format!("{SLIDING}for = \"3m\"\nkeep = \"10m\"\ndeadband = 0.1\n");
+    check(
+        &rules,
+        "2026-01-01T00:00",
+        "1m",
+        "0+8x9 80+12x9 200+5x30",
+        &[
+            ("2026-01-01T00:04", "limit", "normal"),
+            // 10 minutes of 8 (9 in the ninth) and 12 from then on: over 50 kg at minute 13.
+            ("2026-01-01T00:16", "limit", "over"),
+            // Below 45 kg at minute 23: held last at 22, and ten minutes more.
+            ("2026-01-01T00:32", "limit", "normal"),
+        ],
+    );
+}
+
+#[test]
+fn missing_data_is_unknown_and_never_silences_what_is_over() {
+    let rate =
+        CLUSTER.replace("\"register\"", "\"rate\"\nshape = \"step\"").replace("unit = \"kg\"", "unit = \"kg/h\"");
+    let check = |readings: &str, turns: &[(&str, &str, &str)]| {
+        check_in(&rate, SLIDING, ("2026-01-01T00:00", "1m"), readings, turns);
+    };
+    // From the last reading on nothing is known; one minute of five may be missing.
+    check(
+        "540x19 _x20 540x19",
+        &[
+            ("2026-01-01T00:04", "limit", "normal"),
+            ("2026-01-01T00:21", "limit", "unknown"),
+            ("2026-01-01T00:44", "limit", "normal"),
+        ],
+    );
+    // 3000 kg/h for one minute are over for the five of the average, though nothing is known of the other four.
+    check(
+        "540x9 6000 540 _x28 540x19",
+        &[
+            ("2026-01-01T00:04", "limit", "normal"),
+            ("2026-01-01T00:11", "limit", "over"),
+            ("2026-01-01T00:44", "limit", "normal"),
+        ],
+    );
+}
+
+#[test]
+fn clock_windows_are_confirmed_at_their_end_and_seen_coming() {
+    let rules = r#"
+[rules.hour]
+kind = "limit"
+select = { facility = "*" }
+average = "1h"
+limit = "600 kg/h"
+"#;
+    // The hour that the clock skips is none: 03:00 follows 02:00.
+    check(
+        rules,
+        "2026-03-29T01:00",
+        "1m",
+        "0+5x60 320+20x39 1100+0x80",
+        &[
+            ("2026-03-29T03:00", "hour", "normal"),
+            // 20 kg a minute, 1200 an hour: after five minutes of it.
+            ("2026-03-29T03:05", "hour", "projected"),
+            ("2026-03-29T03:31", "hour", "over"),
+            ("2026-03-29T05:00", "hour", "normal"),
+        ],
+    );
+}
+
+#[test]
+fn a_month_has_its_budget() {
+    // April has 30 days: 1 t a day is to plan.
+    let rules = r#"
+[rules.c-month]
+kind = "budget"
+select = { cluster = "c" }
+budget = "30 t"
+period = "month"
+margin = 0.1
+"#;
+    // 1 t a day for ten days, then 1.5 t a day: 3 t ahead after 6 more days and a bit.
+    check(
+        rules,
+        "2026-04-01T00:00",
+        "1h",
+        &register_by_hours(&[(240, 1_000), (360, 1_500)], 24),
+        &[
+            ("2026-04-01T00:15", "c-month", "normal"),
+            // After 5.25 h: 10.328 t, and 19.781 t planned at a pace of 11.328 / 11.219, are 30.302 t, a hundredth too much.
+            ("2026-04-11T05:15", "c-month", "projected"),
+            ("2026-04-17T00:15", "c-month", "warning"),
+            ("2026-04-24T08:15", "c-month", "over"),
+        ],
+    );
+}
+
+/// A register that counts so many kilograms a day for so many hours, read each hour.
+fn register_by_hours(parts: &[(usize, usize)], hours_a_day: usize) -> String {
+    let mut at = 0.0;
+    let mut words = vec!["0".to_owned()];
+    for (hours, kg_a_day) in parts {
+        for _ in 0..*hours {
+            at += *kg_a_day as f64 / hours_a_day as f64;
+            words.push(format!("{at:.6}"));
+        }
+    }
+    words.join(" ")
+}
+
+#[test]
+fn tests_that_fail_say_what_differs() {
+    let tests = r#"
+[[tests]]
+name = "wrong"
+start = "2026-01-01T00:00"
+readings = { m = "0+10x9" }
+turns = [{ at = "2026-01-01T00:05", rule = "limit", entity = "facility/f", state = "over" }]
+"#;
+    let text = failed(CLUSTER, SLIDING, tests);
+    assert!(text.contains("  - 2026-01-01T00:05:00+01:00 limit facility/f over\n"), "{text}");
+    assert!(text.contains("  + 2026-01-01T00:04:00+01:00 limit facility/f normal at 480 kg/h\n"), "{text}");
+    assert!(text.contains("1 of 1 failed"), "{text}");
+    let wrong = |from: &str, to: &str| failed(CLUSTER, SLIDING, &tests.replace(from, to));
+    assert!(wrong("m = \"0", "n = \"0").contains("no meter is called `n`"));
+    assert!(wrong("rule = \"limit\"", "rule = \"limitt\"").contains("no rule is called `limitt`"));
+    assert!(wrong("0+10x9", "0+10y9").contains("`0+10y9` is no reading"));
+    assert!(wrong("turns", "turn").contains("unknown field"));
+}
+
+/// Each problem with its code and its line in the rule.
+fn problems(rule: &str) -> Vec<(String, String)> {
+    let files = Files::new(&[("c.toml", &format!("{CLUSTER}[rules.r]\n{rule}"))]);
+    let output = run(emissiond().args(["check", "--format", "json", "--config"]).arg(files.path("c.toml")));
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    let all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    all.iter().map(|problem| (text(&problem["code"]), text(&problem["message"]))).collect()
+}
+
+#[test]
+fn rules_that_cannot_be_meant_are_told() {
+    let limit = "kind = \"limit\"\naverage = \"1h\"\nlimit = \"600 kg/h\"\n";
+    assert_eq!(problems(&format!("{limit}select = {{ facility = \"*\" }}\n")), []);
+    let told = |more: &str, code: &str, words: &str| {
+        let problems = problems(more);
+        assert!(problems.iter().any(|(c, m)| c == code && m.contains(words)), "{more}: {problems:?}");
+    };
+    told(&format!("{limit}select = {{ network = \"*\" }}\n"), "C019", "it selects no network");
+    told(&format!("{limit}select = {{ facility = \"ff\" }}\n"), "C007", "unknown facility `ff`");
+    told(&format!("{limit}priority = \"high\"\n"), "C021", "needs a `response`");
+    told(&format!("{limit}deadband = 0\n"), "C022", "deadband");
+    told(&format!("{limit}for = \"30s\"\n"), "C022", "shorter than the time between two readings");
+    told(&format!("{limit}budget = \"5 t\"\n"), "C006", "of no use to a rule of kind `limit`");
+    told("kind = \"limit\"\naverage = \"1h\"\n", "C005", "`rules.r` needs `limit`");
+    told("kind = \"limitt\"\n", "C006", "`kind` cannot be `limitt`");
+    told("average = \"1h\"\n", "C005", "needs `kind`");
+    told("kind = \"limit\"\naverage = \"7m\"\nlimit = \"1 t/h\"\n", "C006", "`average` cannot be `7m`");
+    told("kind = \"limit\"\naverage = \"1h\"\nlimit = \"600 kg\"\n", "C006", "a mass over time");
+    told("kind = \"limit\"\naverage = \"1h\"\nlimit = \"600 kWh/h\"\n", "C006", "a mass over time");
+    told(&format!("{limit}select = {{ scope = 3 }}\n"), "C006", "scope 3 is not kept here");
+    told(&format!("{limit}select = {{ scope = 2, gas = \"CH4\" }}\n"), "C006", "not by gas");
+    told("kind = \"budget\"\nbudget = \"5 t\"\n", "C005", "needs `period`");
+    told("kind = \"budget\"\nbudget = \"5 t\"\nperiod = \"month\"\nplan = [1, 2]\n", "C006", "weights of 12 months");
+    told("kind = \"pathway\"\n", "C005", "needs `baseline`");
+    let way = "kind = \"pathway\"\nbaseline = { year = 2021, value = \"16 Mt\" }\ntarget = { year = 2050, value = \"0 t\" }\n";
+    assert_eq!(problems(way), []);
+    told(&format!("{way}shape = \"geometric\"\n"), "C006", "never reaches nought");
+}
