@@ -29,6 +29,7 @@
 //! * [`store`]: the journal and the ledger on disk, in SQLite, each record with a checksum.
 //! * [`mqtt`]: the session with the broker; acknowledges what is on disk.
 //! * [`influx`]: the database writer, a cursor over what changed; and its comparison with the ledger.
+//! * [`notify`]: tells of alarms, at least once.
 //! * [`http`]: status, entries, meters, metrics, health; decisions about readings that are set aside.
 //!
 //! Around them:
@@ -53,6 +54,7 @@ pub mod influx;
 pub mod ledger;
 pub mod meter;
 pub mod mqtt;
+pub mod notify;
 pub mod pipeline;
 pub mod quantity;
 pub mod simulate;

@@ -40,7 +40,7 @@ const PROJECTED: u8 = 1;
 const AHEAD: u8 = 2;
 /// Used up.
 const OVER: u8 = 3;
-/// The pace is that of this time.
+/// The pace is that of this time, from the beginning of its first day.
 const TRAILING: Span = Span::days(28);
 /// A pace is within these parts of the plan.
 const PACE: (f64, f64) = (0.5, 2.0);
@@ -138,7 +138,7 @@ impl Budget {
     fn forecast_by(&self, zone: &Zone, plan: &Plan, series: &Series, at: Time) -> Forecast {
         let (from, to) = self.bounds(zone, at);
         let used = series.sum(from, at).mg;
-        let since = at.minus(TRAILING).max(from);
+        let since = zone.start(Window::Day, at.minus(TRAILING)).max(from);
         let pace = self.pace(series, plan, (since, at));
         let pace = shrunk(pace, at.since(from), to.since(from));
         let rest = plan.part(self.total, at, to);

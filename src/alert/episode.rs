@@ -1,7 +1,7 @@
 //! From the first turn away from normal to the turn back: one record.
 
-use crate::alert::{Level, Seen, State, Turn};
-use crate::quantity::Time;
+use crate::alert::{Finding, Level, Rule, Seen, State, Turn};
+use crate::quantity::{Span, Time};
 
 /// An alarm from its beginning to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct Episode {
     pub levels: Vec<(Time, Level)>,
     /// What was seen when it began. `None`: too little, which is an alarm of this rule.
     pub seen: Option<Seen>,
+    /// The highest value, in the unit of the rule.
+    pub peak: i128,
+    /// What was emitted above the limit, in milligrams.
+    pub excess_mg: i128,
 }
 
 impl Episode {
@@ -28,20 +32,58 @@ impl Episode {
     }
 }
 
-/// The episodes that turns make.
-pub fn episodes(turns: &[Turn]) -> Vec<Episode> {
-    let mut episodes: Vec<Episode> = Vec::new();
-    for turn in turns {
-        let open = episodes.last_mut().filter(|episode| episode.end.is_none());
+/// What judging a rule came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// Every change of state.
+    pub turns: Vec<Turn>,
+    /// The alarms.
+    pub episodes: Vec<Episode>,
+    /// How things stand at the end.
+    pub state: State,
+}
+
+/// An hour in milliseconds.
+const HOUR_MS: i128 = 3_600_000;
+
+impl Judged {
+    /// Takes what was found at a time, and the turn that it made.
+    pub(crate) fn note(
+        &mut self,
+        rule: &Rule,
+        (at, window): (Time, Option<Span>),
+        finding: Finding,
+        turn: Option<Turn>,
+    ) {
+        if let Some(turn) = turn {
+            self.turns.push(turn);
+            self.state = turn.state;
+            self.turned(turn);
+        }
+        let open = self.episodes.last_mut().filter(|episode| episode.end.is_none_or(|end| end == at));
+        let (Some(episode), Finding::Seen(seen)) = (open, finding) else {
+            return;
+        };
+        episode.peak = episode.peak.max(seen.value);
+        let above = (seen.value - seen.limit).max(0);
+        match window {
+            Some(length) => episode.excess_mg += above * i128::from(length.0) / HOUR_MS,
+            None if rule.kind.is_rate() => {}
+            None => episode.excess_mg = episode.excess_mg.max(above),
+        }
+    }
+
+    fn turned(&mut self, turn: Turn) {
+        let open = self.episodes.last_mut().filter(|episode| episode.end.is_none());
         match (open, turn.state) {
             (None, State::Normal | State::Unknown) => {}
             (Some(open), State::Normal | State::Unknown) => open.end = Some(turn.at),
             (Some(open), State::Over(level)) => open.levels.extend(Level::of(level).map(|level| (turn.at, level))),
             (None, State::Over(level)) => {
                 let levels = Level::of(level).map(|level| (turn.at, level)).into_iter().collect();
-                episodes.push(Episode { start: turn.at, end: None, levels, seen: turn.seen });
+                let Turn { at: start, seen, .. } = turn;
+                self.episodes.push(Episode { start, end: None, levels, seen, peak: 0, excess_mg: 0 });
             }
         }
     }
-    episodes
 }

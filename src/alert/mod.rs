@@ -6,6 +6,7 @@
 //! series  limit, budget, burn, pathway              machine                             episode
 //! ```
 
+mod alarm;
 mod budget;
 mod burn;
 mod episode;
@@ -17,9 +18,10 @@ mod rule;
 mod series;
 mod watch;
 
+pub use alarm::{Acknowledged, Alarm, Followed, News, Phase, follow};
 pub use budget::{Budget, Forecast, Period};
 pub use burn::{Burn, Pace};
-pub use episode::{Episode, episodes};
+pub use episode::{Episode, Judged};
 pub use limit::{Align, Limit};
 pub use machine::{Finding, Guard, Machine, NoData, Seen, State, Turn};
 pub use pathway::{Pathway, Shape};

@@ -1,7 +1,7 @@
 //! A rule as declared, and how it is judged over time.
 
 use crate::alert::plan::Plan;
-use crate::alert::{Budget, Burn, Finding, Guard, Limit, Machine, Pathway, Period, Profile, Series, Turn};
+use crate::alert::{Align, Budget, Burn, Finding, Guard, Judged, Limit, Machine, Pathway, Period, Profile, Series};
 use crate::cluster::{Category, Entity};
 use crate::emission::{Column, Tally};
 use crate::quantity::{Id, Span, Time, Window, Zone};
@@ -155,6 +155,19 @@ impl Rule {
         }
     }
 
+    /// How long the window is that ends at `at`, over which a rate was too high: each moment counts once. `None`: it is open,
+    /// or no rate is looked at.
+    fn ends_window(&self, zone: &Zone, at: Time) -> Option<Span> {
+        let Kind::Limit(limit) = &self.kind else {
+            return None;
+        };
+        let (from, to) = limit.window(zone, at);
+        match limit.align {
+            Align::Sliding => Some(self.step().shortest()),
+            Align::Clock => (at == to).then_some(to.since(from)),
+        }
+    }
+
     /// How soon somebody must act at a level.
     pub fn priority(&self, level: Level) -> Priority {
         match level {
@@ -188,9 +201,9 @@ pub fn judge(
     series: &Series,
     machine: &mut Machine,
     (after, to, closed_to): (Time, Time, Time),
-) -> Vec<Turn> {
+) -> Judged {
     let mut plans = Plans::default();
-    let mut turns = Vec::new();
+    let mut judged = Judged::default();
     for at in series.ends(after, to) {
         let closed = at <= closed_to;
         let finding = match &rule.kind {
@@ -211,9 +224,10 @@ pub fn judge(
                 pathway.find(zone, plan, series, at, closed)
             }),
         };
-        turns.extend(machine.step(at, finding));
+        let turn = machine.step(at, finding);
+        judged.note(rule, (at, rule.ends_window(zone, at)), finding, turn);
     }
-    turns
+    judged
 }
 
 fn one(plans: &[((Time, Time), Plan)], find: impl Fn(&Plan) -> Finding) -> Finding {

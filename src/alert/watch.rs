@@ -43,7 +43,7 @@ fn turns_of(pipeline: &Pipeline, rule: &Rule, entity: Entity, now: Time) -> Vec<
     let to = zone.end(rule.step(), zone.start(rule.step(), Time(now.0 - 1)));
     let from = rule.reach(zone, Time(first.0 + 1)).min(first);
     let series = series(rule, topology, entity, (zone.start(rule.step(), from), to), &entries);
-    judge(rule, zone, &series, &mut Machine::new(rule.guard), (first, to, to))
+    judge(rule, zone, &series, &mut Machine::new(rule.guard), (first, to, to)).turns
 }
 
 /// The entries in memory of one entity, in the order of their times.

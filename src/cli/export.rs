@@ -87,7 +87,7 @@ fn from_store(plan: &Plan, asked: &Asked) -> Result<(String, Vec<String>), Store
     let open = open_view(&books.pipeline, &asked.entities, asked.window);
     let topology = Arc::clone(&plan.rules.topology);
     let reader = Reader::open(state, Arc::clone(books.ledger.names()), topology)?;
-    let entries = collect(&plan.rules, &reader, asked, open)?;
+    let entries = collect(&plan.rules, &reader, asked, &open)?;
     Ok((asked.write(&entries, &plan.rules.topology), books.damage))
 }
 

@@ -30,6 +30,7 @@ pub(crate) struct File {
     pub contracts: BTreeMap<String, ContractSection>,
     pub transfers: BTreeMap<String, TransferSection>,
     pub rules: BTreeMap<String, RuleSection>,
+    pub notify: BTreeMap<String, NotifySection>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -298,6 +299,15 @@ pub(crate) struct RuleSection {
     pub priority: Option<String>,
     pub response: Option<String>,
     pub notify: Option<Names>,
+}
+
+/// Who is told of alarms.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NotifySection {
+    pub kind: Option<String>,
+    pub url: Option<String>,
+    pub token_file: Option<String>,
 }
 
 /// What a rule looks at.

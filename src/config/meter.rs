@@ -155,8 +155,6 @@ impl MeterCheck<'_> {
         Some((meter, facilities, mapping))
     }
 
-    // ---- reporting -----------------------------------------------------------------------------------------------
-
     pub(crate) fn error(&mut self, code: &'static str, key: &str, message: String) {
         let path = ["meters", self.id, key];
         let path = if key.is_empty() { &path[..2] } else { &path[..] };
@@ -179,8 +177,6 @@ impl MeterCheck<'_> {
         written?;
         Some(self.checker.span(&["meters", self.id, key], written, Span(0))).filter(|span| span.0 > 0)
     }
-
-    // ---- keys ----------------------------------------------------------------------------------------------------
 
     /// Its facility, or those that share it.
     fn facilities(&mut self, known: &BTreeMap<String, FacilityIx>) -> Vec<FacilityIx> {

@@ -9,6 +9,7 @@ mod file;
 mod kind;
 mod layers;
 mod meter;
+mod notify;
 mod place;
 mod plan;
 mod preset;

@@ -10,6 +10,7 @@ use crate::decode::Mapping;
 use crate::factor::{Catalogue, GwpSet};
 use crate::influx;
 use crate::mqtt;
+use crate::notify;
 use crate::pipeline::Rules;
 use crate::quantity::Span;
 
@@ -20,6 +21,8 @@ pub struct Plan {
     pub rules: Arc<Rules>,
     /// What raises alarms.
     pub alarms: Arc<[alert::Rule]>,
+    /// Who is told of them.
+    pub notifiers: Vec<notify::Options>,
     /// How each meter's readings are found in its payloads, by meter index.
     pub mappings: Vec<Mapping>,
     /// The potentials each cluster counts with, by cluster index.

@@ -1,5 +1,6 @@
 //! The process: start, the desk, stop, and what systemd wants to know.
 
+mod alarms;
 mod backfill;
 mod books;
 mod complaints;

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::cluster::Topology;
 use crate::config::{self, Plan};
 use crate::daemon::Books;
+use crate::daemon::alarms;
 use crate::daemon::books::suspect_if_damaged;
 use crate::daemon::desk::{Desk, Inbox, Lines};
 use crate::daemon::reload::{self, Fresh, Seen, Standing};
@@ -24,7 +25,7 @@ use crate::daemon::systemd;
 use crate::daemon::unmapped::Unmapped;
 use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look, Question, Shared};
 use crate::influx;
-use crate::mqtt::{self, Orders, Wanted};
+use crate::mqtt::{self, Orders, Wanted, Wanting};
 use crate::pipeline::Rules;
 use crate::quantity::Time;
 use crate::store::{Lock, Names, Reader, Record, StoreError};
@@ -65,9 +66,11 @@ pub struct Running {
     stop_http: Option<oneshot::Sender<()>>,
     /// The database writer, if there is one.
     sink: Option<Task>,
+    /// The watch for alarms and the notifiers.
+    alarms: Vec<Task>,
     tasks: Vec<Task>,
     app: Shared,
-    wanted: watch::Sender<Wanted>,
+    wanted: Wanting,
     broker: Look<BrokerView>,
     guard: Guard,
     ask: Ask,
@@ -120,14 +123,13 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let (desk, ended) = start_desk(Desk::new(books, &plan, lines))?;
 
     let mut tasks = vec![tokio::spawn(systemd::watchdog(progress_receiver))];
-    let (wanted, wanted_receiver) = watch::channel(identity.wanted(&plan));
-    let orders = Orders { wanted: wanted_receiver, publish };
-    let (session, broker) = start_session(&plan, &identity, &inbox, (committed_receiver, orders))?;
+    let (session, broker, wanted) = start_session(&plan, &identity, &inbox, (committed_receiver, publish))?;
     tasks.push(session);
     let (sink, database) = start_sink(&plan, &identity, &inbox)?;
     let (seen, guard) = (Seen::default(), guard(&plan.daemon)?);
     seen.loaded(&plan.hash);
     let ask = questions(&inbox, &plan.rules);
+    let alarms = alarms::start(&plan, &ask, identity.reader(&plan)?)?;
     let app = App {
         ask: Arc::clone(&ask),
         reader: Mutex::new(identity.reader(&plan)?),
@@ -152,6 +154,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
         ended,
         stop_http,
         sink,
+        alarms,
         tasks,
         app,
         wanted,
@@ -234,9 +237,11 @@ fn start_session(
     plan: &Plan,
     identity: &Identity,
     inbox: &Sender<Inbox>,
-    (committed, orders): (watch::Receiver<u64>, Orders),
-) -> io::Result<(Task, Look<BrokerView>)> {
+    (committed, publish): (watch::Receiver<u64>, mpsc::UnboundedReceiver<(String, Vec<u8>)>),
+) -> io::Result<(Task, Look<BrokerView>, Wanting)> {
     let health = Arc::new(mqtt::Health::default());
+    let (wanting, wanted) = Wanting::new(identity.wanted(plan), Arc::clone(&health));
+    let orders = Orders { wanted, publish };
     let client_id = plan.mqtt.client_id.clone().unwrap_or_else(|| format!("emissiond-{}", identity.incarnation));
     let session = mqtt::Session::new(plan.mqtt.clone(), client_id, orders, Arc::clone(&health))?;
     let inbox = inbox.clone();
@@ -254,7 +259,7 @@ fn start_session(
             refused: view.refused,
         }
     };
-    Ok((task, Arc::new(look)))
+    Ok((task, Arc::new(look), wanting))
 }
 
 type Sink = (Option<Task>, Option<Look<DatabaseView>>);
@@ -391,9 +396,7 @@ impl Running {
     /// with the broker and the HTTP server. What arrives meanwhile waits for it.
     async fn take(mut self, plan: Plan) -> Result<Running, StartError> {
         let _ = self.inbox.send(Inbox::Stop);
-        if let Some(sink) = self.sink.take() {
-            sink.abort();
-        }
+        self.sink.iter().chain(&self.alarms).for_each(Task::abort);
         let desk = self.desk;
         let lines = tokio::task::block_in_place(|| desk.join()).map_err(|_| panicked())??;
         let commit_seconds = lines.commit_seconds.clone();
@@ -403,12 +406,12 @@ impl Running {
             Ok((books, identity))
         })?;
         (self.desk, self.ended) = start_desk(Desk::new(books, &plan, lines))?;
-        // The session lives as long as the process.
-        let _ = self.wanted.send(identity.wanted(&plan));
+        self.wanted.change(identity.wanted(&plan));
         let (sink, database) = start_sink(&plan, &identity, &self.inbox)?;
         self.sink = sink;
         self.seen.loaded(&plan.hash);
         self.ask = questions(&self.inbox, &plan.rules);
+        self.alarms = alarms::start(&plan, &self.ask, identity.reader(&plan)?)?;
         self.app.replace(App {
             ask: Arc::clone(&self.ask),
             reader: Mutex::new(identity.reader(&plan)?),
@@ -430,7 +433,7 @@ impl Running {
         if let Some(stop) = self.stop_http.take() {
             let _ = stop.send(());
         }
-        self.tasks.iter().chain(&self.sink).for_each(tokio::task::JoinHandle::abort);
+        self.tasks.iter().chain(&self.sink).chain(&self.alarms).for_each(Task::abort);
         let lines = self.desk.join().map_err(|_| panicked())?;
         Ok(lines.map(drop)?)
     }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::cluster::{Entity, Level, MeterIx, Topology};
 use crate::format::{csv_header, csv_row, entry_json, entry_line};
-use crate::http::{App, OpenView, Question};
+use crate::http::{App, OpenView, Quarters, Question};
 use crate::ledger::{Entry, Key};
 use crate::pipeline::{Amounts, Rules, meter_entries, quarters_of};
 use crate::quantity::{Quarter, Time, Window};
@@ -36,6 +36,11 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// The entries of some entities that begin in `[from, to)`.
+    pub fn of(entities: Vec<Entity>, window: Window, (from, to): (Time, Time)) -> Asked {
+        Asked { entities, window, from, to, form: Form::Lines }
+    }
+
     /// Without `entity` all of the level are meant; without `from` and `to`, all of time. An error says what is allowed.
     pub fn parse(query: &HashMap<String, String>, rules: &Rules) -> Result<Asked, String> {
         let known = ["level", "entity", "window", "from", "to", "format"];
@@ -121,7 +126,7 @@ pub(crate) async fn answer(app: Arc<App>, asked: Asked) -> Result<String, Option
     let open = open.await.map_err(|_| None)?;
     let read = move || {
         let reader = app.reader.lock().map_err(|_| None)?;
-        let entries = collect(&app.rules, &reader, &asked, open).map_err(Some)?;
+        let entries = collect(&app.rules, &reader, &asked, &open).map_err(Some)?;
         Ok(asked.write(&entries, &app.rules.topology))
     };
     // The session and the watchdog share the runtime, so reading waits elsewhere.
@@ -129,11 +134,12 @@ pub(crate) async fn answer(app: Arc<App>, asked: Asked) -> Result<String, Option
 }
 
 /// Stored entries and open ones, as one list in order.
-pub fn collect(rules: &Rules, reader: &Reader, asked: &Asked, open: OpenView) -> Result<Vec<Entry>, StoreError> {
+pub fn collect(rules: &Rules, reader: &Reader, asked: &Asked, open: &OpenView) -> Result<Vec<Entry>, StoreError> {
     let now = open.now.unwrap_or(Time::MAX);
     let within = |start: Time| asked.from <= start && start < asked.to;
     let mut all: BTreeMap<Key, Entry> = BTreeMap::new();
-    let quarters: HashMap<Entity, Vec<(Quarter, Activity, u32)>> = open.quarters.into_iter().collect();
+    let quarters: HashMap<Entity, &Quarters> =
+        open.quarters.iter().map(|(entity, quarters)| (*entity, quarters)).collect();
     for entity in &asked.entities {
         if let Entity::Meter(ix) = entity {
             let entries = meter(rules, reader, asked, *ix, &quarters, now)?;
@@ -145,10 +151,10 @@ pub fn collect(rules: &Rules, reader: &Reader, asked: &Asked, open: OpenView) ->
             all.insert(entry.key, entry);
         }
     }
-    for entry in open.entries {
+    for entry in open.entries.iter().filter(|entry| asked.entities.contains(&entry.key.entity)) {
         // What was sealed since has a higher revision; else what is in memory is newer.
         if all.get(&entry.key).is_none_or(|stored| stored.revision <= entry.revision) {
-            all.insert(entry.key, entry);
+            all.insert(entry.key, entry.clone());
         }
     }
     Ok(all.into_values().filter(|entry| within(entry.key.start) && !entry.tally.is_empty()).collect())
@@ -160,14 +166,14 @@ fn meter(
     reader: &Reader,
     asked: &Asked,
     ix: MeterIx,
-    open: &HashMap<Entity, Vec<(Quarter, Activity, u32)>>,
+    open: &HashMap<Entity, &Quarters>,
     now: Time,
 ) -> Result<Vec<Entry>, StoreError> {
     let range = quarters_of(rules, ix, asked.window, (asked.from.max(Time::MIN), asked.to.min(Time::MAX)));
     let load = |ix: MeterIx| -> Result<Vec<(Quarter, Activity, u32)>, StoreError> {
         let mut quarters = reader.activities(ix, range)?;
         // What is open is newer than what is stored.
-        let fresh = open.get(&Entity::Meter(ix)).into_iter().flatten();
+        let fresh = open.get(&Entity::Meter(ix)).into_iter().flat_map(|quarters| quarters.iter());
         quarters.extend(fresh.filter(|(quarter, ..)| (range.0..range.1).contains(quarter)).cloned());
         Ok(quarters)
     };

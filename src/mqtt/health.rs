@@ -48,6 +48,11 @@ impl Health {
         self.subscribed.store(true, Ordering::Relaxed);
     }
 
+    /// More is wanted than the broker has answered.
+    pub(crate) fn subscribing(&self) {
+        self.subscribed.store(false, Ordering::Relaxed);
+    }
+
     pub(crate) fn contested(&self, contested: bool) {
         self.contested.store(contested, Ordering::Relaxed);
     }

@@ -14,4 +14,4 @@ mod tls;
 pub use health::{Health, HealthView};
 pub use listen::listen;
 pub use options::{Options, Server};
-pub use session::{Delivery, News, Orders, Session, Wanted};
+pub use session::{Delivery, News, Orders, Session, Wanted, Wanting};

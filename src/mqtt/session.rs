@@ -86,6 +86,28 @@ pub struct Orders {
     pub publish: mpsc::UnboundedReceiver<(String, Vec<u8>)>,
 }
 
+/// The way to want something else.
+#[derive(Debug)]
+pub struct Wanting {
+    wanted: watch::Sender<Wanted>,
+    health: Arc<Health>,
+}
+
+impl Wanting {
+    /// The other end goes to the session that has this health.
+    pub fn new(wanted: Wanted, health: Arc<Health>) -> (Wanting, watch::Receiver<Wanted>) {
+        let (wanted, receiver) = watch::channel(wanted);
+        (Wanting { wanted, health }, receiver)
+    }
+
+    /// From here on this is wanted, and not subscribed to before the broker has answered.
+    pub fn change(&self, wanted: Wanted) {
+        self.health.subscribing();
+        // The session lives as long as the process.
+        let _ = self.wanted.send(wanted);
+    }
+}
+
 /// One session, for as long as the process lives.
 pub struct Session {
     options: Options,
@@ -361,7 +383,11 @@ impl Session {
         self.unsubscribing += stale.len();
         self.stale.extend(stale);
         self.options.subscribe = subscribe;
-        self.subscribe(&added)
+        self.subscribe(&added)?;
+        if self.subscribing.is_done() {
+            self.health.subscribed();
+        }
+        Ok(())
     }
 
     fn subscribe(&mut self, filters: &[String]) -> Result<(), String> {

@@ -18,17 +18,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("pipeline", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger"]),
     ("alert", &["quantity", "cluster", "emission", "ledger", "pipeline"]),
     ("format", &["quantity", "cluster", "emission", "ledger", "pipeline", "alert"]),
-    ("store", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline"]),
+    ("store", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline", "alert"]),
     ("mqtt", &[]),
     ("influx", &["quantity", "cluster", "ledger", "pipeline", "format", "store"]),
+    ("notify", &["quantity", "alert", "store"]),
     ("http", &["quantity", "cluster", "decode", "meter", "window", "ledger", "pipeline", "format", "store"]),
     ("simulate", &["quantity", "cluster", "decode", "mqtt"]),
-    ("config", &["quantity", "cluster", "decode", "factor", "emission", "pipeline", "alert", "mqtt", "influx"]),
+    (
+        "config",
+        &["quantity", "cluster", "decode", "factor", "emission", "pipeline", "alert", "mqtt", "influx", "notify"],
+    ),
     (
         "daemon",
         &[
-            "quantity", "clock", "cluster", "decode", "emission", "ledger", "pipeline", "store", "mqtt", "influx",
-            "http", "config",
+            "quantity", "clock", "cluster", "decode", "emission", "ledger", "pipeline", "alert", "format", "store",
+            "mqtt", "influx", "notify", "http", "config",
         ],
     ),
     (

@@ -136,7 +136,7 @@ fn five_kills_lose_nothing_and_count_nothing_twice() {
     let (kills, rate) = (number("EMISSIOND_KILLS", 5), number("EMISSIOND_RATE", 200));
     let each = 3 * rate / 2;
     let all = (kills + 3) * each;
-    let broker = Mosquitto::start();
+    let broker = Mosquitto::as_shipped();
     let mut daemon = Daemon::new(&broker, EVENTS, &[]);
     daemon.start();
     let mut random = Rng::with_seed(11);

@@ -33,7 +33,7 @@ fn figures(plan: &Plan) -> (Result<String, String>, bool) {
             let query = query.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
             let asked = Asked::parse(&query, &plan.rules).unwrap();
             let open = open_view(&books.pipeline, &asked.entities, asked.window);
-            match collect(&plan.rules, &reader, &asked, open) {
+            match collect(&plan.rules, &reader, &asked, &open) {
                 Ok(entries) => text.push_str(&asked.write(&entries, topology)),
                 Err(error) => return (Err(error.to_string()), true),
             }

@@ -199,7 +199,6 @@ fn sparkplug_samples() {
     assert_eq!(seen["readings"][0]["refused"], json!("null-value"));
 }
 
-/// Other makers, by keys alone.
 /// Payloads as the makers' manuals show them.
 #[test]
 fn presets_without_a_shared_sample() {
@@ -224,6 +223,7 @@ fn presets_without_a_shared_sample() {
     check(&victron, r#"{"value": null}"#, &["missing-value"]);
 }
 
+/// Other makers, by keys alone.
 #[test]
 fn what_no_preset_is_for() {
     let json = |keys: &str| format!("format = \"json\"\n{keys}\n{COUNT}");
@@ -263,6 +263,10 @@ fn what_no_preset_is_for() {
     let pack = format!("format = \"senml\"\nvalue = \"e\"\n{interval}");
     check(&pack, r#"[{"n":"e","v":5,"t":-3}]"#, &["missing-time"]);
     check(&pack, r#"[{"n":"e","v":5,"t":1767225600}]"#, &["5 kWh at 2026-01-01T00:00:00Z"]);
+    check(&pack, r#"[{"bt":-3,"n":"e","v":5}]"#, &["missing-time"]);
+    let two = r#"[{"bt":-60,"n":"e","v":5},{"bt":1767225600,"n":"e","v":6}]"#;
+    check(&pack, two, &["missing-time", "6 kWh at 2026-01-01T00:00:00Z"]);
+    check(&pack, r#"[{"bt":1767225600,"n":"e","v":5,"t":null}]"#, &["bad-time"]);
     let power = format!("format = \"senml\"\nvalue = \"m:p\"\n{POWER}");
     check(&power, r#"[{"bn":"m:","n":"p","u":"W","v":1500,"t":-5}]"#, &["1.5 kW at 2026-01-01T00:00:00Z"]);
     let energy =

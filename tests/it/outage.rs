@@ -357,7 +357,8 @@ impl<'a> Site<'a> {
                 let query: HashMap<_, _> = query.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
                 let asked = Asked::parse(&query, &self.plan.rules).unwrap();
                 let open = open_view(&books.pipeline, &asked.entities, asked.window);
-                for entry in collect(&self.plan.rules, &reader, &asked, open).unwrap().iter().filter(|e| e.revision > 0)
+                for entry in
+                    collect(&self.plan.rules, &reader, &asked, &open).unwrap().iter().filter(|e| e.revision > 0)
                 {
                     let mut line = String::new();
                     entry_line(entry, &self.plan.rules.topology, &mut line).unwrap();

@@ -151,7 +151,7 @@ fn a_repaired_list_is_taken_whole_and_comes_out_as_it_went_in() {
 /// From the list to the books: imported beside a running daemon, taken at its reload, and read from then on.
 #[test]
 fn imported_meters_are_live() {
-    let broker = Mosquitto::start();
+    let broker = Mosquitto::as_shipped();
     let plain = "id,series,use,gas,value,unit\nown,own,grid,CO2,0.5,kg/kWh\n";
     let config = CONFIG.replace("\"meters.csv\"", "").replace("eea_fr", "own");
     let config = format!("[factors]\nfiles = [\"own.csv\"]\n{config}");

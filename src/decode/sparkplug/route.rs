@@ -126,7 +126,11 @@ fn birth(
             session = session_of(&metric);
         }
         let wanted = device.names.get(name).copied();
-        let others = wanted.zip(metric.unit()).is_some_and(|(wanted, unit)| device.is_other_unit(wanted, unit));
+        let others = match wanted.map(|wanted| (wanted, metric.unit())) {
+            Some((wanted, Ok(Some(unit)))) => device.is_other_unit(wanted, unit),
+            Some((_, Err(refusal))) => return Decoded::Refused(refusal),
+            Some((_, Ok(None))) | None => false,
+        };
         table.note(&metric, wanted, others);
     }
     let table = table.sorted();

@@ -20,9 +20,9 @@ pub(crate) struct Metric<'a> {
     pub timestamp: Option<u64>,
     pub datatype: Option<u32>,
     is_null: bool,
-    /// Its unit among other things, still in bytes.
-    properties: &'a [u8],
     value: Option<Value<'a>>,
+    /// All of it; properties are looked for where they are wanted.
+    bytes: &'a [u8],
 }
 
 /// What a metric says. Whole numbers travel without a sign; the datatype says whether they have one.
@@ -102,7 +102,6 @@ pub(crate) fn time(ms: u64) -> Option<Time> {
 /// The numbered fields of a message of protocol buffers, one after the other.
 struct Fields<'a>(&'a [u8]);
 
-#[derive(Clone, Copy)]
 enum Field<'a> {
     Varint(u64),
     Fixed32(u32),
@@ -163,7 +162,7 @@ fn text(bytes: &[u8]) -> Result<&str, Refusal> {
 
 impl<'a> Metric<'a> {
     fn read(bytes: &'a [u8]) -> Result<Metric<'a>, Refusal> {
-        let mut metric = Metric::default();
+        let mut metric = Metric { bytes, ..Metric::default() };
         for field in Fields(bytes) {
             match field? {
                 (1, Field::Bytes(name)) => metric.name = Some(text(name)?),
@@ -171,13 +170,15 @@ impl<'a> Metric<'a> {
                 (3, Field::Varint(ms)) => metric.timestamp = Some(ms),
                 (4, Field::Varint(datatype)) => metric.datatype = Some(datatype as u32),
                 (7, Field::Varint(is_null)) => metric.is_null = is_null != 0,
-                (9, Field::Bytes(properties)) => metric.properties = properties,
+                (9, Field::Bytes(_)) => {}
                 (10, Field::Varint(int)) => metric.value = Some(Value::Int(int as u32)),
                 (11, Field::Varint(long)) => metric.value = Some(Value::Long(long)),
                 (12, Field::Fixed32(float)) => metric.value = Some(Value::Float(f32::from_bits(float))),
                 (13, Field::Fixed64(double)) => metric.value = Some(Value::Double(f64::from_bits(double))),
                 (14, Field::Varint(_)) => metric.value = Some(Value::Boolean),
                 (15, Field::Bytes(bytes)) => metric.value = Some(Value::Text(text(bytes)?)),
+                // A set, a template, or of a kind to come: no number.
+                (16..=18, _) => metric.value = None,
                 // One of our own numbers, but of another kind.
                 (1..=4 | 7 | 9..=15, _) => return Err(Refusal::Malformed),
                 _ => {}
@@ -215,21 +216,37 @@ impl<'a> Metric<'a> {
         }
     }
 
-    /// The unit that the gateway states.
-    pub(crate) fn unit(&self) -> Option<&'a str> {
-        let of_tag = |tag| {
-            Fields(self.properties).filter_map(move |field| match field {
-                Ok((found, Field::Bytes(bytes))) if found == tag => Some(bytes),
-                _ => None,
-            })
+    /// The unit that the gateway states. An error: its properties are none.
+    pub(crate) fn unit(&self) -> Result<Option<&'a str>, Refusal> {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        // Repeated sets are one.
+        for set in blocks(self.bytes, 9) {
+            for field in Fields(set?) {
+                match field? {
+                    (1, Field::Bytes(key)) => keys.push(key),
+                    (2, Field::Bytes(value)) => values.push(value),
+                    (1 | 2, _) => return Err(Refusal::Malformed),
+                    _ => {}
+                }
+            }
+        }
+        let at = keys.iter().position(|key| key.eq_ignore_ascii_case(b"engUnit"));
+        let Some(value) = at.and_then(|at| values.get(at)) else {
+            return Ok(None);
         };
-        let at = of_tag(1).position(|key| key.eq_ignore_ascii_case(b"engUnit"))?;
-        let texts = Fields(of_tag(2).nth(at)?).filter_map(|field| match field {
-            Ok((8, Field::Bytes(bytes))) => text(bytes).ok(),
-            _ => None,
-        });
-        texts.last()
+        let last = blocks(value, 8).last().transpose()?;
+        last.map(text).transpose()
     }
+}
+
+/// The blocks of one number.
+fn blocks(bytes: &[u8], tag: u32) -> impl Iterator<Item = Result<&[u8], Refusal>> {
+    Fields(bytes).filter_map(move |field| match field {
+        Ok((found, Field::Bytes(bytes))) if found == tag => Some(Ok(bytes)),
+        Ok((found, _)) if found == tag => Some(Err(Refusal::Malformed)),
+        Ok(_) => None,
+        Err(refusal) => Some(Err(refusal)),
+    })
 }
 
 /// A whole number with the sign that its datatype gives it.
@@ -278,15 +295,47 @@ mod tests {
         let bytes = payload(1_486_144_502_122, &[metric(), metric()], 255);
         let timestamp = Some(Time(1_486_144_502_122));
         assert_eq!(head(&bytes), Ok(Head { timestamp, seq: Some(255) }));
-        let ms = Some(1_486_144_502_122);
+        let bytes_of_one = metric();
         let read = Metric {
             alias: Some(7),
-            timestamp: ms,
+            timestamp: Some(1_486_144_502_122),
             datatype: Some(8),
             value: Some(Value::Long(5)),
+            bytes: &bytes_of_one,
             ..Metric::default()
         };
         assert_eq!(metrics(&bytes).collect::<Vec<_>>(), [Ok(read), Ok(read)]);
+    }
+
+    /// Bytes as the encoding lays them down, field by field.
+    #[test]
+    fn values_lie_where_the_specification_says() {
+        let check = |bytes: &[u8], expected: Result<Option<Value<'_>>, Refusal>| {
+            assert_eq!(Metric::read(bytes).map(|metric| metric.value), expected, "{bytes:x?}");
+        };
+        check(b"\x50\x05", Ok(Some(Value::Int(5))));
+        // -1 is written in ten bytes, of which 32 bits count.
+        check(b"\x50\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", Ok(Some(Value::Int(u32::MAX))));
+        check(b"\x58\x80\x01", Ok(Some(Value::Long(128))));
+        check(b"\x65\x00\x40\xce\x43", Ok(Some(Value::Float(412.5))));
+        check(b"\x69\x00\x00\x00\x00\x00\x00\xf8\x3f", Ok(Some(Value::Double(1.5))));
+        check(b"\x70\x01", Ok(Some(Value::Boolean)));
+        check(b"\x7a\x0212", Ok(Some(Value::Text("12"))));
+        check(b"", Ok(None));
+        // The last one of several holds, and a data set is none.
+        check(b"\x50\x05\x58\x06", Ok(Some(Value::Long(6))));
+        check(b"\x50\x05\x8a\x01\x00", Ok(None));
+        // Unknown numbers of every kind, and a group, are passed over.
+        check(
+            b"\xa0\x01\x07\xa5\x01\x00\x00\x00\x00\xa1\x01\x00\x00\x00\x00\x00\x00\x00\x00\xa2\x01\x01x\x50\x05",
+            Ok(Some(Value::Int(5))),
+        );
+        check(b"\xa3\x01\x08\x01\xa4\x01\x50\x05", Ok(Some(Value::Int(5))));
+        for broken in
+            [&b"\xa4\x01"[..], b"\xa3\x01", b"\x65\x00", b"\x69\x00", b"\x58", b"\x52\x00", b"\x7a\x02\xff\xff"]
+        {
+            check(broken, Err(Refusal::Malformed));
+        }
     }
 
     #[test]
@@ -317,17 +366,17 @@ mod tests {
 
     #[test]
     fn a_command_is_a_payload_with_one_metric() {
-        let bytes = rebirth(Time(1_767_225_600_000));
-        assert_eq!(head(&bytes), Ok(Head { timestamp: Some(Time(1_767_225_600_000)), seq: None }));
-        let seen: Vec<_> = metrics(&bytes).map(|metric| metric.map(|metric| (metric.name, metric.value))).collect();
-        assert_eq!(seen, [Ok((Some("Node Control/Rebirth"), Some(Value::Boolean)))]);
+        let time = b"\x80\xd0\xea\xb6\xb7\x33";
+        let metric = [&b"\x0a\x14Node Control/Rebirth\x18"[..], time, b"\x20\x0b\x70\x01"].concat();
+        let expected = [&b"\x08"[..], time, b"\x12", &[metric.len() as u8], &metric].concat();
+        assert_eq!(rebirth(Time(1_767_225_600_000)), expected);
     }
 
     #[test]
     fn a_name_is_found_wherever_it_stands() {
         // Alias 7 and name "ab", in both orders.
         for metric in [&b"\x0a\x02ab\x10\x07"[..], b"\x10\x07\x0a\x02ab"] {
-            let read = Metric { name: Some("ab"), alias: Some(7), ..Metric::default() };
+            let read = Metric { name: Some("ab"), alias: Some(7), bytes: metric, ..Metric::default() };
             assert_eq!(Metric::read(metric), Ok(read));
         }
         for metric in [&b"\x0a\x05ab"[..], b"\x0a", b"\x0a\x01\xff", b"\x08\x05", b"\x15\x01\x02\x03\x04"] {
@@ -347,15 +396,21 @@ mod tests {
             }
             set
         };
-        let check = |set: &[u8], expected| {
-            let metric = Metric { properties: set, ..Metric::default() };
-            assert_eq!(metric.unit(), expected);
+        let check = |sets: &[Vec<u8>], expected| {
+            let mut bytes = Vec::new();
+            sets.iter().for_each(|set| put_bytes(9, set, &mut bytes));
+            assert_eq!(Metric::read(&bytes).unwrap().unit(), expected, "{bytes:x?}");
         };
-        check(&set(&[(b"Quality", b"good"), (b"engUnit", b"kWh")]), Some("kWh"));
-        check(&set(&[(b"EngUnit", b"MWh"), (b"Quality", b"good")]), Some("MWh"));
-        check(&set(&[(b"Quality", b"good")]), None);
-        check(b"\x0a\x07engUnit", None);
-        check(b"\xff", None);
+        check(&[set(&[(b"Quality", b"good"), (b"engUnit", b"kWh")])], Ok(Some("kWh")));
+        check(&[set(&[(b"EngUnit", b"MWh"), (b"Quality", b"good")])], Ok(Some("MWh")));
+        check(&[set(&[(b"engUnit", b"t")]), set(&[(b"Quality", b"good")])], Ok(Some("t")));
+        check(&[set(&[(b"Quality", b"good")])], Ok(None));
+        check(&[b"\x0a\x07engUnit".to_vec()], Ok(None));
+        check(&[], Ok(None));
+        // A unit that cannot be read may be another than the declared one.
+        check(&[b"\x0a\x07engUnit\x12\x05\x42\x01t".to_vec()], Err(Refusal::Malformed));
+        check(&[b"\x0a\x07engUnit\x12\x02\x40\x01".to_vec()], Err(Refusal::Malformed));
+        check(&[b"\xff".to_vec()], Err(Refusal::Malformed));
     }
 
     #[test]

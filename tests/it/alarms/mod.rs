@@ -1,6 +1,7 @@
 //! Alarms: what rules make of readings.
 
 mod judged;
+mod live;
 mod rules;
 
 /// A stack whose CO2 is counted by the kilogram, in Paris.

@@ -1,0 +1,281 @@
+//! An alarm as it is kept and told, and what becomes of those that are kept when the past is judged again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Episode, Rule};
+use crate::quantity::Time;
+
+/// How an alarm stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// It goes on.
+    Active,
+    /// It is over.
+    Returned,
+    /// Late data changed the result: it never was.
+    Withdrawn,
+}
+
+/// Who has seen it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// The person.
+    pub by: String,
+    /// What there is to say.
+    pub note: String,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
+/// One episode of a rule for one entity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// The same for as long as it is known: rule, entity and the start it was first told with.
+    pub id: String,
+    /// Counts what was told of it.
+    pub sequence: u32,
+    /// The rule.
+    pub rule: String,
+    /// The rule's kind.
+    pub kind: String,
+    /// What it is about: `facility/steelworks`.
+    pub entity: String,
+    /// How it stands.
+    pub state: Phase,
+    /// How far the rule is exceeded, or was last.
+    pub level: String,
+    /// The same at its worst.
+    pub highest: String,
+    /// How soon somebody must act.
+    pub priority: String,
+    /// It rests on windows that may still grow.
+    pub provisional: bool,
+    /// When it began, in the time of the readings.
+    pub since: String,
+    /// When it ended.
+    pub until: Option<String>,
+    /// What was seen when it began, in `unit`.
+    pub value: f64,
+    /// What that is held against.
+    pub limit: f64,
+    /// The highest value.
+    pub peak: f64,
+    /// `kg/h` or `kg`.
+    pub unit: String,
+    /// What was emitted above the limit.
+    pub excess_kg: f64,
+    /// What the operator is to do.
+    pub response: String,
+    /// Who has seen it.
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// What is told of an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum News {
+    /// It began.
+    Raised,
+    /// Its level is another.
+    Changed,
+    /// It is over.
+    Returned,
+    /// It goes on after all.
+    Reopened,
+    /// It never was.
+    Withdrawn,
+}
+
+/// An alarm as it is from now on, with what is to be told of it. `None`: nothing.
+pub type Followed = (Alarm, Option<News>);
+
+/// Compares the alarms that are kept of a time with what the time is judged to hold now. Returns those that are new or changed.
+pub fn follow(rule: &Rule, entity: &str, kept: Vec<Alarm>, episodes: &[Episode], closed_to: Time) -> Vec<Followed> {
+    let mut left: Vec<Alarm> = kept;
+    let mut followed = Vec::new();
+    for episode in episodes {
+        let mut fresh = Alarm::new(rule, entity, episode, closed_to);
+        let is_it = |alarm: &Alarm| match alarm.state {
+            // It is back.
+            Phase::Withdrawn => alarm.id == fresh.id,
+            Phase::Active | Phase::Returned => alarm.overlaps(episode),
+        };
+        let same = left.iter().position(is_it);
+        let Some(same) = same else {
+            followed.extend(raised(fresh));
+            continue;
+        };
+        let before = left.remove(same);
+        let news = fresh.continues(&before);
+        if fresh != before {
+            followed.push((fresh, news));
+        }
+    }
+    for mut gone in left.into_iter().filter(|alarm| alarm.state != Phase::Withdrawn) {
+        gone.state = Phase::Withdrawn;
+        gone.sequence += 1;
+        gone.until.get_or_insert(gone.since.clone());
+        followed.push((gone, Some(News::Withdrawn)));
+    }
+    followed
+}
+
+/// What is over already is told twice: that it was, and that it is over.
+fn raised(alarm: Alarm) -> Vec<Followed> {
+    if alarm.state == Phase::Active {
+        return vec![(alarm, Some(News::Raised))];
+    }
+    let first = Alarm { state: Phase::Active, until: None, ..alarm.clone() };
+    let then = Alarm { sequence: alarm.sequence + 1, ..alarm };
+    vec![(first, Some(News::Raised)), (then, Some(News::Returned))]
+}
+
+impl Alarm {
+    fn new(rule: &Rule, entity: &str, episode: &Episode, closed_to: Time) -> Alarm {
+        let kg = |mg: i128| mg as f64 / 1e6;
+        let since = episode.start.to_string();
+        Alarm {
+            id: format!("{}/{entity}/{since}", rule.id),
+            sequence: 0,
+            rule: rule.id.to_string(),
+            kind: rule.kind.name().to_owned(),
+            entity: entity.to_owned(),
+            state: if episode.end.is_some() { Phase::Returned } else { Phase::Active },
+            level: episode.level().name().to_owned(),
+            highest: episode.highest().name().to_owned(),
+            priority: rule.priority(episode.highest()).name().to_owned(),
+            provisional: episode.start > closed_to,
+            since,
+            until: episode.end.map(|end| end.to_string()),
+            value: kg(episode.seen.map_or(0, |seen| seen.value)),
+            limit: kg(episode.seen.map_or(0, |seen| seen.limit)),
+            peak: kg(episode.peak),
+            unit: if rule.kind.is_rate() { "kg/h" } else { "kg" }.to_owned(),
+            excess_kg: kg(episode.excess_mg),
+            response: rule.response.clone(),
+            acknowledged: None,
+        }
+    }
+
+    /// The key of what is told, the same however often it is sent.
+    pub fn key(&self) -> String {
+        format!("{}#{}", self.id, self.sequence)
+    }
+
+    fn span(&self) -> (Time, Time) {
+        let time = |text: &str| Time::parse_rfc3339(text);
+        let until = self.until.as_deref().and_then(time).unwrap_or(Time::MAX);
+        (time(&self.since).unwrap_or(Time::MIN), until)
+    }
+
+    fn overlaps(&self, episode: &Episode) -> bool {
+        let (from, to) = self.span();
+        from <= episode.end.unwrap_or(Time::MAX) && episode.start <= to
+    }
+
+    /// Takes what is known of it from before, and says what is news.
+    fn continues(&mut self, before: &Alarm) -> Option<News> {
+        self.id.clone_from(&before.id);
+        self.sequence = before.sequence;
+        self.acknowledged.clone_from(&before.acknowledged);
+        let news = match (before.state, self.state) {
+            (Phase::Active, Phase::Returned) => Some(News::Returned),
+            (Phase::Returned | Phase::Withdrawn, Phase::Active) => Some(News::Reopened),
+            (Phase::Active, Phase::Active) if before.level != self.level => Some(News::Changed),
+            _ => None,
+        };
+        if news == Some(News::Reopened) || self.is_worse(before) {
+            // Whoever has seen it has seen something less.
+            self.acknowledged = None;
+        }
+        self.sequence += u32::from(news.is_some());
+        news
+    }
+
+    fn is_worse(&self, before: &Alarm) -> bool {
+        let rank = |priority: &str| ["low", "medium", "high"].iter().position(|known| *known == priority);
+        rank(&self.priority) > rank(&before.priority)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{Align, Guard, Kind, Level, Limit, NoData, Priority, Signal};
+    use crate::quantity::{Id, Ratio, Span};
+
+    fn rule() -> Rule {
+        let limit = Limit {
+            per_day: 1,
+            average: Span::minutes(5),
+            align: Align::Sliding,
+            levels: Vec::new(),
+            clear: Ratio::ONE,
+            min_coverage_e4: 0,
+            projected: 0,
+        };
+        Rule {
+            id: Id::parse("r").unwrap(),
+            entities: Vec::new(),
+            signal: Signal::Columns(Vec::new()),
+            kind: Kind::Limit(limit),
+            guard: Guard { lasting: Span(0), keep: Span(0), no_data: NoData::Unknown, alarm: 3 },
+            priority: Priority::Medium,
+            response: String::new(),
+            notify: Vec::new(),
+        }
+    }
+
+    fn episode(from: i64, to: Option<i64>, levels: &[(i64, Level)]) -> Episode {
+        let minute = |at: i64| Time(at * 60_000);
+        let levels = levels.iter().map(|(at, level)| (minute(*at), *level)).collect();
+        Episode { start: minute(from), end: to.map(minute), levels, seen: None, peak: 0, excess_mg: 0 }
+    }
+
+    /// What is told when these are judged one after the other, with what is kept in between.
+    fn told(judged: &[&[Episode]]) -> Vec<String> {
+        let mut kept: Vec<Alarm> = Vec::new();
+        let mut told = Vec::new();
+        for episodes in judged {
+            for (alarm, news) in follow(&rule(), "facility/f", kept.clone(), episodes, Time(0)) {
+                told.extend(news.map(|news| format!("{news:?} {} #{}", alarm.since, alarm.sequence)));
+                kept.retain(|before| before.id != alarm.id);
+                kept.push(alarm);
+            }
+        }
+        told.iter().map(|text| text.replace("1970-01-01T00:", "").replace(":00Z", "")).collect()
+    }
+
+    #[test]
+    fn an_alarm_is_told_as_it_goes() {
+        let over = |to| [episode(5, to, &[(5, Level::Over)])];
+        let worse = [episode(5, None, &[(5, Level::Over), (7, Level::Critical)])];
+        let seen = told(&[&over(None), &over(None), &worse, &over(Some(9)), &over(Some(9))]);
+        assert_eq!(seen, ["Raised 05 #0", "Changed 05 #1", "Returned 05 #2"]);
+    }
+
+    #[test]
+    fn late_data_change_the_past() {
+        let over = |from, to| [episode(from, to, &[(from, Level::Over)])];
+        // It began earlier than was known, and goes on after all.
+        let seen = told(&[&over(5, Some(9)), &over(3, Some(9)), &over(3, None)]);
+        assert_eq!(seen, ["Raised 05 #0", "Returned 05 #1", "Reopened 03 #2"]);
+        // It never was; and then it was.
+        let seen = told(&[&over(5, None), &[], &[], &over(5, None)]);
+        assert_eq!(seen, ["Raised 05 #0", "Withdrawn 05 #1", "Reopened 05 #2"]);
+    }
+
+    #[test]
+    fn who_has_seen_less_sees_it_again() {
+        let mut alarm = Alarm::new(&rule(), "facility/f", &episode(5, None, &[(5, Level::Over)]), Time(0));
+        let seen = Acknowledged { by: "A. Lee".to_owned(), note: String::new(), at: String::new() };
+        alarm.acknowledged = Some(seen);
+        let followed = |level| {
+            let levels = [(5, Level::Over), (6, level)];
+            follow(&rule(), "facility/f", vec![alarm.clone()], &[episode(5, None, &levels)], Time(0))
+        };
+        assert!(followed(Level::Warning)[0].0.acknowledged.is_some());
+        assert!(followed(Level::Critical)[0].0.acknowledged.is_none());
+    }
+}
