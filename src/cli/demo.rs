@@ -11,6 +11,7 @@ use clap::Args;
 use rumqttd::{Broker, ConnectionSettings, RouterConfig, ServerSettings};
 use tokio::net::TcpStream;
 
+use crate::alert::Alarm;
 use crate::cli::run::failure;
 use crate::cli::simulate::synthesise;
 use crate::cli::{CONFIGURATION, FAILED, Failure, USAGE, get, runtime};
@@ -28,11 +29,17 @@ pub(crate) struct Arguments {
 }
 
 /// The reference clusters as shipped.
-const CLUSTERS: [(&str, &str); 3] = [
-    ("teda.toml", include_str!("../../config/teda.toml")),
-    ("dunkerque.toml", include_str!("../../config/dunkerque.toml")),
-    ("louisiana.toml", include_str!("../../config/louisiana.toml")),
-];
+const CLUSTERS: &str = include_str!("../../config/network.toml");
+/// A limit so low that it is exceeded before a minute is over.
+const OVERRUN: &str = r#"
+[rules.demo-overrun]
+kind = "limit"
+select = { facility = "dk-steelworks", scope = 1 }
+average = "1m"
+align = "sliding"
+limit = "200 t/h"
+response = "Nothing: this limit is there to be exceeded"
+"#;
 /// Meters report this often here, whatever they are configured for.
 const EVERY: Span = Span::seconds(1);
 const TABLE_EVERY: Duration = Duration::from_secs(2);
@@ -62,11 +69,9 @@ fn free_port() -> Result<u16, Failure> {
 fn demo_plan(directory: &Path, port: u16) -> Result<Plan, Failure> {
     let parts = directory.join("conf.d");
     std::fs::create_dir(&parts)?;
-    for (name, text) in CLUSTERS {
-        std::fs::write(parts.join(name), text)?;
-    }
+    std::fs::write(parts.join("network.toml"), CLUSTERS)?;
     let own = format!(
-        "[daemon]\nstate_dir = \"state\"\nhttp = \"127.0.0.1:0\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\ninflight = 100\n"
+        "[daemon]\nstate_dir = \"state\"\nhttp = \"127.0.0.1:0\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\ninflight = 100\n{OVERRUN}"
     );
     let file = directory.join("demo.toml");
     std::fs::write(&file, own)?;
@@ -159,7 +164,9 @@ async fn table(url: &str) -> Result<(), Failure> {
         if terminal && drawn > 0 {
             write!(out, "\x1b[{drawn}A\x1b[J")?;
         }
-        let lines = lines(&entries);
+        let alarms = get(&format!("{url}/api/v1/alarms?state=active")).await.map_err(|e| Failure::new(FAILED, e))?;
+        let alarms: Vec<Alarm> = serde_json::from_str(&alarms).map_err(|e| Failure::new(FAILED, e))?;
+        let lines: Vec<String> = lines(&entries).into_iter().chain(alarms.iter().map(alarm_line)).collect();
         drawn = lines.len();
         for line in &lines {
             writeln!(out, "{line}")?;
@@ -169,6 +176,11 @@ async fn table(url: &str) -> Result<(), Failure> {
         }
         out.flush()?;
     }
+}
+
+fn alarm_line(alarm: &Alarm) -> String {
+    let Alarm { entity, rule, level, value, limit, unit, .. } = alarm;
+    format!("ALARM (SIMULATED)  {entity}: {rule} is {level}: {value} {unit} against {limit} {unit}")
 }
 
 fn lines(entries: &[serde_json::Value]) -> Vec<String> {

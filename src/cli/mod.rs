@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod alarms;
 mod backfill;
 mod check;
 mod config;
@@ -95,6 +96,8 @@ enum Command {
     Unmapped(unmapped::Arguments),
     /// List the payload formats and presets that meters may have
     Formats(formats::Arguments),
+    /// Alarms: list them, show one, say that you have seen it
+    Alarms(alarms::Arguments),
     /// Rules that raise alarms: list them, test them
     Rules(rules::Arguments),
     /// Look at the emission factors
@@ -153,6 +156,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Meters(arguments) => meters::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Formats(arguments) => formats::run(&arguments),
+        Command::Alarms(arguments) => alarms::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Factors(arguments) => factors::run(&arguments),
     };

@@ -20,6 +20,7 @@ use crate::config::notify::check_notifiers;
 use crate::config::plan::{Parts, Plan};
 use crate::config::problem::{Problem, Report, Severity};
 use crate::config::rule::check_rules;
+use crate::config::rule_reach::check_reach;
 use crate::config::service::DEFAULT_HTTP;
 use crate::decode::Routes;
 use crate::factor::{Catalogue, GwpSet};
@@ -96,13 +97,14 @@ impl Checker {
         let gwp = |cluster: &Cluster| cluster_rules.get(cluster.id.as_str()).map_or(GwpSet::Ar6, |rules| rules.gwp);
         let gwp = topology.clusters.iter().map(gwp).collect();
         self.unknown_templates(&file);
-        let alarms = check_rules(self, &file, &topology).into();
+        let alarms = check_rules(self, &file, &topology);
         let routes = Routes::new(&mappings);
         let mqtt = self.mqtt(&file, &routes);
         let rules = Rules { topology: Arc::new(topology), routes, accounts, late_horizon, close_after };
+        check_reach(self, &alarms, &rules);
         Some(Plan {
             rules: Arc::new(rules),
-            alarms,
+            alarms: alarms.into(),
             notifiers: check_notifiers(self, &file),
             mappings,
             daemon: self.daemon(&file),

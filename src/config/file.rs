@@ -308,6 +308,7 @@ pub(crate) struct NotifySection {
     pub kind: Option<String>,
     pub url: Option<String>,
     pub token_file: Option<String>,
+    pub topic: Option<String>,
 }
 
 /// What a rule looks at.

@@ -20,6 +20,7 @@ mod registry;
 mod relation;
 mod rule;
 mod rule_kind;
+mod rule_reach;
 mod service;
 mod show;
 mod source;

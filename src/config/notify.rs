@@ -7,7 +7,13 @@ use crate::config::file::{File, NotifySection};
 use crate::config::problem::Severity;
 use crate::notify::{Channel, Options};
 
-const KINDS: [(&str, ()); 1] = [("webhook", ())];
+#[derive(Clone, Copy)]
+enum Way {
+    Webhook,
+    Mqtt,
+}
+
+const KINDS: [(&str, Way); 2] = [("webhook", Way::Webhook), ("mqtt", Way::Mqtt)];
 
 /// Checks all notifiers, and that rules name no others.
 pub(crate) fn check_notifiers(checker: &mut Checker, file: &File) -> Vec<Options> {
@@ -16,8 +22,8 @@ pub(crate) fn check_notifiers(checker: &mut Checker, file: &File) -> Vec<Options
         for name in section.notify.iter().flat_map(|names| &names.0) {
             checker.reference(&["rules", id, "notify"], name, &known, "notify");
         }
-        if known.is_empty() {
-            let message = "nobody is told of its alarms".to_owned();
+        if known.is_empty() && section.priority.as_deref() == Some("high") {
+            let message = "an alarm of high priority, and nobody is told of it".to_owned();
             let help = Some("declare `[notify.<id>]`; until then they are on the page and in the log".to_owned());
             checker.push("C023", Severity::Warning, &["rules", id], message, help);
         }
@@ -27,11 +33,28 @@ pub(crate) fn check_notifiers(checker: &mut Checker, file: &File) -> Vec<Options
 
 impl Checker {
     fn notifier(&mut self, id: &str, section: &NotifySection) -> Option<Options> {
-        let parsed = self.id("notify", id);
-        if section.kind.is_none() {
-            self.missing(&["notify", id, "kind"], "such as `kind = \"webhook\"`");
+        let parsed = self.id("notify", id)?;
+        let path = |key: &'static str| ["notify", id, key];
+        let Some(kind) = &section.kind else {
+            self.missing(&path("kind"), "webhook or mqtt");
+            return None;
+        };
+        let way = self.word(&path("kind"), Some(kind), &KINDS)?;
+        let others = match way {
+            Way::Webhook => [("topic", section.topic.is_some())].to_vec(),
+            Way::Mqtt => [("url", section.url.is_some()), ("token_file", section.token_file.is_some())].to_vec(),
+        };
+        for (key, _) in others.into_iter().filter(|(_, written)| *written) {
+            self.error("C006", &path(key), format!("`{key}` is of no use to a notifier of kind `{kind}`"));
         }
-        self.word(&["notify", id, "kind"], section.kind.as_ref(), &KINDS);
+        let channel = match way {
+            Way::Webhook => self.webhook(id, section)?,
+            Way::Mqtt => self.topics(id, section)?,
+        };
+        Some(Options { id: parsed.to_string(), channel })
+    }
+
+    fn webhook(&mut self, id: &str, section: &NotifySection) -> Option<Channel> {
         let Some(url) = &section.url else {
             self.missing(&["notify", id, "url"], "such as `url = \"http://127.0.0.1:9000/alarm\"`");
             return None;
@@ -42,6 +65,16 @@ impl Checker {
             self.error("C006", &["notify", id, "url"], message);
         }
         let token_file = section.token_file.as_ref().map(|written| self.secret(&["notify", id, "token_file"], written));
-        parsed.map(|id| Options { id: id.to_string(), channel: Channel::Webhook { url: url.clone(), token_file } })
+        Some(Channel::Webhook { url: url.clone(), token_file })
+    }
+
+    fn topics(&mut self, id: &str, section: &NotifySection) -> Option<Channel> {
+        let root = section.topic.clone().unwrap_or_else(|| "emissiond".to_owned());
+        if root.is_empty() || root.starts_with('$') || root.contains(['#', '+', '\0']) || root.ends_with('/') {
+            let message = format!("`topic` is `{root}`; write the first levels of topics, such as \"plant/emissiond\"");
+            self.error("C006", &["notify", id, "topic"], message);
+            return None;
+        }
+        Some(Channel::Mqtt { root })
     }
 }

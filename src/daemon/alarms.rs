@@ -38,7 +38,7 @@ pub(crate) fn start(plan: &Plan, ask: &Ask, reader: Reader) -> Result<Vec<JoinHa
     let mut tasks = Vec::new();
     for options in &plan.notifiers {
         store.welcome(&options.id)?;
-        let queue = Queue::new(options, &plan.alarms, state, clock::now)?;
+        let queue = Queue::new(options, &plan.mqtt, &plan.alarms, (state, clock::now))?;
         tasks.push(tokio::spawn(queue.run(told.clone())));
     }
     let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), news);

@@ -28,7 +28,7 @@ use crate::influx;
 use crate::mqtt::{self, Orders, Wanted, Wanting};
 use crate::pipeline::Rules;
 use crate::quantity::Time;
-use crate::store::{Lock, Names, Reader, Record, StoreError};
+use crate::store::{AlarmStore, Lock, Names, Reader, Record, StoreError};
 
 /// Why the daemon did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -133,12 +133,14 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let app = App {
         ask: Arc::clone(&ask),
         reader: Mutex::new(identity.reader(&plan)?),
+        alarms: Mutex::new(AlarmStore::open(&plan.daemon.state_dir)?),
         rules: Arc::clone(&plan.rules),
         broker: Arc::clone(&broker),
         database,
         config: seen.look(),
         commit_seconds,
         guard: guard.clone(),
+        now: clock::now,
     };
     let app = Shared::new(app);
     start_scrub(identity.reader(&plan)?, &inbox)?;
@@ -415,12 +417,14 @@ impl Running {
         self.app.replace(App {
             ask: Arc::clone(&self.ask),
             reader: Mutex::new(identity.reader(&plan)?),
+            alarms: Mutex::new(AlarmStore::open(&plan.daemon.state_dir)?),
             rules: Arc::clone(&plan.rules),
             broker: Arc::clone(&self.broker),
             database,
             config: self.seen.look(),
             commit_seconds,
             guard: self.guard.clone(),
+            now: clock::now,
         });
         self.standing = Standing { parts: plan.parts, ..self.standing };
         Ok(self)

@@ -1,5 +1,6 @@
 //! The HTTP interface: status, entries, meters, metrics, health; and decisions about readings that are set aside.
 
+mod alarms;
 mod entries;
 mod metrics;
 mod quarantine;
@@ -8,6 +9,7 @@ mod server;
 mod status;
 mod trail;
 
+pub use alarms::{Acknowledgement, alarms_json};
 pub use entries::{Asked, collect};
 pub use quarantine::{Decision, Undecided, quarantine_json};
 pub use question::{

@@ -15,11 +15,12 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::http::{
-    Ask, BrokerView, ConfigView, DatabaseView, DeskView, Look, MeterRow, Question, entries, metrics, quarantine,
-    status, trail,
+    Ask, BrokerView, ConfigView, DatabaseView, DeskView, Look, MeterRow, Question, alarms, entries, metrics,
+    quarantine, status, trail,
 };
 use crate::pipeline::Rules;
-use crate::store::Reader;
+use crate::quantity::Time;
+use crate::store::{AlarmStore, Reader};
 
 /// Refused messages in one answer.
 const REFUSED_MAX: usize = 10_000;
@@ -33,6 +34,8 @@ pub struct App {
     pub ask: Ask,
     /// What is stored.
     pub reader: Mutex<Reader>,
+    /// The alarms.
+    pub alarms: Mutex<AlarmStore>,
     /// The rules in force.
     pub rules: Arc<Rules>,
     /// The broker session.
@@ -45,6 +48,8 @@ pub struct App {
     pub commit_seconds: Histogram,
     /// Who may change something.
     pub guard: Guard,
+    /// The clock.
+    pub now: fn() -> Time,
 }
 
 /// What the server sees, which another configuration replaces.
@@ -82,6 +87,8 @@ pub async fn serve(
         .route("/api/v1/refused", get(show_refused))
         .route("/api/v1/unmapped", get(show_unmapped))
         .route("/api/v1/quarantine", get(quarantine::show).post(quarantine::decide))
+        .route("/api/v1/alarms", get(alarms::show))
+        .route("/api/v1/alarms/{*path}", post(alarms::change))
         .route("/api/v1/adjustments", post(trail::adjust))
         .route("/api/v1/restatements", post(trail::restate))
         .route("/api/v1/audit", get(trail::audit))
@@ -110,7 +117,7 @@ pub(crate) fn json_lines(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/jsonl")], text).into_response()
 }
 
-fn json(text: String) -> Response {
+pub(crate) fn json(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 

@@ -8,10 +8,12 @@ mod connection;
 mod health;
 mod listen;
 mod options;
+mod publish;
 mod session;
 mod tls;
 
 pub use health::{Health, HealthView};
 pub use listen::listen;
 pub use options::{Options, Server};
+pub use publish::publish;
 pub use session::{Delivery, News, Orders, Session, Wanted, Wanting};

@@ -3,6 +3,7 @@
 
 mod options;
 mod queue;
+mod topic;
 mod webhook;
 
 pub use options::{Channel, Options};

@@ -21,4 +21,9 @@ pub enum Channel {
         /// Where the token is that it must show.
         token_file: Option<PathBuf>,
     },
+    /// Topics of the broker below this one: `ROOT/alarm/RULE/LEVEL/ENTITY`.
+    Mqtt {
+        /// The first levels.
+        root: String,
+    },
 }

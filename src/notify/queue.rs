@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::alert::Rule;
+use crate::mqtt;
+use crate::notify::topic::Topics;
 use crate::notify::webhook::Webhook;
 use crate::notify::{Channel, Options};
 use crate::quantity::{Span, Time};
@@ -27,10 +28,25 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// What could not be told for so long is given up.
 const GIVE_UP_AFTER: Span = Span::days(1);
 
+/// How a notifier tells.
+enum Way {
+    Webhook(Webhook),
+    Topics(Topics),
+}
+
+impl Way {
+    async fn send(&self, notice: &Notice) -> Result<(), Failed> {
+        match self {
+            Way::Webhook(webhook) => webhook.send(notice).await,
+            Way::Topics(topics) => topics.send(notice).await,
+        }
+    }
+}
+
 /// One notifier at work.
 pub struct Queue {
     id: String,
-    webhook: Webhook,
+    way: Way,
     /// The rules whose alarms it is not told of.
     others: HashSet<String>,
     state: PathBuf,
@@ -39,12 +55,20 @@ pub struct Queue {
 
 impl Queue {
     /// A notifier is told of all rules that do not name others.
-    pub fn new(options: &Options, rules: &Arc<[Rule]>, state: &Path, now: fn() -> Time) -> io::Result<Queue> {
-        let Channel::Webhook { url, token_file } = &options.channel;
+    pub fn new(
+        options: &Options,
+        broker: &mqtt::Options,
+        rules: &[Rule],
+        (state, now): (&Path, fn() -> Time),
+    ) -> io::Result<Queue> {
+        let way = match &options.channel {
+            Channel::Webhook { url, token_file } => Way::Webhook(Webhook::new(&options.id, url, token_file.as_ref())?),
+            Channel::Mqtt { root } => Way::Topics(Topics::new(root, broker)),
+        };
         let is_others = |rule: &&Rule| !rule.notify.is_empty() && !rule.notify.contains(&options.id);
         Ok(Queue {
             id: options.id.clone(),
-            webhook: Webhook::new(&options.id, url, token_file.as_ref())?,
+            way,
             others: rules.iter().filter(is_others).map(|rule| rule.id.to_string()).collect(),
             state: state.to_owned(),
             now,
@@ -81,7 +105,7 @@ impl Queue {
     /// Sends it until it is taken, or given up.
     async fn tell(&self, notice: &Notice) {
         let mut wait = WAIT_FIRST;
-        while let Err(failed) = self.webhook.send(notice).await {
+        while let Err(failed) = self.way.send(notice).await {
             let made = Time::parse_rfc3339(&notice.made).unwrap_or(Time::MIN);
             if failed.is_final || (self.now)().since(made) > GIVE_UP_AFTER {
                 tracing::error!(

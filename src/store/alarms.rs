@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alarm, Followed, News};
+use crate::alert::{Acknowledged, Alarm, Followed, News};
 use crate::quantity::{Span, Time};
 use crate::store::{StoreError, schema};
 
@@ -14,7 +14,7 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS alarm(
         id TEXT PRIMARY KEY, rule TEXT NOT NULL, entity TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
-        body TEXT NOT NULL) WITHOUT ROWID;
+        body TEXT NOT NULL, acknowledged TEXT) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS alarm_of ON alarm(rule, entity, end);
     CREATE INDEX IF NOT EXISTS alarm_start ON alarm(start);
     CREATE TABLE IF NOT EXISTS notice(
@@ -69,18 +69,18 @@ impl AlarmStore {
 
     /// The alarms of a rule for an entity that go on, or went on after a time.
     pub fn since(&self, rule: &str, entity: &str, after: Time) -> Result<Vec<Alarm>, StoreError> {
-        let sql = "SELECT body FROM alarm WHERE rule = ?1 AND entity = ?2 AND end > ?3 ORDER BY start";
+        let sql = "SELECT body, acknowledged FROM alarm WHERE rule = ?1 AND entity = ?2 AND end > ?3 ORDER BY start";
         self.alarms(sql, (rule, entity, after.0))
     }
 
-    /// Alarms that began before a time, the latest first.
+    /// Alarms, the latest first.
     pub fn latest(&self, limit: usize) -> Result<Vec<Alarm>, StoreError> {
-        self.alarms("SELECT body FROM alarm ORDER BY start DESC, id LIMIT ?1", [limit as i64])
+        self.alarms("SELECT body, acknowledged FROM alarm ORDER BY start DESC, id LIMIT ?1", [limit as i64])
     }
 
     /// One alarm.
     pub fn alarm(&self, id: &str) -> Result<Option<Alarm>, StoreError> {
-        Ok(self.alarms("SELECT body FROM alarm WHERE id = ?1", [id])?.pop())
+        Ok(self.alarms("SELECT body, acknowledged FROM alarm WHERE id = ?1", [id])?.pop())
     }
 
     fn alarms(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<Alarm>, StoreError> {
@@ -89,7 +89,8 @@ impl AlarmStore {
             let mut rows = statement.query(parameters)?;
             let mut alarms = Vec::new();
             while let Some(row) = rows.next()? {
-                alarms.extend(parsed::<Alarm>(row, 0)?);
+                let acknowledged = row.get::<_, Option<String>>(1)?.and_then(|text| serde_json::from_str(&text).ok());
+                alarms.extend(parsed::<Alarm>(row, 0)?.map(|alarm| Alarm { acknowledged, ..alarm }));
             }
             Ok(alarms)
         };
@@ -101,7 +102,7 @@ impl AlarmStore {
         let write = || -> rusqlite::Result<()> {
             let transaction = self.connection.unchecked_transaction()?;
             for (alarm, news) in followed {
-                put(&transaction, alarm)?;
+                put(&transaction, alarm, *news)?;
                 if let Some(news) = *news {
                     let notice = Notice { number: 0, made: now.to_string(), news, alarm: alarm.clone() };
                     let sql = "INSERT OR IGNORE INTO notice(key, made, body) VALUES (?1, ?2, ?3)";
@@ -117,9 +118,11 @@ impl AlarmStore {
         write().map_err(StoreError::database(&self.path))
     }
 
-    /// Keeps an alarm that somebody has seen. Nothing is told of that.
-    pub fn replace(&mut self, alarm: &Alarm) -> Result<(), StoreError> {
-        put(&self.connection, alarm).map_err(StoreError::database(&self.path))
+    /// Somebody has seen an alarm. False: there is none of that id.
+    pub fn acknowledge(&self, id: &str, acknowledged: &Acknowledged) -> Result<bool, StoreError> {
+        let sql = "UPDATE alarm SET acknowledged = ?2 WHERE id = ?1";
+        let found = self.connection.execute(sql, (id, body(acknowledged)));
+        Ok(found.map_err(StoreError::database(&self.path))? > 0)
     }
 
     /// The first notice that a notifier has not confirmed.
@@ -152,12 +155,16 @@ impl AlarmStore {
     }
 }
 
-fn put(connection: &Connection, alarm: &Alarm) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO alarm(id, rule, entity, start, end, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+/// Who has seen it may have said so since it was judged: that is only taken back where there is something new to see.
+fn put(connection: &Connection, alarm: &Alarm, news: Option<News>) -> rusqlite::Result<()> {
+    let again = alarm.acknowledged.is_none() && matches!(news, Some(News::Reopened | News::Changed));
+    let sql = "INSERT INTO alarm(id, rule, entity, start, end, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT(id) DO UPDATE SET start = ?4, end = ?5, body = ?6,
+                   acknowledged = CASE WHEN ?7 THEN NULL ELSE acknowledged END";
     let time = |text: &str| Time::parse_rfc3339(text);
     let start = time(&alarm.since).unwrap_or(Time::MIN).0;
     let end = alarm.until.as_deref().and_then(time).unwrap_or(Time::MAX).0;
-    let row = (&alarm.id, &alarm.rule, &alarm.entity, start, end, body(alarm));
+    let row = (&alarm.id, &alarm.rule, &alarm.entity, start, end, body(alarm), again);
     connection.prepare_cached(sql)?.execute(row).map(drop)
 }
 

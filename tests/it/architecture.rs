@@ -21,12 +21,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline", "alert"]),
     ("mqtt", &[]),
     ("influx", &["quantity", "cluster", "ledger", "pipeline", "format", "store"]),
-    ("notify", &["quantity", "alert", "store"]),
-    ("http", &["quantity", "cluster", "decode", "meter", "window", "ledger", "pipeline", "format", "store"]),
+    ("notify", &["quantity", "alert", "store", "mqtt"]),
+    ("http", &["quantity", "cluster", "decode", "meter", "window", "ledger", "pipeline", "alert", "format", "store"]),
     ("simulate", &["quantity", "cluster", "decode", "mqtt"]),
     (
         "config",
-        &["quantity", "cluster", "decode", "factor", "emission", "pipeline", "alert", "mqtt", "influx", "notify"],
+        &[
+            "quantity", "cluster", "decode", "window", "factor", "emission", "pipeline", "alert", "mqtt", "influx",
+            "notify",
+        ],
     ),
     (
         "daemon",

@@ -1,6 +1,8 @@
 //! The daemon raises alarms as readings come, and tells of each at least once, whatever happens to it or to whoever is told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,11 +12,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use fastrand::Rng;
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::Value;
 
 use crate::broker::{EVENTS, Publication, publish};
-use crate::harness::number;
-use crate::servers::{Daemon, Mosquitto, free_port, wait_for, wait_for_long};
+use crate::harness::{emissiond, number, run};
+use crate::servers::{Daemon, Mosquitto, Process, block_on, free_port, wait_for, wait_for_long};
 
 /// What came, with its key: `true` where it was taken.
 type Came = Arc<Mutex<Vec<(String, Value, bool)>>>;
@@ -137,4 +140,75 @@ fn every_episode_is_told_through_kills_and_failures() {
         assert_eq!(expected.get(key), body["status"].as_str().as_ref(), "{key}");
     }
     println!("{episodes} episodes, {} kills, {} messages for {} turns", kills.len(), came.len(), expected.len());
+}
+
+/// On the broker what goes on is retained; who has seen it is kept, by the command beside the daemon and over HTTP.
+#[test]
+fn an_alarm_is_on_its_topic_and_is_acknowledged() {
+    let broker = Mosquitto::start();
+    let config = format!("{EVENTS}{MINUTE}[notify.scada]\nkind = \"mqtt\"\ntopic = \"plant/alarms\"\n");
+    let mut daemon = Daemon::new(&broker, &config, &[("token", "t")]);
+    let file = daemon.files.path("c.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replacen("[mqtt]", "token_file = \"token\"\n[mqtt]", 1);
+    std::fs::write(&file, text).unwrap();
+    daemon.start();
+    let now = emissiond::clock::now().0;
+    publish(&broker, 1e6, &[event(now, 101)]);
+    let active = || -> Option<Value> {
+        let alarms: Value = serde_json::from_str(&daemon.get("/api/v1/alarms?state=active")?.1).ok()?;
+        alarms.get(0).cloned()
+    };
+    let alarm = wait_for("the alarm", active);
+    let id = alarm["id"].as_str().unwrap();
+    let retained = || block_on(retained(broker.port, "plant/alarms/alarm/minute/facility/f"));
+    let shown = wait_for("its topic", retained);
+    assert_eq!((&shown["id"], &shown["state"], &shown["v"]), (&alarm["id"], &"active".into(), &1.into()), "{shown}");
+
+    let path = format!("/api/v1/alarms/{}/ack", id.replace('/', "%2F"));
+    let body = r#"{"by":"A. Lee","note":"on it"}"#;
+    assert_eq!(daemon.post(&path, body, None).0, 401);
+    assert_eq!(daemon.post(&path, r#"{"by":" "}"#, Some("t")).0, 400);
+    assert_eq!(daemon.post("/api/v1/alarms/none/ack", body, Some("t")).0, 404);
+    assert_eq!(daemon.post(&path, body, Some("t")).0, 204);
+    let by = |alarm: &Value| alarm["acknowledged"]["by"].as_str().map(str::to_owned);
+    assert_eq!(by(&active().unwrap()).as_deref(), Some("A. Lee"));
+    let command = |action: &str, more: &[&str]| {
+        let mut command = emissiond();
+        let output = run(command.args(["alarms", action]).args(more).arg("--config").arg(daemon.files.path("c.toml")));
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(command("ack", &[id, "--by", "B. May"]).0, Some(0));
+    assert_eq!(by(&active().unwrap()).as_deref(), Some("B. May"));
+    assert!(command("list", &[]).1.contains("facility/f minute: 6060 kg/h against 6000 kg/h; seen by B. May"));
+    assert_eq!(command("ack", &["none", "--by", "B. May"]).0, Some(1));
+    assert!(daemon.stop().success());
+}
+
+/// The message that is retained on a topic.
+async fn retained(port: u16, topic: &str) -> Option<Value> {
+    let options = MqttOptions::new(format!("test-{}", fastrand::u32(..)), "127.0.0.1", port);
+    let (client, mut events) = AsyncClient::new(options, 10);
+    client.subscribe(topic, QoS::AtMostOnce).await.unwrap();
+    let read = async {
+        loop {
+            if let Event::Incoming(Packet::Publish(publish)) = events.poll().await.unwrap() {
+                return serde_json::from_slice(&publish.payload).unwrap();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_millis(500), read).await.ok()
+}
+
+/// What a stranger sees first: meters, figures, and before a minute is over an alarm.
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_shows_an_overrun() {
+    let mut demo = emissiond();
+    let mut child = demo.args(["demo", "--for", "90s"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.by_ref().take(1).any(|line| line.starts_with("SIMULATED")));
+    let alarm = lines.find(|line| line.starts_with("ALARM (SIMULATED)"));
+    Process(child).kill();
+    let alarm = alarm.expect("an alarm before it ends");
+    assert!(alarm.contains("facility/dk-steelworks: demo-overrun is over"), "{alarm}");
 }

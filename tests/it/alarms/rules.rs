@@ -199,7 +199,11 @@ const OPS: &str = "[notify.ops]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:90
 
 /// Each problem with its code and its line in the rule.
 fn problems(rule: &str) -> Vec<(String, String)> {
-    let files = Files::new(&[("c.toml", &format!("{CLUSTER}{OPS}[rules.r]\n{rule}"))]);
+    problems_in(CLUSTER, rule)
+}
+
+fn problems_in(cluster: &str, rule: &str) -> Vec<(String, String)> {
+    let files = Files::new(&[("c.toml", &format!("{cluster}{OPS}[rules.r]\n{rule}"))]);
     let output = run(emissiond().args(["check", "--format", "json", "--config"]).arg(files.path("c.toml")));
     let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
     let all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
@@ -217,6 +221,12 @@ fn rules_that_cannot_be_meant_are_told() {
     told(&format!("{limit}select = {{ network = \"*\" }}\n"), "C019", "it selects no network");
     told(&format!("{limit}select = {{ facility = \"ff\" }}\n"), "C007", "unknown facility `ff`");
     told(&format!("{limit}priority = \"high\"\n"), "C021", "needs a `response`");
+    let most = "max_rate = \"500 kg/h\"\n";
+    let files = CLUSTER.replace("max_gap", &format!("{most}max_gap"));
+    let told_of =
+        |limit: &str| problems_in(&files, &format!("kind = \"limit\"\naverage = \"1h\"\nlimit = \"{limit}\"\n"));
+    assert_eq!(told_of("499 kg/h"), []);
+    assert!(told_of("500 kg/h")[0].1.contains("at most 500 kg/h"), "{:?}", told_of("500 kg/h"));
     told(&format!("{limit}deadband = 0\n"), "C022", "deadband");
     told(&format!("{limit}for = \"30s\"\n"), "C022", "shorter than the time between two readings");
     told(&format!("{limit}budget = \"5 t\"\n"), "C006", "of no use to a rule of kind `limit`");

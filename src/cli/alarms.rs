@@ -1,0 +1,125 @@
+//! `emissiond alarms`: what is over, what was, and who has seen it. They are in a file of their own, which is read and written
+//! beside a running daemon.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::alert::{Alarm, Phase};
+use crate::cli::run::failure;
+use crate::cli::{FAILED, Failure, USAGE, plan};
+use crate::clock;
+use crate::http::{Acknowledgement, alarms_json};
+use crate::store::AlarmStore;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Show the alarms that go on
+    List(Of),
+    /// Show all alarms, the latest first
+    History(Of),
+    /// Show one alarm
+    Show(One),
+    /// Say that you have seen an alarm
+    Ack(Ack),
+}
+
+#[derive(Args)]
+struct Of {
+    /// The configuration of the daemon
+    #[arg(long, short)]
+    config: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// At most so many
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+#[derive(Args)]
+struct One {
+    /// The configuration of the daemon
+    #[arg(long, short)]
+    config: PathBuf,
+    /// The alarm's id, as `list --json` shows it
+    id: String,
+}
+
+#[derive(Args)]
+struct Ack {
+    #[command(flatten)]
+    one: One,
+    /// Who has seen it
+    #[arg(long)]
+    by: String,
+    /// What there is to say
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+/// Those that go on are looked for among so many.
+const LATEST: usize = 10_000;
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.action {
+        Action::List(of) => {
+            let mut alarms = latest(of, LATEST)?;
+            alarms.retain(|alarm| alarm.state == Phase::Active);
+            print(of, &alarms);
+        }
+        Action::History(of) => print(of, &latest(of, of.limit)?),
+        Action::Show(one) => {
+            let alarm = open(&one.config)?.alarm(&one.id).map_err(|e| failure(e.into()))?;
+            print!("{}", alarms_json(&[alarm.ok_or_else(|| unknown(&one.id))?]));
+        }
+        Action::Ack(ack) => {
+            let acknowledgement = Acknowledgement { by: ack.by.clone(), note: ack.note.clone() };
+            let acknowledged = acknowledgement.checked(clock::now()).map_err(|message| Failure::new(USAGE, message))?;
+            let found = open(&ack.one.config)?.acknowledge(&ack.one.id, &acknowledged);
+            if !found.map_err(|e| failure(e.into()))? {
+                return Err(unknown(&ack.one.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn open(config: &PathBuf) -> Result<AlarmStore, Failure> {
+    let state = plan(Some(config))?.daemon.state_dir;
+    if !state.is_dir() {
+        let message = format!("there is no state directory at {}; see `daemon.state_dir`", state.display());
+        return Err(Failure::new(FAILED, message));
+    }
+    AlarmStore::open(&state).map_err(|e| failure(e.into()))
+}
+
+fn latest(of: &Of, limit: usize) -> Result<Vec<Alarm>, Failure> {
+    open(&of.config)?.latest(limit).map_err(|e| failure(e.into()))
+}
+
+fn unknown(id: &str) -> Failure {
+    Failure::new(FAILED, format!("no alarm has the id `{id}`; see `emissiond alarms history --json`"))
+}
+
+fn print(of: &Of, alarms: &[Alarm]) {
+    if of.json {
+        return print!("{}", alarms_json(alarms.get(..of.limit).unwrap_or(alarms)));
+    }
+    for alarm in alarms.iter().take(of.limit) {
+        let Alarm { since, level, priority, entity, rule, value, limit, unit, .. } = alarm;
+        let state = match (alarm.state, &alarm.acknowledged) {
+            (Phase::Withdrawn, _) => "withdrawn".to_owned(),
+            (Phase::Returned, _) => format!("until {}", alarm.until.as_deref().unwrap_or("")),
+            (Phase::Active, Some(seen)) => format!("seen by {}", seen.by),
+            (Phase::Active, None) => "not seen yet".to_owned(),
+        };
+        println!("{since} {level:<9} {priority:<6} {entity} {rule}: {value} {unit} against {limit} {unit}; {state}");
+    }
+}
