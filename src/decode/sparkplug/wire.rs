@@ -130,13 +130,13 @@ impl<'a> Iterator for Fields<'a> {
 impl<'a> Fields<'a> {
     #[inline]
     fn read(&mut self) -> Option<(u32, Field<'a>)> {
-        let (tag, wire) = decode_key(&mut self.0).ok()?;
+        let (tag, wire) = self.key()?;
         let field = match wire {
-            WireType::Varint => Field::Varint(decode_varint(&mut self.0).ok()?),
+            WireType::Varint => Field::Varint(self.varint()?),
             WireType::ThirtyTwoBit => Field::Fixed32(u32::from_le_bytes(self.array()?)),
             WireType::SixtyFourBit => Field::Fixed64(u64::from_le_bytes(self.array()?)),
             WireType::LengthDelimited => {
-                let length = usize::try_from(decode_varint(&mut self.0).ok()?).ok()?;
+                let length = usize::try_from(self.varint()?).ok()?;
                 let (bytes, rest) = self.0.split_at_checked(length)?;
                 self.0 = rest;
                 Field::Bytes(bytes)
@@ -147,6 +147,29 @@ impl<'a> Fields<'a> {
             }
         };
         Some((tag, field))
+    }
+
+    /// Keys and lengths are a byte each, as a rule.
+    #[inline]
+    fn varint(&mut self) -> Option<u64> {
+        match self.0 {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.0 = rest;
+                Some(u64::from(*byte))
+            }
+            _ => decode_varint(&mut self.0).ok(),
+        }
+    }
+
+    #[inline]
+    fn key(&mut self) -> Option<(u32, WireType)> {
+        match self.0 {
+            [byte, rest @ ..] if (8..0x80).contains(byte) => {
+                self.0 = rest;
+                Some((u32::from(byte >> 3), WireType::try_from(u64::from(byte & 7)).ok()?))
+            }
+            _ => decode_key(&mut self.0).ok(),
+        }
     }
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
