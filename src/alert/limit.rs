@@ -60,8 +60,9 @@ impl Limit {
         let sum = series.sum(from, at);
         let length = to.since(from);
         let seen = self.seen(sum.mg, length);
+        let is_settled = at >= to;
         if self.real(seen.over) > 0 {
-            return Finding::Seen(seen);
+            return if is_settled { Finding::Seen(seen) } else { Finding::Seen(seen).rising() };
         }
         if at < to {
             return self.project(series, (at, to), sum, length);
@@ -84,7 +85,7 @@ impl Limit {
         let seen = self.seen(sum.mg.saturating_add(rest), length);
         match self.real(seen.over) {
             0 => Finding::Hold,
-            _ => Finding::Seen(Seen { over: self.projected, held: self.projected, ..seen }),
+            _ => Finding::Seen(Seen { over: self.projected, ..seen }).rising(),
         }
     }
 

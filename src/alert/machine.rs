@@ -16,6 +16,16 @@ pub enum Finding {
     Seen(Seen),
 }
 
+impl Finding {
+    /// What is not settled yet may rise; no level is left for it.
+    pub(crate) fn rising(self) -> Finding {
+        match self {
+            Finding::Seen(seen) => Finding::Seen(Seen { held: LEVELS as u8, ..seen }),
+            other => other,
+        }
+    }
+}
+
 /// A value and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {

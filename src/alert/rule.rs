@@ -224,6 +224,7 @@ pub fn judge(
                 pathway.find(zone, plan, series, at, closed)
             }),
         };
+        let finding = if closed { finding } else { finding.rising() };
         let turn = machine.step(at, finding);
         judged.note(rule, (at, rule.ends_window(zone, at)), finding, turn);
     }

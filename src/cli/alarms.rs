@@ -64,17 +64,10 @@ struct Ack {
     note: String,
 }
 
-/// Those that go on are looked for among so many.
-const LATEST: usize = 10_000;
-
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.action {
-        Action::List(of) => {
-            let mut alarms = latest(of, LATEST)?;
-            alarms.retain(|alarm| alarm.state == Phase::Active);
-            print(of, &alarms);
-        }
-        Action::History(of) => print(of, &latest(of, of.limit)?),
+        Action::List(of) => print(of, &open(&of.config)?.active().map_err(|e| failure(e.into()))?),
+        Action::History(of) => print(of, &open(&of.config)?.latest(of.limit).map_err(|e| failure(e.into()))?),
         Action::Show(one) => {
             let alarm = open(&one.config)?.alarm(&one.id).map_err(|e| failure(e.into()))?;
             print!("{}", alarms_json(&[alarm.ok_or_else(|| unknown(&one.id))?]));
@@ -98,10 +91,6 @@ fn open(config: &PathBuf) -> Result<AlarmStore, Failure> {
         return Err(Failure::new(FAILED, message));
     }
     AlarmStore::open(&state).map_err(|e| failure(e.into()))
-}
-
-fn latest(of: &Of, limit: usize) -> Result<Vec<Alarm>, Failure> {
-    open(&of.config)?.latest(limit).map_err(|e| failure(e.into()))
 }
 
 fn unknown(id: &str) -> Failure {

@@ -29,11 +29,11 @@ const CHANGES_MAX: usize = 10_000;
 
 /// Starts the watch and the notifiers; without rules there is nothing to watch.
 pub(crate) fn start(plan: &Plan, ask: &Ask, reader: Reader) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let state = &plan.daemon.state_dir;
+    let store = AlarmStore::rescue(state)?;
     if plan.alarms.is_empty() {
         return Ok(Vec::new());
     }
-    let state = &plan.daemon.state_dir;
-    let store = AlarmStore::open(state)?;
     let (news, told) = watch::channel(0);
     let mut tasks = Vec::new();
     for options in &plan.notifiers {
@@ -56,6 +56,8 @@ struct Watcher {
     /// Counts what there is to tell.
     news: watch::Sender<u64>,
     totals_looked: Option<Instant>,
+    /// What went wrong last: it is said once.
+    trouble: Option<String>,
 }
 
 /// From when on entries are others than before, by entity and length of window.
@@ -67,7 +69,7 @@ type Open = BTreeMap<Window, OpenView>;
 impl Watcher {
     fn new(plan: &Plan, ask: Ask, (reader, store): (Reader, AlarmStore), news: watch::Sender<u64>) -> Watcher {
         let (rules, alarms) = (Arc::clone(&plan.rules), Arc::clone(&plan.alarms));
-        Watcher { rules, alarms, ask, reader, store, news, totals_looked: None }
+        Watcher { rules, alarms, ask, reader, store, news, totals_looked: None, trouble: None }
     }
 
     /// Watches until the desk is gone.
@@ -81,9 +83,14 @@ impl Watcher {
             };
             // It reads the ledger, and the session shares the runtime.
             let looked = tokio::task::block_in_place(|| self.look(open));
-            if let Err(error) = looked {
-                tracing::error!(%error, "the alarms could not be looked after");
+            let trouble = looked.err().map(|error| error.to_string());
+            if trouble != self.trouble {
+                match &trouble {
+                    Some(error) => tracing::error!(error, "the alarms cannot be looked after"),
+                    None => tracing::info!("the alarms are looked after again"),
+                }
             }
+            self.trouble = trouble;
         }
     }
 

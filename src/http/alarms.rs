@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Acknowledged, Alarm, Phase};
+use crate::alert::{Acknowledged, Alarm};
 use crate::http::App;
 use crate::http::server::{json, read_query, stopping};
 use crate::quantity::Time;
@@ -54,12 +54,10 @@ pub(crate) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Response {
     };
     let read = move || {
         let store = app.alarms.lock().ok()?;
-        // What goes on may have begun long ago.
-        Some(store.latest(if active { ALARMS_MAX } else { limit }))
+        Some(if active { store.active() } else { store.latest(limit) })
     };
     match tokio::task::spawn_blocking(read).await {
         Ok(Some(Ok(mut alarms))) => {
-            alarms.retain(|alarm| !active || alarm.state == Phase::Active);
             alarms.truncate(limit);
             json(alarms_json(&alarms))
         }

@@ -55,6 +55,7 @@ pub(crate) fn render(desk: &DeskView, app: &App) -> String {
     gateways(&mut registry, desk);
     influx(&mut registry, app);
     rates(&mut registry, desk);
+    alarms(&mut registry, app);
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = encode(&mut text, &registry);
@@ -125,6 +126,17 @@ fn influx(registry: &mut Registry, app: &App) {
     let behind = Family::<Labels, Gauge>::default();
     behind.get_or_create(&vec![("sink", "influxdb".to_owned())]).set(view.behind as i64);
     registry.register("sink_behind", "Stored records a sink has not confirmed", behind);
+}
+
+fn alarms(registry: &mut Registry, app: &App) {
+    let family = Family::<Labels, Gauge>::default();
+    let active = app.alarms.lock().ok().and_then(|store| store.active().ok());
+    for alarm in active.unwrap_or_default() {
+        let state = if alarm.acknowledged.is_some() { "acknowledged" } else { "unacknowledged" };
+        let labels = vec![("state", state.to_owned()), ("priority", alarm.priority)];
+        family.get_or_create(&labels).inc();
+    }
+    registry.register("alarms", "Alarms that go on", family);
 }
 
 fn rates(registry: &mut Registry, desk: &DeskView) {

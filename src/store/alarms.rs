@@ -17,6 +17,7 @@ const TABLES: &str = "
         body TEXT NOT NULL, acknowledged TEXT) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS alarm_of ON alarm(rule, entity, end);
     CREATE INDEX IF NOT EXISTS alarm_start ON alarm(start);
+    CREATE INDEX IF NOT EXISTS alarm_end ON alarm(end);
     CREATE TABLE IF NOT EXISTS notice(
         number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, made INTEGER NOT NULL, body TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS sent(notifier TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;";
@@ -60,6 +61,31 @@ impl AlarmStore {
         Ok(AlarmStore { path, connection })
     }
 
+    /// Opens the file of a state directory at a start: a damaged one is set aside, and another begun.
+    pub fn rescue(state: &Path) -> Result<AlarmStore, StoreError> {
+        let checked = || -> Result<AlarmStore, StoreError> {
+            let store = AlarmStore::open(state)?;
+            let check = store.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+            match check.map_err(StoreError::database(&store.path))?.as_str() {
+                "ok" => Ok(store),
+                wrong => Err(StoreError::Damaged(format!("{}: {wrong}", store.path.display()))),
+            }
+        };
+        checked().or_else(|error| {
+            if !error.is_damage() {
+                return Err(error);
+            }
+            let path = state.join("alarms.db");
+            tracing::error!(%error, "the alarms were damaged and are set aside: what goes on is told again");
+            for suffix in ["-wal", "-shm", ""] {
+                let from = format!("{}{suffix}", path.display());
+                // What is not there need not go.
+                let _ = std::fs::rename(&from, format!("{}.damaged-1{suffix}", path.display()));
+            }
+            AlarmStore::open(state)
+        })
+    }
+
     /// How far the ledger's changes have been judged. `None`: nothing has.
     pub fn cursor(&self) -> Result<Option<i64>, StoreError> {
         let sql = "SELECT value FROM meta WHERE key = 'cursor'";
@@ -71,6 +97,11 @@ impl AlarmStore {
     pub fn since(&self, rule: &str, entity: &str, after: Time) -> Result<Vec<Alarm>, StoreError> {
         let sql = "SELECT body, acknowledged FROM alarm WHERE rule = ?1 AND entity = ?2 AND end > ?3 ORDER BY start";
         self.alarms(sql, (rule, entity, after.0))
+    }
+
+    /// The alarms that go on, the latest first.
+    pub fn active(&self) -> Result<Vec<Alarm>, StoreError> {
+        self.alarms("SELECT body, acknowledged FROM alarm WHERE end = ?1 ORDER BY start DESC, id", [Time::MAX.0])
     }
 
     /// Alarms, the latest first.

@@ -68,6 +68,14 @@ fn they_pass_without_a_warning() {
 }
 
 #[test]
+fn their_tests_of_rules_pass() {
+    let mut command = emissiond();
+    command.args(["rules", "test", "config/dunkerque.tests.toml", "--config"]).arg(path("dunkerque"));
+    let output = run(&mut command);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
 fn each_has_some_forty_meters_and_the_network_has_all_of_them() {
     let counts = REFERENCES.map(|reference| meters(reference.file));
     assert!(counts.iter().all(|count| (36..=46).contains(count)), "{counts:?}");

@@ -142,6 +142,25 @@ fn every_episode_is_told_through_kills_and_failures() {
     println!("{episodes} episodes, {} kills, {} messages for {} turns", kills.len(), came.len(), expected.len());
 }
 
+#[test]
+fn damaged_alarms_are_set_aside_and_told_again() {
+    let (broker, hook) = (Mosquitto::start(), Hook::start(0));
+    let mut daemon = Daemon::new(&broker, &hook.config(MINUTE), &[]);
+    daemon.start();
+    let now = emissiond::clock::now().0;
+    publish(&broker, 1e6, &[event(now, 101)]);
+    wait_for("the alarm", || (hook.taken().len() == 1).then_some(()));
+    daemon.kill();
+    let file = daemon.files.path("state/alarms.db");
+    std::fs::write(&file, vec![b'x'; 50_000]).unwrap();
+    let _ = std::fs::remove_file(daemon.files.path("state/alarms.db-wal"));
+    daemon.start();
+    assert!(daemon.files.path("state/alarms.db.damaged-1").exists());
+    let taken = wait_for("the alarm again", || Some(hook.taken()).filter(|taken| taken.len() == 2));
+    assert_eq!(taken[0], taken[1], "with the same key");
+    assert!(daemon.stop().success());
+}
+
 /// On the broker what goes on is retained; who has seen it is kept, by the command beside the daemon and over HTTP.
 #[test]
 fn an_alarm_is_on_its_topic_and_is_acknowledged() {
@@ -172,6 +191,9 @@ fn an_alarm_is_on_its_topic_and_is_acknowledged() {
     assert_eq!(daemon.post(&path, body, Some("t")).0, 204);
     let by = |alarm: &Value| alarm["acknowledged"]["by"].as_str().map(str::to_owned);
     assert_eq!(by(&active().unwrap()).as_deref(), Some("A. Lee"));
+    let metrics = daemon.get("/metrics").unwrap().1;
+    let line = "emissiond_alarms{state=\"acknowledged\",priority=\"medium\"} 1";
+    assert!(metrics.contains(line), "{metrics}");
     let command = |action: &str, more: &[&str]| {
         let mut command = emissiond();
         let output = run(command.args(["alarms", action]).args(more).arg("--config").arg(daemon.files.path("c.toml")));
