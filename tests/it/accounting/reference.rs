@@ -70,7 +70,7 @@ fn they_pass_without_a_warning() {
 #[test]
 fn their_tests_of_rules_pass() {
     let mut command = emissiond();
-    command.args(["rules", "test", "config/dunkerque.tests.toml", "--config"]).arg(path("dunkerque"));
+    command.args(["rules", "test", "config/tests/dunkerque.toml", "--config"]).arg(path("dunkerque"));
     let output = run(&mut command);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
