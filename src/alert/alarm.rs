@@ -151,7 +151,7 @@ impl Alarm {
             value: kg(episode.seen.map_or(0, |seen| seen.value)),
             limit: kg(episode.seen.map_or(0, |seen| seen.limit)),
             peak: kg(episode.peak),
-            unit: if rule.kind.is_rate() { "kg/h" } else { "kg" }.to_owned(),
+            unit: rule.kind.unit().to_owned(),
             excess_kg: kg(episode.excess_mg),
             response: rule.response.clone(),
             acknowledged: None,

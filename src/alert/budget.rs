@@ -80,10 +80,7 @@ impl Budget {
             (from, to)
         };
         match self.period {
-            Period::Calendar(window) => {
-                let start = zone.start(window, last);
-                (start, zone.end(window, start))
-            }
+            Period::Calendar(window) => zone.around(window, last),
             Period::Week => {
                 let day = zone.start(Window::Day, last);
                 let into = zone.hour_of_week(day) / 24;
@@ -112,7 +109,7 @@ impl Budget {
             return if closed { Finding::Unknown } else { Finding::Hold };
         }
         if over < AHEAD && !self.is_rolling() && self.is_looked_at(period, at) {
-            let total = self.forecast_by(zone, plan, series, at).total;
+            let total = self.expected(zone, plan, series, at).1;
             let surely = self.total.saturating_add(self.total / SURE);
             over = over.max(if total > surely { PROJECTED } else { 0 });
             held = held.max(if total > self.total { PROJECTED } else { 0 });
@@ -132,17 +129,10 @@ impl Budget {
     /// How the period goes on at the present pace: what is planned for the rest of it, times the part of the plan that was
     /// emitted in the last 28 days of it, or since it began.
     pub fn forecast(&self, zone: &Zone, series: &Series, at: Time) -> Forecast {
-        self.forecast_by(zone, &Plan::new(&self.profile, zone, self.bounds(zone, at)), series, at)
-    }
-
-    fn forecast_by(&self, zone: &Zone, plan: &Plan, series: &Series, at: Time) -> Forecast {
         let (from, to) = self.bounds(zone, at);
-        let used = series.sum(from, at).mg;
-        let since = zone.start(Window::Day, at.minus(TRAILING)).max(from);
-        let pace = self.pace(series, plan, (since, at));
-        let pace = shrunk(pace, at.since(from), to.since(from));
-        let rest = plan.part(self.total, at, to);
-        let total = used.saturating_add((rest as f64 * pace) as i128);
+        let plan = &Plan::new(&self.profile, zone, (from, to));
+        let (pace, total) = self.expected(zone, plan, series, at);
+        let (used, rest) = (series.sum(from, at).mg, plan.part(self.total, at, to));
         let left = self.total - used;
         let runs_out = |pace: f64| {
             if left < 0 {
@@ -150,7 +140,7 @@ impl Budget {
             }
             plan.reaches(self.total, at, (left as f64 / pace) as i128 + 1)
         };
-        let spread = self.spread(zone, series, plan, (since, at));
+        let spread = self.spread(zone, series, plan, (trailing(zone, from, at), at));
         let bounded = |pace: f64| pace.clamp(PACE.0, PACE.1);
         Forecast {
             used,
@@ -161,6 +151,15 @@ impl Budget {
             range: (runs_out(bounded(pace - spread)), runs_out(bounded(pace + spread))),
             needed: (left >= 0 && rest > 0).then(|| left as f64 / (rest as f64 * pace) - 1.0),
         }
+    }
+
+    /// The present pace, and what the period will have held at it.
+    fn expected(&self, zone: &Zone, plan: &Plan, series: &Series, at: Time) -> (f64, i128) {
+        let (from, to) = self.bounds(zone, at);
+        let pace = self.pace(series, plan, (trailing(zone, from, at), at));
+        let pace = shrunk(pace, at.since(from), to.since(from));
+        let rest = plan.part(self.total, at, to) as f64 * pace;
+        (pace, series.sum(from, at).mg.saturating_add(rest as i128))
     }
 
     fn pace(&self, series: &Series, plan: &Plan, (from, to): (Time, Time)) -> Option<f64> {
@@ -186,9 +185,106 @@ impl Budget {
     }
 }
 
+/// From when on the pace is looked at.
+fn trailing(zone: &Zone, from: Time, at: Time) -> Time {
+    zone.start(Window::Day, at.minus(TRAILING)).max(from)
+}
+
 /// Early in a period little is known of its pace: a thirtieth of the period counts as gone to plan.
 fn shrunk(pace: Option<f64>, gone: Span, whole: Span) -> f64 {
     let (gone, sure) = (gone.0 as f64, whole.0 as f64 / 30.0);
     let pace = pace.unwrap_or(1.0);
     ((pace * gone + sure) / (gone + sure)).clamp(PACE.0, PACE.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::Sum;
+
+    const TONNE: i128 = 1_000_000_000;
+
+    fn time(text: &str) -> Time {
+        Time::parse_rfc3339(text).unwrap()
+    }
+
+    fn budget(tonnes: i128, period: Period, profile: Profile) -> Budget {
+        let margin = Ratio::new(1, 20).unwrap();
+        Budget { total: tonnes * TONNE, period, profile, margin, clear: Ratio::ONE, min_coverage_e4: 0 }
+    }
+
+    /// Days of so many tonnes each.
+    fn days(from: Time, tonnes: &[i128]) -> Series {
+        let mut series = Series::new(from);
+        for (at, tonnes) in (1..).zip(tonnes) {
+            series.push(Time(from.0 + at * 86_400_000), Sum { mg: tonnes * TONNE, covered_ms: 0, valid_ms: 0 });
+        }
+        series
+    }
+
+    fn about(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+    }
+
+    /// 300 t in April are 10 t a day. Ten days of 15 t: a pace of 1.5, drawn by one day of 1 to 16 / 11. What is left, 150 t, is
+    /// gone after 150 / (10 x 16 / 11) = 10.3125 days.
+    #[test]
+    fn a_month_runs_out() {
+        let from = time("2026-04-01T00:00:00Z");
+        let at = time("2026-04-11T00:00:00Z");
+        let april = budget(300, Period::Calendar(Window::Month), Profile::Linear);
+        let forecast = april.forecast(&Zone::UTC, &days(from, &[15; 10]), at);
+        assert_eq!((forecast.used, forecast.planned), (150 * TONNE, 100 * TONNE));
+        about(forecast.pace, 16.0 / 11.0);
+        about(forecast.total as f64 / TONNE as f64, 150.0 + 200.0 * 16.0 / 11.0);
+        let out = Time(at.0 + (10.3125 * 86_400_000.0) as i64);
+        assert!(forecast.runs_out.unwrap().since(out).0.abs() <= 1, "{:?}", forecast.runs_out);
+        // All days are alike.
+        assert_eq!(forecast.range, (forecast.runs_out, forecast.runs_out));
+        about(forecast.needed.unwrap(), 150.0 / (200.0 * 16.0 / 11.0) - 1.0);
+        // To plan, it does not run out.
+        let forecast = april.forecast(&Zone::UTC, &days(from, &[10; 10]), at);
+        assert_eq!((forecast.total, forecast.runs_out), (300 * TONNE, None));
+        about(forecast.needed.unwrap(), 0.0);
+    }
+
+    /// Days of 14 and 16 t have a mean pace of 1.5 and a standard deviation of 0.1 x the root of 10 / 9.
+    #[test]
+    fn days_that_differ_make_a_range() {
+        let from = time("2026-04-01T00:00:00Z");
+        let at = time("2026-04-11T00:00:00Z");
+        let april = budget(300, Period::Calendar(Window::Month), Profile::Linear);
+        let series = days(from, &[14, 16, 14, 16, 14, 16, 14, 16, 14, 16]);
+        let forecast = april.forecast(&Zone::UTC, &series, at);
+        let spread = 0.1 * (10.0f64 / 9.0).sqrt();
+        let after = |pace: f64| at.0 as f64 + 150.0 / (10.0 * pace) * 86_400_000.0;
+        let (later, sooner) = (forecast.range.0.unwrap().0 as f64, forecast.range.1.unwrap().0 as f64);
+        assert!(
+            (later - after(16.0 / 11.0 - spread)).abs() < 2.0 && (sooner - after(16.0 / 11.0 + spread)).abs() < 2.0
+        );
+    }
+
+    /// A year whose winter months weigh twice: to plan in January is twice an even share, and no overrun.
+    #[test]
+    fn a_year_follows_its_seasons() {
+        let (from, at) = (time("2026-01-01T00:00:00Z"), time("2026-02-01T00:00:00Z"));
+        let mut weights = [1; 12];
+        (weights[0], weights[1], weights[10], weights[11]) = (2, 2, 2, 2);
+        let year = |profile| budget(1_600, Period::Calendar(Window::Year), profile);
+        // 200 t of 1600 in January; 31 days.
+        let mut series = Series::new(from);
+        (1..=31i64).for_each(|day| {
+            let sum = Sum { mg: 200 * TONNE / 31, covered_ms: 0, valid_ms: 0 };
+            series.push(Time(from.0 + day * 86_400_000), sum);
+        });
+        let seasons = year(Profile::Months(weights)).forecast(&Zone::UTC, &series, at);
+        about(seasons.pace, 1.0);
+        assert_eq!(seasons.runs_out, None);
+        // Even, 135.9 t were planned: a pace of 1.4718, drawn to 1 by a thirtieth of the year.
+        let even = year(Profile::Linear).forecast(&Zone::UTC, &series, at);
+        let (gone, sure) = (31.0, 365.0 / 30.0);
+        about(even.pace, (200.0 / (1_600.0 * 31.0 / 365.0) * gone + sure) / (gone + sure));
+        let left = 1_400.0 / (1_600.0 / 365.0 * even.pace);
+        assert!((even.runs_out.unwrap().since(at).0 as f64 / 86_400_000.0 - left).abs() < 1e-6);
+    }
 }

@@ -57,8 +57,7 @@ impl Burn {
     }
 
     pub(crate) fn bounds(&self, zone: &Zone, at: Time) -> (Time, Time) {
-        let start = zone.start(self.period, Time(at.0 - 1));
-        (start, zone.end(self.period, start))
+        zone.around(self.period, Time(at.0 - 1))
     }
 
     /// What is found at `at`. `closed`: late readings aside, no more is to come of the time before.
@@ -134,7 +133,7 @@ mod tests {
             let mg = if minute > 360 * 60 { tonnes * TONNE / 600 } else { TONNE / 60 };
             series.push(Time(from.0 + minute * 60_000), Sum { mg, covered_ms: 0, valid_ms: 0 });
         }
-        match burn.find(&plans, &series, series.end(), true) {
+        match burn.find(&plans, &series, Time(from.0 + minutes * 60_000), true) {
             Finding::Seen(seen) => Some(seen.over),
             _ => None,
         }

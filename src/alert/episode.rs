@@ -39,8 +39,6 @@ pub struct Judged {
     pub turns: Vec<Turn>,
     /// The alarms.
     pub episodes: Vec<Episode>,
-    /// How things stand at the end.
-    pub state: State,
 }
 
 /// An hour in milliseconds.
@@ -57,7 +55,6 @@ impl Judged {
     ) {
         if let Some(turn) = turn {
             self.turns.push(turn);
-            self.state = turn.state;
             self.turned(turn);
         }
         let open = self.episodes.last_mut().filter(|episode| episode.end.is_none_or(|end| end == at));

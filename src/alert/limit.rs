@@ -42,11 +42,11 @@ impl Limit {
         let last = Time(at.0 - 1);
         match self.align {
             Align::Sliding => (at.minus(self.average), at),
-            Align::Clock if self.average >= Span::days(1) => bounds(zone, Window::Day, last),
-            Align::Clock if self.average == Span::minutes(60) => bounds(zone, Window::Hour, last),
+            Align::Clock if self.average >= Span::days(1) => zone.around(Window::Day, last),
+            Align::Clock if self.average == Span::minutes(60) => zone.around(Window::Hour, last),
             Align::Clock => {
                 // Parts of the local hour.
-                let (hour, end) = bounds(zone, Window::Hour, last);
+                let (hour, end) = zone.around(Window::Hour, last);
                 let part = last.since(hour).0.div_euclid(self.average.0) * self.average.0;
                 let start = Time(hour.0 + part);
                 (start, start.plus(self.average).min(end))
@@ -109,11 +109,6 @@ impl Limit {
         let value = mg.saturating_mul(HOUR_MS) / length_ms.max(1);
         Seen { over: highest(Ratio::ONE), held: highest(self.clear), value, limit }
     }
-}
-
-fn bounds(zone: &Zone, window: Window, at: Time) -> (Time, Time) {
-    let start = zone.start(window, at);
-    (start, zone.end(window, start))
 }
 
 #[cfg(test)]

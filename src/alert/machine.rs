@@ -114,17 +114,6 @@ impl Machine {
         Machine { guard, state: State::Unknown, rising: Default::default(), met: Default::default() }
     }
 
-    /// How things stand.
-    pub fn state(&self) -> State {
-        self.state
-    }
-
-    /// A level is exceeded, but not for long enough yet.
-    pub fn is_pending(&self) -> bool {
-        let above = usize::from(self.state.level()) + 1;
-        self.rising.iter().skip(above).any(Option::is_some)
-    }
-
     /// Takes what was found at `at`. Returns the turn that it makes, if any.
     pub fn step(&mut self, at: Time, finding: Finding) -> Option<Turn> {
         let (seen, shown) = match (finding, self.guard.no_data) {

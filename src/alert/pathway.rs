@@ -64,8 +64,7 @@ impl Pathway {
     }
 
     pub(crate) fn bounds(zone: &Zone, at: Time) -> (Time, Time) {
-        let start = zone.start(Window::Year, Time(at.0 - 1));
-        (start, zone.end(Window::Year, start))
+        zone.around(Window::Year, Time(at.0 - 1))
     }
 
     /// What is found at `at`. `closed`: late readings aside, no more is to come of the time before.

@@ -107,7 +107,12 @@ impl Kind {
         }
     }
 
-    /// The unit of its values, an hour for rates.
+    /// The unit in which its values are shown.
+    pub fn unit(&self) -> &'static str {
+        if self.is_rate() { "kg/h" } else { "kg" }
+    }
+
+    /// Its values are of an hour.
     pub fn is_rate(&self) -> bool {
         matches!(self, Kind::Limit(_))
     }

@@ -34,15 +34,6 @@ impl Sum {
     pub fn is_covered(self, least_e4: u32) -> bool {
         i128::from(self.covered_ms) * 10_000 >= i128::from(self.valid_ms) * i128::from(least_e4)
     }
-
-    /// Ten-thousandths of the meter time that are covered.
-    pub fn coverage_e4(self) -> u32 {
-        if self.valid_ms <= 0 {
-            return 10_000;
-        }
-        let parts = i128::from(self.covered_ms) * 10_000 / i128::from(self.valid_ms);
-        u32::try_from(parts.clamp(0, 10_000)).unwrap_or(10_000)
-    }
 }
 
 /// Sums that follow each other without a gap; sums over ranges of them are found at once.
@@ -65,16 +56,6 @@ impl Series {
         {
             self.edges.push((to, before.plus(sum)));
         }
-    }
-
-    /// Where it begins.
-    pub fn start(&self) -> Time {
-        self.edges.first().map_or(Time::MIN, |(at, _)| *at)
-    }
-
-    /// Where it ends.
-    pub fn end(&self) -> Time {
-        self.edges.last().map_or(Time::MIN, |(at, _)| *at)
     }
 
     /// The ends of its parts in `(after, to]`.
@@ -113,6 +94,5 @@ mod tests {
         assert_eq!(series.ends(Time(-1), Time(10)).collect::<Vec<_>>(), [Time(10)]);
         let half = series.sum(Time(0), Time(20));
         assert!(half.is_covered(5_000) && !half.is_covered(5_001));
-        assert_eq!(half.coverage_e4(), 5_000);
     }
 }

@@ -6,7 +6,7 @@ use crate::alert::{Machine, Rule, Series, Sum, Turn, judge};
 use crate::cluster::{Entity, Topology};
 use crate::ledger::Entry;
 use crate::pipeline::{Amounts, Pipeline, meter_entries};
-use crate::quantity::{Span, Time, Window};
+use crate::quantity::{Time, Window};
 
 /// A turn of a rule for an entity.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,9 @@ fn entries(pipeline: &Pipeline, entity: Entity, window: Window) -> Vec<Entry> {
 pub fn series(rule: &Rule, topology: &Topology, entity: Entity, (from, to): (Time, Time), entries: &[Entry]) -> Series {
     let step = rule.step().shortest();
     let known: BTreeMap<Time, &Entry> = entries.iter().map(|entry| (entry.key.start, entry)).collect();
-    let valid = Valid::new(topology, entity, (from, to), step);
+    // Adding it up takes a while, and mostly all parts are alike.
+    let one = |at: Time| topology.valid_ms(entity, at, at.plus(step));
+    let same = topology.is_steady(entity, from, to).then(|| one(from));
     let mut series = Series::new(from);
     let mut at = from;
     while at < to {
@@ -69,31 +71,8 @@ pub fn series(rule: &Rule, topology: &Topology, entity: Entity, (from, to): (Tim
         let entry = known.get(&at);
         let mg = entry.map_or(0, |entry| rule.signal.of(&entry.tally));
         let covered_ms = entry.map_or(0, |entry| entry.tally.covered_ms);
-        series.push(end, Sum { mg, covered_ms, valid_ms: valid.of(at, end) });
+        series.push(end, Sum { mg, covered_ms, valid_ms: same.unwrap_or_else(|| one(at)) });
         at = end;
     }
     series
-}
-
-/// The meter time of each part. That of a cluster takes a while to add up, and is the same nearly always.
-struct Valid<'t> {
-    topology: &'t Topology,
-    entity: Entity,
-    /// The same for every part.
-    same: Option<i64>,
-}
-
-impl Valid<'_> {
-    fn new(topology: &Topology, entity: Entity, (from, to): (Time, Time), step: Span) -> Valid<'_> {
-        let all = topology.valid_ms(entity, from, to);
-        let one = topology.valid_ms(entity, from, from.plus(step));
-        let parts = to.since(from).0 / step.0.max(1);
-        // Meters come and go by whole days at most: where the first part is like all together, each is.
-        let same = (one.saturating_mul(parts) == all).then_some(one);
-        Valid { topology, entity, same }
-    }
-
-    fn of(&self, from: Time, to: Time) -> i64 {
-        self.same.unwrap_or_else(|| self.topology.valid_ms(self.entity, from, to))
-    }
 }

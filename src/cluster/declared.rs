@@ -264,6 +264,23 @@ impl Topology {
         }
     }
 
+    /// No meter of the entity comes or goes within `(from, to)`: its valid time is the same in all parts of that.
+    pub fn is_steady(&self, entity: Entity, from: Time, to: Time) -> bool {
+        let within = |edge: Time| from < edge && edge < to;
+        match entity {
+            Entity::Meter(ix) => !within(self.meter(ix).valid_from) && !within(self.meter(ix).valid_to),
+            Entity::Facility(ix) => {
+                self.facility(ix).meters.iter().all(|meter| self.is_steady(Entity::Meter(*meter), from, to))
+            }
+            Entity::Cluster(ix) => {
+                self.cluster(ix).facilities.iter().all(|f| self.is_steady(Entity::Facility(*f), from, to))
+            }
+            Entity::Network(ix) => {
+                self.network(ix).clusters.iter().all(|c| self.is_steady(Entity::Cluster(*c), from, to))
+            }
+        }
+    }
+
     /// The milliseconds of valid meter time in `[from, to)`: the denominator of coverage.
     pub fn valid_ms(&self, entity: Entity, from: Time, to: Time) -> i64 {
         match entity {

@@ -24,7 +24,9 @@ pub(crate) fn check_notifiers(checker: &mut Checker, file: &File) -> Vec<Options
         }
         if known.is_empty() && section.priority.as_deref() == Some("high") {
             let message = "an alarm of high priority, and nobody is told of it".to_owned();
-            let help = Some("declare `[notify.<id>]`; until then they are on the page and in the log".to_owned());
+            let help = Some(
+                "declare `[notify.<id>]`; until then it is in the log, and `emissiond alarms list` shows it".to_owned(),
+            );
             checker.push("C023", Severity::Warning, &["rules", id], message, help);
         }
     }

@@ -1,14 +1,14 @@
 //! Watches the entries for what the rules are about: beside the desk, which it asks for what is open, so that nothing it does
 //! holds up a message. What it finds is kept together with how far it has looked: a kill in between finds the same again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::alert::{Episode, Followed, Machine, News, Rule, follow, judge, series};
+use crate::alert::{Alarm, Followed, Machine, News, Phase, Rule, follow, judge, series};
 use crate::clock;
 use crate::cluster::Entity;
 use crate::config::Plan;
@@ -27,13 +27,14 @@ const TOTALS_EVERY: Duration = Duration::from_secs(30);
 /// Changes of the ledger that are looked at in one go.
 const CHANGES_MAX: usize = 10_000;
 
-/// Starts the watch and the notifiers; without rules there is nothing to watch.
+/// Starts the watch and the notifiers. What the rules before left open is closed.
 pub(crate) fn start(plan: &Plan, ask: &Ask, reader: Reader) -> Result<Vec<JoinHandle<()>>, StartError> {
     let state = &plan.daemon.state_dir;
-    let store = AlarmStore::rescue(state)?;
-    if plan.alarms.is_empty() {
-        return Ok(Vec::new());
-    }
+    let mut store = AlarmStore::rescue(state)?;
+    let now = clock::now();
+    let retired = retired(store.active()?, plan, now);
+    store.keep(&retired, None, now)?;
+    retired.iter().for_each(log);
     let (news, told) = watch::channel(0);
     let mut tasks = Vec::new();
     for options in &plan.notifiers {
@@ -41,9 +42,26 @@ pub(crate) fn start(plan: &Plan, ask: &Ask, reader: Reader) -> Result<Vec<JoinHa
         let queue = Queue::new(options, &plan.mqtt, &plan.alarms, (state, clock::now))?;
         tasks.push(tokio::spawn(queue.run(told.clone())));
     }
-    let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), news);
-    tasks.push(tokio::spawn(watcher.run()));
+    if !plan.alarms.is_empty() {
+        let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), news);
+        tasks.push(tokio::spawn(watcher.run()));
+    }
     Ok(tasks)
+}
+
+/// What nobody watches any more is over: its rule is gone, or selects something else.
+fn retired(active: Vec<Alarm>, plan: &Plan, now: Time) -> Vec<Followed> {
+    let topology = &plan.rules.topology;
+    let of = |rule: &Rule| -> Vec<(String, String)> {
+        rule.entities.iter().map(|entity| (rule.id.to_string(), entity_text(topology, *entity))).collect()
+    };
+    let watched: HashSet<(String, String)> = plan.alarms.iter().flat_map(of).collect();
+    let gone = active.into_iter().filter(|alarm| !watched.contains(&(alarm.rule.clone(), alarm.entity.clone())));
+    let over = |alarm: Alarm| {
+        let (sequence, until) = (alarm.sequence + 1, Some(now.to_string()));
+        (Alarm { state: Phase::Returned, sequence, until, ..alarm }, Some(News::Returned))
+    };
+    gone.map(over).collect()
 }
 
 /// The watcher.
@@ -106,7 +124,7 @@ impl Watcher {
         for rule in self.alarms.iter() {
             for entity in &rule.entities {
                 let since = changed.get(&(*entity, rule.step())).copied();
-                let due = rule.step() == Window::Minute || totals || since.is_some();
+                let due = rule.kind.is_rate() || totals || since.is_some();
                 let (true, Some(open)) = (due, open.get(&rule.step())) else {
                     continue;
                 };
@@ -117,7 +135,7 @@ impl Watcher {
         if followed.is_empty() && self.store.cursor()? == Some(cursor) {
             return Ok(());
         }
-        self.store.keep(&followed, cursor, now)?;
+        self.store.keep(&followed, Some(cursor), now)?;
         followed.iter().for_each(log);
         if followed.iter().any(|(_, news)| news.is_some()) {
             self.news.send_modify(|count| *count += 1);
@@ -183,8 +201,7 @@ impl Watcher {
         let series = series(rule, topology, entity, (reach, to), &entries);
         let closed_to = now.minus(self.rules.close_after);
         let judged = judge(rule, zone, &series, &mut Machine::new(rule.guard), (from, to, closed_to));
-        let episodes: Vec<Episode> = judged.episodes;
-        Ok(follow(rule, &text, kept, &episodes, closed_to))
+        Ok(follow(rule, &text, kept, &judged.episodes, closed_to))
     }
 }
 

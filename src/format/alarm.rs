@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::alert::{Level, Rule, State, Turned};
+use crate::alert::{Level, State, Turned};
 use crate::cluster::{Entity, Topology};
 
 /// An entity where levels mix: `facility/steelworks`.
@@ -17,11 +17,6 @@ pub fn state_name(state: State) -> &'static str {
         State::Unknown => "unknown",
         State::Over(level) => Level::of(level).map_or("over", Level::name),
     }
-}
-
-/// The unit of a rule's values.
-pub fn unit_of(rule: &Rule) -> &'static str {
-    if rule.kind.is_rate() { "kg/h" } else { "kg" }
 }
 
 /// Milligrams as kilograms, exactly.
@@ -46,7 +41,7 @@ pub fn turned_json(turned: &Turned<'_>, topology: &Topology) -> String {
         "priority": priority,
         "value": number(turn.seen.map(|seen| seen.value)),
         "limit": number(turn.seen.map(|seen| seen.limit)),
-        "unit": unit_of(rule),
+        "unit": rule.kind.unit(),
     })
     .to_string()
 }

@@ -78,9 +78,10 @@ impl Queue {
     /// Tells what is to be told, until the process ends. `news` changes when there is more.
     pub async fn run(self, mut news: watch::Receiver<u64>) {
         loop {
-            match self.tell_all().await {
-                Ok(()) => {}
-                Err(error) => tracing::error!(notifier = self.id, %error, "what is to be told cannot be read"),
+            if let Err(error) = self.tell_all().await {
+                tracing::error!(notifier = self.id, %error, "what is to be told cannot be read; it is tried again");
+                tokio::time::sleep(WAIT_MAX).await;
+                continue;
             }
             if news.changed().await.is_err() {
                 return;

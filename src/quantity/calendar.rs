@@ -186,6 +186,12 @@ impl Zone {
         }
     }
 
+    /// The window of length `window` that holds `time`: its start and its end.
+    pub fn around(&self, window: Window, time: Time) -> (Time, Time) {
+        let start = self.start(window, time);
+        (start, self.end(window, start))
+    }
+
     /// The window of `other` that carries the same local date as the one beginning at `start` here.
     /// Days, months and years only: the network adds its clusters' local periods of one date.
     pub fn same_date(&self, start: Time, other: &Zone) -> Time {

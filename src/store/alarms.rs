@@ -128,8 +128,9 @@ impl AlarmStore {
         read().map_err(StoreError::database(&self.path))
     }
 
-    /// Keeps alarms as they are now, with what is to be told of them, and how far the ledger has been judged: all or nothing.
-    pub fn keep(&mut self, followed: &[Followed], cursor: i64, now: Time) -> Result<(), StoreError> {
+    /// Keeps alarms as they are now, with what is to be told of them, and how far the ledger has been judged, if it was: all or
+    /// nothing.
+    pub fn keep(&mut self, followed: &[Followed], cursor: Option<i64>, now: Time) -> Result<(), StoreError> {
         let write = || -> rusqlite::Result<()> {
             let transaction = self.connection.unchecked_transaction()?;
             for (alarm, news) in followed {
@@ -140,8 +141,10 @@ impl AlarmStore {
                     transaction.prepare_cached(sql)?.execute((alarm.key(), now.0, body(&notice)))?;
                 }
             }
-            let sql = "INSERT OR REPLACE INTO meta(key, value) VALUES ('cursor', ?1)";
-            transaction.prepare_cached(sql)?.execute([cursor])?;
+            if let Some(cursor) = cursor {
+                let sql = "INSERT OR REPLACE INTO meta(key, value) VALUES ('cursor', ?1)";
+                transaction.prepare_cached(sql)?.execute([cursor])?;
+            }
             let sql = "DELETE FROM notice WHERE made < ?1 AND number <= (SELECT min(number) FROM sent)";
             transaction.prepare_cached(sql)?.execute([now.minus(KEEP_NOTICES).0])?;
             transaction.commit()

@@ -14,7 +14,7 @@ use crate::cli::{CONFIGURATION, FAILED, Failure, plan};
 use crate::cluster::{Entity, MeterIx};
 use crate::config::Plan;
 use crate::decode::{Decoded, Reading};
-use crate::format::{entity_text, kg_text, state_name, unit_of};
+use crate::format::{entity_text, kg_text, state_name};
 use crate::pipeline::{Event, Pipeline};
 use crate::quantity::{Span, Time, Zone};
 
@@ -173,7 +173,7 @@ impl Test {
             let Turned { rule, entity, turn } = turned;
             let entity = entity_text(&plan.rules.topology, *entity);
             let value =
-                turn.seen.map_or(String::new(), |seen| format!(" at {} {}", kg_text(seen.value), unit_of(rule)));
+                turn.seen.map_or(String::new(), |seen| format!(" at {} {}", kg_text(seen.value), rule.kind.unit()));
             let (at, state) = (zone.text(SHOWN, turn.at), state_name(turn.state));
             let _ = writeln!(text, "  + {at} {} {entity} {state}{value}", rule.id);
         }
