@@ -69,6 +69,48 @@ pub struct Alarm {
     pub response: String,
     /// Who has seen it.
     pub acknowledged: Option<Acknowledged>,
+    /// The facility that it is in, if it is in one.
+    pub facility: Option<String>,
+    /// The cluster.
+    pub cluster: Option<String>,
+    /// Where the total is going, when it was last told.
+    pub outlook: Option<Outlook>,
+    /// Why nobody is told of it.
+    pub held: Option<String>,
+    /// When somebody was last told that it goes on. `None`: nobody knows of it, or that it is over.
+    pub told: Option<String>,
+    /// It comes and goes.
+    pub chattering: bool,
+    /// It is told in a digest.
+    pub digest: bool,
+}
+
+/// What an alarm is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// `facility/steelworks`.
+    pub entity: String,
+    /// The facility that it is in, if it is in one.
+    pub facility: Option<String>,
+    /// The cluster, if it is in one.
+    pub cluster: Option<String>,
+}
+
+/// Where a total is going, in kilograms, and when the budget is used up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// Emitted so far.
+    pub used_kg: f64,
+    /// Planned so far.
+    pub planned_kg: f64,
+    /// What the period will have held.
+    pub expected_kg: f64,
+    /// When the budget is used up. `None`: not within the period.
+    pub runs_out: Option<String>,
+    /// The same at a quicker and a slower pace, by the spread of the days.
+    pub runs_out_range: [Option<String>; 2],
+    /// By what part the rest must change to hold the budget. `None`: it is used up.
+    pub needed_pct: Option<f64>,
 }
 
 /// What is told of an alarm.
@@ -85,17 +127,25 @@ pub enum News {
     Reopened,
     /// It never was.
     Withdrawn,
+    /// It still goes on.
+    Reminded,
 }
 
 /// An alarm as it is from now on, with what is to be told of it. `None`: nothing.
 pub type Followed = (Alarm, Option<News>);
 
 /// Compares the alarms that are kept of a time with what the time is judged to hold now. Returns those that are new or changed.
-pub fn follow(rule: &Rule, entity: &str, kept: Vec<Alarm>, episodes: &[Episode], closed_to: Time) -> Vec<Followed> {
+pub fn follow(
+    rule: &Rule,
+    subject: &Subject,
+    kept: Vec<Alarm>,
+    episodes: &[Episode],
+    closed_to: Time,
+) -> Vec<Followed> {
     let mut left: Vec<Alarm> = kept;
     let mut followed = Vec::new();
     for episode in episodes {
-        let mut fresh = Alarm::new(rule, entity, episode, closed_to);
+        let mut fresh = Alarm::new(rule, subject, episode, closed_to);
         let is_it = |alarm: &Alarm| match alarm.state {
             // It is back.
             Phase::Withdrawn => alarm.id == fresh.id,
@@ -132,15 +182,15 @@ fn raised(alarm: Alarm) -> Vec<Followed> {
 }
 
 impl Alarm {
-    fn new(rule: &Rule, entity: &str, episode: &Episode, closed_to: Time) -> Alarm {
+    fn new(rule: &Rule, subject: &Subject, episode: &Episode, closed_to: Time) -> Alarm {
         let kg = |mg: i128| mg as f64 / 1e6;
-        let since = episode.start.to_string();
+        let (since, entity) = (episode.start.to_string(), &subject.entity);
         Alarm {
             id: format!("{}/{entity}/{since}", rule.id),
             sequence: 0,
             rule: rule.id.to_string(),
             kind: rule.kind.name().to_owned(),
-            entity: entity.to_owned(),
+            entity: entity.clone(),
             state: if episode.end.is_some() { Phase::Returned } else { Phase::Active },
             level: episode.level().name().to_owned(),
             highest: episode.highest().name().to_owned(),
@@ -155,6 +205,13 @@ impl Alarm {
             excess_kg: kg(episode.excess_mg),
             response: rule.response.clone(),
             acknowledged: None,
+            facility: subject.facility.clone(),
+            cluster: subject.cluster.clone(),
+            outlook: None,
+            held: None,
+            told: None,
+            chattering: false,
+            digest: false,
         }
     }
 
@@ -179,6 +236,8 @@ impl Alarm {
         self.id.clone_from(&before.id);
         self.sequence = before.sequence;
         self.acknowledged.clone_from(&before.acknowledged);
+        self.outlook.clone_from(&before.outlook);
+        self.knows(before);
         let news = match (before.state, self.state) {
             (Phase::Active, Phase::Returned) => Some(News::Returned),
             (Phase::Returned | Phase::Withdrawn, Phase::Active) => Some(News::Reopened),
@@ -191,6 +250,28 @@ impl Alarm {
         }
         self.sequence += u32::from(news.is_some());
         news
+    }
+
+    /// Takes what was told of it.
+    pub(crate) fn knows(&mut self, before: &Alarm) {
+        self.held.clone_from(&before.held);
+        self.told.clone_from(&before.told);
+        (self.chattering, self.digest) = (before.chattering, before.digest);
+    }
+
+    /// How it stands, in the words of ISA-18.2.
+    pub fn condition(&self) -> &'static str {
+        let held = self.held.as_deref().unwrap_or("");
+        match (self.state, &self.acknowledged) {
+            (Phase::Withdrawn, _) => "withdrawn",
+            (Phase::Returned, Some(_)) => "normal",
+            (Phase::Returned, None) => "returned-unacknowledged",
+            (Phase::Active, _) if held.starts_with("shelved") => "shelved",
+            (Phase::Active, _) if held.starts_with("out of service") => "out-of-service",
+            (Phase::Active, _) if held.starts_with("suppressed") => "suppressed",
+            (Phase::Active, Some(_)) => "active-acknowledged",
+            (Phase::Active, None) => "active-unacknowledged",
+        }
     }
 
     fn is_worse(&self, before: &Alarm) -> bool {
@@ -224,7 +305,12 @@ mod tests {
             priority: Priority::Medium,
             response: String::new(),
             notify: Vec::new(),
+            out_of_service: None,
         }
+    }
+
+    fn subject() -> Subject {
+        Subject { entity: "facility/f".to_owned(), facility: Some("f".to_owned()), cluster: None }
     }
 
     fn episode(from: i64, to: Option<i64>, levels: &[(i64, Level)]) -> Episode {
@@ -238,7 +324,7 @@ mod tests {
         let mut kept: Vec<Alarm> = Vec::new();
         let mut told = Vec::new();
         for episodes in judged {
-            for (alarm, news) in follow(&rule(), "facility/f", kept.clone(), episodes, Time(0)) {
+            for (alarm, news) in follow(&rule(), &subject(), kept.clone(), episodes, Time(0)) {
                 told.extend(news.map(|news| format!("{news:?} {} #{}", alarm.since, alarm.sequence)));
                 kept.retain(|before| before.id != alarm.id);
                 kept.push(alarm);
@@ -268,12 +354,12 @@ mod tests {
 
     #[test]
     fn who_has_seen_less_sees_it_again() {
-        let mut alarm = Alarm::new(&rule(), "facility/f", &episode(5, None, &[(5, Level::Over)]), Time(0));
+        let mut alarm = Alarm::new(&rule(), &subject(), &episode(5, None, &[(5, Level::Over)]), Time(0));
         let seen = Acknowledged { by: "A. Lee".to_owned(), note: String::new(), at: String::new() };
         alarm.acknowledged = Some(seen);
         let followed = |level| {
             let levels = [(5, Level::Over), (6, level)];
-            follow(&rule(), "facility/f", vec![alarm.clone()], &[episode(5, None, &levels)], Time(0))
+            follow(&rule(), &subject(), vec![alarm.clone()], &[episode(5, None, &levels)], Time(0))
         };
         assert!(followed(Level::Warning)[0].0.acknowledged.is_some());
         assert!(followed(Level::Critical)[0].0.acknowledged.is_none());

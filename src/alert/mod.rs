@@ -16,9 +16,10 @@ mod pathway;
 mod plan;
 mod rule;
 mod series;
+mod telling;
 mod watch;
 
-pub use alarm::{Acknowledged, Alarm, Followed, News, Phase, follow};
+pub use alarm::{Acknowledged, Alarm, Followed, News, Outlook, Phase, Subject, follow};
 pub use budget::{Budget, Forecast, Period};
 pub use burn::{Burn, Pace};
 pub use episode::{Episode, Judged};
@@ -28,4 +29,5 @@ pub use pathway::{Pathway, Shape};
 pub use plan::Profile;
 pub use rule::{Kind, Level, Priority, Rule, Signal, judge};
 pub use series::{Series, Sum};
+pub use telling::{Calm, Chatter, Hold, Line, Shelf, Telling, Update, Way, World};
 pub use watch::{Turned, series, turns};

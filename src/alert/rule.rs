@@ -137,6 +137,8 @@ pub struct Rule {
     pub response: String,
     /// Who is told.
     pub notify: Vec<String>,
+    /// Why nobody is.
+    pub out_of_service: Option<String>,
 }
 
 impl Rule {

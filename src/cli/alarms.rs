@@ -9,8 +9,8 @@ use crate::alert::{Alarm, Phase};
 use crate::cli::run::failure;
 use crate::cli::{FAILED, Failure, USAGE, plan};
 use crate::clock;
-use crate::http::{Acknowledgement, alarms_json};
-use crate::store::AlarmStore;
+use crate::http::{Acknowledgement, Shelving, alarms_json, shelve};
+use crate::store::{AlarmStore, StoreError};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -28,6 +28,8 @@ enum Action {
     Show(One),
     /// Say that you have seen an alarm
     Ack(Ack),
+    /// Put the alarms of a rule for an entity aside for a while
+    Shelve(Shelve),
 }
 
 #[derive(Args)]
@@ -64,6 +66,21 @@ struct Ack {
     note: String,
 }
 
+#[derive(Args)]
+struct Shelve {
+    #[command(flatten)]
+    one: One,
+    /// Who does
+    #[arg(long)]
+    by: String,
+    /// Why
+    #[arg(long)]
+    reason: String,
+    /// For how long, up to 12h
+    #[arg(long = "for", default_value = "1h")]
+    lasts: String,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.action {
         Action::List(of) => print(of, &open(&of.config)?.active().map_err(|e| failure(e.into()))?),
@@ -75,10 +92,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Action::Ack(ack) => {
             let acknowledgement = Acknowledgement { by: ack.by.clone(), note: ack.note.clone() };
             let acknowledged = acknowledgement.checked(clock::now()).map_err(|message| Failure::new(USAGE, message))?;
-            let found = open(&ack.one.config)?.acknowledge(&ack.one.id, &acknowledged);
-            if !found.map_err(|e| failure(e.into()))? {
-                return Err(unknown(&ack.one.id));
-            }
+            found(&ack.one, open(&ack.one.config)?.acknowledge(&ack.one.id, &acknowledged))?;
+        }
+        Action::Shelve(Shelve { one, by, reason, lasts }) => {
+            let shelving = Shelving { by: by.clone(), reason: reason.clone(), lasts: lasts.clone() };
+            let shelf = shelving.checked(clock::now()).map_err(|message| Failure::new(USAGE, message))?;
+            found(one, shelve(&open(&one.config)?, &one.id, &shelf))?;
+            println!("nobody is told of it until {}; it stays in the list", shelf.until);
         }
     }
     Ok(())
@@ -91,6 +111,10 @@ fn open(config: &PathBuf) -> Result<AlarmStore, Failure> {
         return Err(Failure::new(FAILED, message));
     }
     AlarmStore::open(&state).map_err(|e| failure(e.into()))
+}
+
+fn found(one: &One, result: Result<bool, StoreError>) -> Result<(), Failure> {
+    if result.map_err(|e| failure(e.into()))? { Ok(()) } else { Err(unknown(&one.id)) }
 }
 
 fn unknown(id: &str) -> Failure {
@@ -109,6 +133,9 @@ fn print(of: &Of, alarms: &[Alarm]) {
             (Phase::Active, Some(seen)) => format!("seen by {}", seen.by),
             (Phase::Active, None) => "not seen yet".to_owned(),
         };
-        println!("{since} {level:<9} {priority:<6} {entity} {rule}: {value} {unit} against {limit} {unit}; {state}");
+        let held = alarm.held.as_ref().map(|held| format!("; not told: {held}")).unwrap_or_default();
+        println!(
+            "{since} {level:<9} {priority:<6} {entity} {rule}: {value} {unit} against {limit} {unit}; {state}{held}"
+        );
     }
 }

@@ -12,6 +12,7 @@ mod factors;
 mod formats;
 mod impact;
 mod meters;
+mod notify;
 mod quarantine;
 mod reconcile;
 mod refused;
@@ -100,6 +101,8 @@ enum Command {
     Alarms(alarms::Arguments),
     /// Rules that raise alarms: list them, test them
     Rules(rules::Arguments),
+    /// Notifiers: send a test, show what is sent
+    Notify(notify::Arguments),
     /// Look at the emission factors
     Factors(factors::Arguments),
 }
@@ -158,6 +161,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Formats(arguments) => formats::run(&arguments),
         Command::Alarms(arguments) => alarms::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
+        Command::Notify(arguments) => notify::run(&arguments),
         Command::Factors(arguments) => factors::run(&arguments),
     };
     match result {

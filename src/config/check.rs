@@ -16,7 +16,7 @@ use crate::config::contract::inline_set;
 use crate::config::file::File;
 use crate::config::layers::{self, List};
 use crate::config::meter::{Declarations, check_meters};
-use crate::config::notify::check_notifiers;
+use crate::config::notify::{check_calm, check_notifiers};
 use crate::config::plan::{Parts, Plan};
 use crate::config::problem::{Problem, Report, Severity};
 use crate::config::rule::check_rules;
@@ -105,6 +105,7 @@ impl Checker {
         Some(Plan {
             rules: Arc::new(rules),
             alarms: alarms.into(),
+            calm: check_calm(self, &file),
             notifiers: check_notifiers(self, &file),
             mappings,
             daemon: self.daemon(&file),

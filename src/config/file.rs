@@ -31,6 +31,7 @@ pub(crate) struct File {
     pub transfers: BTreeMap<String, TransferSection>,
     pub rules: BTreeMap<String, RuleSection>,
     pub notify: BTreeMap<String, NotifySection>,
+    pub alarms: AlarmsSection,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -299,6 +300,17 @@ pub(crate) struct RuleSection {
     pub priority: Option<String>,
     pub response: Option<String>,
     pub notify: Option<Names>,
+    pub out_of_service: Option<String>,
+}
+
+/// How calm it is kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AlarmsSection {
+    pub chatter_above: Option<usize>,
+    pub flood_above: Option<usize>,
+    pub repeat: Option<String>,
+    pub repeat_low: Option<String>,
 }
 
 /// Who is told of alarms.
@@ -309,6 +321,16 @@ pub(crate) struct NotifySection {
     pub url: Option<String>,
     pub token_file: Option<String>,
     pub topic: Option<String>,
+    pub format: Option<String>,
+    pub template_file: Option<String>,
+    pub content_type: Option<String>,
+    pub username: Option<String>,
+    pub password_file: Option<String>,
+    pub ca_file: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<Names>,
+    pub group_by: Option<Vec<String>>,
+    pub heartbeat: Option<String>,
 }
 
 /// What a rule looks at.

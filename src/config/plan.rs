@@ -21,6 +21,8 @@ pub struct Plan {
     pub rules: Arc<Rules>,
     /// What raises alarms.
     pub alarms: Arc<[alert::Rule]>,
+    /// How calm it is kept.
+    pub calm: alert::Calm,
     /// Who is told of them.
     pub notifiers: Vec<notify::Options>,
     /// How each meter's readings are found in its payloads, by meter index.

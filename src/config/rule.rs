@@ -68,6 +68,7 @@ impl<'a> RuleCheck<'a> {
                     priority,
                     response: response.clone(),
                     notify: notify.clone(),
+                    out_of_service: self.section.out_of_service.clone(),
                 })),
             }
         }

@@ -7,12 +7,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::alert::{Acknowledged, Alarm};
+use crate::alert::{Acknowledged, Alarm, Shelf};
 use crate::http::App;
 use crate::http::server::{json, read_query, stopping};
-use crate::quantity::Time;
-use crate::store::StoreError;
+use crate::quantity::{Span, Time};
+use crate::store::{AlarmStore, StoreError};
 
 /// Alarms in one answer.
 const ALARMS_MAX: usize = 10_000;
@@ -30,10 +31,30 @@ pub struct Acknowledgement {
     pub note: String,
 }
 
+/// Somebody puts the alarms of a rule for an entity aside for a while.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shelving {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// For how long: `"2h"`, at most 12 hours.
+    #[serde(rename = "for")]
+    pub lasts: String,
+}
+
+/// Who is tired of an alarm today is not tomorrow.
+const SHELF_MAX: Span = Span::minutes(12 * 60);
+
 /// Alarms as a JSON array, one a line.
 pub fn alarms_json(alarms: &[Alarm]) -> String {
-    let lines: Vec<String> = alarms.iter().filter_map(|alarm| serde_json::to_string(alarm).ok()).collect();
-    format!("[{}]\n", lines.join(",\n"))
+    let line = |alarm: &Alarm| {
+        let mut value = serde_json::to_value(alarm).unwrap_or_default();
+        value["condition"] = alarm.condition().into();
+        value.to_string()
+    };
+    format!("[{}]\n", alarms.iter().map(line).collect::<Vec<_>>().join(",\n"))
 }
 
 /// With `state=active` those that go on.
@@ -66,26 +87,27 @@ pub(crate) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Response {
     }
 }
 
-/// `POST /api/v1/alarms/{id}/ack`
+/// `POST /api/v1/alarms/{id}/ack` and `/shelve`.
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
     Path(path): Path<String>,
     headers: HeaderMap,
-    Json(acknowledgement): Json<Acknowledgement>,
+    Json(body): Json<Value>,
 ) -> Response {
     if let Err(refused) = app.guard.allows(&headers) {
         return refused.into_response();
     }
-    let Some(id) = path.strip_suffix("/ack").map(str::to_owned) else {
-        return (StatusCode::NOT_FOUND, "there is only /api/v1/alarms/{id}/ack\n").into_response();
-    };
-    let acknowledged = match acknowledgement.checked((app.now)()) {
-        Ok(acknowledged) => acknowledged,
-        Err(message) => return bad(message),
+    let change = match Change::parse(&path, body, (app.now)()) {
+        Ok(Some(change)) => change,
+        Ok(None) => {
+            let text = "there are /api/v1/alarms/{id}/ack and /api/v1/alarms/{id}/shelve\n";
+            return (StatusCode::NOT_FOUND, text).into_response();
+        }
+        Err(message) => return bad(&message),
     };
     let write = move || {
         let store = app.alarms.lock().ok()?;
-        Some(store.acknowledge(&id, &acknowledged))
+        Some(change.apply(&store))
     };
     match tokio::task::spawn_blocking(write).await {
         Ok(Some(Ok(true))) => StatusCode::NO_CONTENT.into_response(),
@@ -95,17 +117,76 @@ pub(crate) async fn change(
     }
 }
 
+/// What somebody does about an alarm.
+enum Change {
+    Acknowledge(String, Acknowledged),
+    Shelve(String, Shelf),
+}
+
+impl Change {
+    /// `None`: nothing is known under this path. An error says what is missing.
+    fn parse(path: &str, body: Value, now: Time) -> Result<Option<Change>, String> {
+        let text = |error: serde_json::Error| error.to_string();
+        if let Some(id) = path.strip_suffix("/ack") {
+            let acknowledgement: Acknowledgement = serde_json::from_value(body).map_err(text)?;
+            return Ok(Some(Change::Acknowledge(id.to_owned(), acknowledgement.checked(now)?)));
+        }
+        let Some(id) = path.strip_suffix("/shelve") else {
+            return Ok(None);
+        };
+        let shelving: Shelving = serde_json::from_value(body).map_err(text)?;
+        Ok(Some(Change::Shelve(id.to_owned(), shelving.checked(now)?)))
+    }
+
+    /// False: there is no such alarm.
+    fn apply(&self, store: &AlarmStore) -> Result<bool, StoreError> {
+        match self {
+            Change::Acknowledge(id, acknowledged) => store.acknowledge(id, acknowledged),
+            Change::Shelve(id, shelf) => shelve(store, id, shelf),
+        }
+    }
+}
+
+/// Puts the line of an alarm aside. False: there is no such alarm.
+pub fn shelve(store: &AlarmStore, id: &str, shelf: &Shelf) -> Result<bool, StoreError> {
+    let Some(alarm) = store.alarm(id)? else {
+        return Ok(false);
+    };
+    store.shelve((&alarm.rule, &alarm.entity), shelf)?;
+    Ok(true)
+}
+
 impl Acknowledgement {
     /// An error says what is missing.
-    pub fn checked(&self, now: Time) -> Result<Acknowledged, &'static str> {
-        let (by, note) = (self.by.trim().to_owned(), self.note.trim().to_owned());
-        if by.is_empty() {
-            return Err("`by` is empty: say who has seen it");
-        }
-        if by.len() > TEXT_MAX || note.len() > TEXT_MAX {
-            return Err("`by` and `note` hold at most 1000 bytes");
+    pub fn checked(&self, now: Time) -> Result<Acknowledged, String> {
+        let (by, note) = (who(&self.by)?, self.note.trim().to_owned());
+        if note.len() > TEXT_MAX {
+            return Err(format!("`note` holds at most {TEXT_MAX} bytes"));
         }
         Ok(Acknowledged { by, note, at: now.to_string() })
+    }
+}
+
+impl Shelving {
+    /// An error says what is missing.
+    pub fn checked(&self, now: Time) -> Result<Shelf, String> {
+        let (by, reason) = (who(&self.by)?, self.reason.trim().to_owned());
+        if reason.is_empty() || reason.len() > TEXT_MAX {
+            return Err(format!("`reason` says why, in at most {TEXT_MAX} bytes"));
+        }
+        let lasts = Span::parse(&self.lasts).filter(|lasts| lasts.0 > 0 && *lasts <= SHELF_MAX);
+        let Some(lasts) = lasts else {
+            return Err(format!("`for` is `{}`; write a time up to 12 hours, such as \"2h\"", self.lasts));
+        };
+        Ok(Shelf { by, reason, at: now.to_string(), until: now.plus(lasts).to_string() })
+    }
+}
+
+fn who(by: &str) -> Result<String, String> {
+    match by.trim() {
+        "" => Err("`by` is empty: say who you are".to_owned()),
+        by if by.len() > TEXT_MAX => Err(format!("`by` holds at most {TEXT_MAX} bytes")),
+        by => Ok(by.to_owned()),
     }
 }
 

@@ -9,7 +9,7 @@ mod server;
 mod status;
 mod trail;
 
-pub use alarms::{Acknowledgement, alarms_json};
+pub use alarms::{Acknowledgement, Shelving, alarms_json, shelve};
 pub use entries::{Asked, collect};
 pub use quarantine::{Decision, Undecided, quarantine_json};
 pub use question::{

@@ -1,21 +1,22 @@
 //! The queue of one notifier: what it has not confirmed is sent again, later and later.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::alert::Rule;
+use crate::alert::{Alarm, Rule};
 use crate::mqtt;
-use crate::notify::topic::Topics;
-use crate::notify::webhook::Webhook;
-use crate::notify::{Channel, Options};
+use crate::notify::alertmanager::RESOLVED_FOR;
+use crate::notify::{Label, Letter, Options, Teller};
 use crate::quantity::{Span, Time};
-use crate::store::{AlarmStore, Notice, StoreError};
+use crate::store::{AlarmStore, Lane, Notice, StoreError};
 
 /// Why something was not told.
+#[derive(Debug)]
 pub struct Failed {
     /// For the log.
     pub why: String,
@@ -23,34 +24,49 @@ pub struct Failed {
     pub is_final: bool,
 }
 
+impl Failed {
+    /// Sending it again may help.
+    pub(crate) fn later(why: String) -> Failed {
+        Failed { why, is_final: false }
+    }
+}
+
+/// What the watch says of itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pulse {
+    /// How often there was something to tell.
+    pub news: u64,
+    /// When all was looked at last.
+    pub looked: Option<Instant>,
+}
+
+/// Why notifiers do not get through, and since when; by id.
+pub type Troubles = Arc<Mutex<BTreeMap<String, (Time, String)>>>;
+
 const WAIT_FIRST: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// What could not be told for so long is given up.
 const GIVE_UP_AFTER: Span = Span::days(1);
-
-/// How a notifier tells.
-enum Way {
-    Webhook(Webhook),
-    Topics(Topics),
-}
-
-impl Way {
-    async fn send(&self, notice: &Notice) -> Result<(), Failed> {
-        match self {
-            Way::Webhook(webhook) => webhook.send(notice).await,
-            Way::Topics(topics) => topics.send(notice).await,
-        }
-    }
-}
+/// What is told in a digest waits so long for others.
+const DIGEST_AFTER: Span = Span::minutes(1);
+/// News in one go.
+const BATCH_MAX: usize = 500;
+/// How often it is looked whether anything is due.
+const TICK: Duration = Duration::from_secs(5);
+/// Who has not looked for so long does not live.
+const PULSE_MAX: Duration = Duration::from_secs(60);
 
 /// One notifier at work.
 pub struct Queue {
     id: String,
-    way: Way,
+    teller: Teller,
+    group_by: Vec<Label>,
+    heartbeat: Option<Span>,
     /// The rules whose alarms it is not told of.
     others: HashSet<String>,
     state: PathBuf,
     now: fn() -> Time,
+    troubles: Troubles,
 }
 
 impl Queue {
@@ -60,30 +76,38 @@ impl Queue {
         broker: &mqtt::Options,
         rules: &[Rule],
         (state, now): (&Path, fn() -> Time),
+        troubles: &Troubles,
     ) -> io::Result<Queue> {
-        let way = match &options.channel {
-            Channel::Webhook { url, token_file } => Way::Webhook(Webhook::new(&options.id, url, token_file.as_ref())?),
-            Channel::Mqtt { root } => Way::Topics(Topics::new(root, broker)),
-        };
         let is_others = |rule: &&Rule| !rule.notify.is_empty() && !rule.notify.contains(&options.id);
         Ok(Queue {
             id: options.id.clone(),
-            way,
+            teller: Teller::new(options, broker, now)?,
+            group_by: options.group_by.clone(),
+            heartbeat: options.heartbeat,
             others: rules.iter().filter(is_others).map(|rule| rule.id.to_string()).collect(),
             state: state.to_owned(),
             now,
+            troubles: Arc::clone(troubles),
         })
     }
 
-    /// Tells what is to be told, until the process ends. `news` changes when there is more.
-    pub async fn run(self, mut news: watch::Receiver<u64>) {
+    /// Tells what is to be told, until the watch ends.
+    pub async fn run(self, mut pulse: watch::Receiver<Pulse>) {
+        let (mut refreshed, mut beaten) = (None, None);
         loop {
-            if let Err(error) = self.tell_all().await {
+            let told = self.tell_all().await;
+            let told = match told {
+                Ok(()) => self.refresh(&mut refreshed).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = told {
                 tracing::error!(notifier = self.id, %error, "what is to be told cannot be read; it is tried again");
-                tokio::time::sleep(WAIT_MAX).await;
-                continue;
             }
-            if news.changed().await.is_err() {
+            let looked = pulse.borrow().looked;
+            if looked.is_some_and(|at| at.elapsed() < PULSE_MAX) {
+                self.beat(&mut beaten).await;
+            }
+            if let Ok(Err(_)) = tokio::time::timeout(TICK, pulse.changed()).await {
                 return;
             }
         }
@@ -93,33 +117,116 @@ impl Queue {
         // A connection of its own each time: none is held over a wait.
         let open = || AlarmStore::open(&self.state);
         loop {
-            let Some(notice) = open()?.next(&self.id)? else {
-                return Ok(());
-            };
-            if !self.others.contains(&notice.alarm.rule) {
-                self.tell(&notice).await;
+            let mut last = None;
+            for lane in [Lane::Now, Lane::Digest] {
+                let batch = open()?.next(&self.id, lane, BATCH_MAX)?;
+                if lane == Lane::Digest && !self.is_due(&batch) {
+                    continue;
+                }
+                last = batch.last().map(|notice| notice.number).or(last);
+                let Some(number) = batch.last().map(|notice| notice.number) else {
+                    continue;
+                };
+                let mine = batch.into_iter().filter(|notice| !self.others.contains(&notice.alarm.rule)).collect();
+                for letter in Letter::all(mine, &self.group_by) {
+                    self.tell(letter).await;
+                }
+                open()?.confirm(&self.id, lane, number)?;
             }
-            open()?.confirm(&self.id, notice.number)?;
+            if last.is_none() {
+                return Ok(());
+            }
         }
     }
 
-    /// Sends it until it is taken, or given up.
-    async fn tell(&self, notice: &Notice) {
-        let mut wait = WAIT_FIRST;
-        while let Err(failed) = self.way.send(notice).await {
-            let made = Time::parse_rfc3339(&notice.made).unwrap_or(Time::MIN);
-            if failed.is_final || (self.now)().since(made) > GIVE_UP_AFTER {
-                tracing::error!(
-                    notifier = self.id,
-                    key = notice.alarm.key(),
-                    why = failed.why,
-                    "an alarm could not be told"
-                );
-                return;
+    fn is_due(&self, batch: &[Notice]) -> bool {
+        let made = batch.first().and_then(|notice| Time::parse_rfc3339(&notice.made));
+        made.is_some_and(|made| (self.now)().since(made) >= DIGEST_AFTER)
+    }
+
+    /// Sends it until it is taken, or given up. Of what is refused as a whole, the halves are tried.
+    async fn tell(&self, letter: Letter) {
+        let mut left = vec![letter];
+        while let Some(mut letter) = left.pop() {
+            if self.deliver(&letter).await || letter.notices.len() < 2 {
+                continue;
             }
-            tracing::warn!(notifier = self.id, why = failed.why, "an alarm is not told yet; it is tried again");
+            let second = letter.notices.split_off(letter.notices.len() / 2);
+            left.push(Letter { group: letter.group.clone(), notices: second });
+            left.push(letter);
+        }
+    }
+
+    /// False: it was refused, and not for its time.
+    async fn deliver(&self, letter: &Letter) -> bool {
+        let mut wait = WAIT_FIRST;
+        while let Err(failed) = self.teller.send(letter).await {
+            self.trouble(Some(&failed.why));
+            let made = letter.notices.last().and_then(|notice| Time::parse_rfc3339(&notice.made));
+            let is_old = (self.now)().since(made.unwrap_or(Time::MIN)) > GIVE_UP_AFTER;
+            if failed.is_final || is_old {
+                let (key, why) = (letter.key(), failed.why);
+                tracing::error!(notifier = self.id, key, why, "alarms could not be told");
+                return is_old;
+            }
+            tracing::warn!(notifier = self.id, why = failed.why, "alarms are not told yet; it is tried again");
             tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
             wait = (wait * 2).min(WAIT_MAX);
         }
+        self.trouble(None);
+        true
     }
+
+    /// Says again what goes on, to whom must hear it again and again.
+    async fn refresh(&self, refreshed: &mut Option<Instant>) -> Result<(), StoreError> {
+        let Some(every) = self.teller.refresh_every() else {
+            return Ok(());
+        };
+        if refreshed.is_some_and(|at| at.elapsed() < every) {
+            return Ok(());
+        }
+        *refreshed = Some(instant());
+        let alarms = AlarmStore::open(&self.state)?.told((self.now)().minus(RESOLVED_FOR))?;
+        let mine: Vec<Alarm> = alarms.into_iter().filter(|alarm| !self.others.contains(&alarm.rule)).collect();
+        if !mine.is_empty() {
+            self.note("what goes on is not told again", self.teller.refresh(mine).await);
+        }
+        Ok(())
+    }
+
+    async fn beat(&self, beaten: &mut Option<Instant>) {
+        let Some(every) = self.heartbeat else {
+            return;
+        };
+        if beaten.is_some_and(|at: Instant| at.elapsed() < Duration::from_millis(every.0.unsigned_abs())) {
+            return;
+        }
+        *beaten = Some(instant());
+        self.note("the heartbeat is not told", self.teller.beat(every).await);
+    }
+
+    fn note(&self, what: &str, result: Result<(), Failed>) {
+        if let Err(failed) = &result {
+            tracing::warn!(notifier = self.id, why = failed.why, "{what}");
+        }
+        self.trouble(result.err().map(|failed| failed.why).as_deref());
+    }
+
+    fn trouble(&self, why: Option<&str>) {
+        let Ok(mut troubles) = self.troubles.lock() else {
+            return;
+        };
+        match why {
+            Some(why) => {
+                let since = troubles.get(&self.id).map_or_else(self.now, |(since, _)| *since);
+                troubles.insert(self.id.clone(), (since, why.to_owned()));
+            }
+            None => drop(troubles.remove(&self.id)),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "waiting, not booking")]
+fn instant() -> Instant {
+    Instant::now()
 }

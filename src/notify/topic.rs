@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use crate::alert::Phase;
 use crate::mqtt;
+use crate::notify::Letter;
 use crate::notify::queue::Failed;
+use crate::quantity::{Span, Time};
 use crate::store::Notice;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -21,14 +23,38 @@ impl Topics {
         Topics { root: root.to_owned(), options: options.clone() }
     }
 
-    pub(crate) async fn send(&self, notice: &Notice) -> Result<(), Failed> {
-        let alarm = &notice.alarm;
-        let topic = format!("{}/alarm/{}/{}", self.root, alarm.rule, alarm.entity);
-        let payloads = payloads(notice);
-        let published = mqtt::publish(&self.options, &topic, &payloads);
-        let published = tokio::time::timeout(TIMEOUT, published).await;
+    pub(crate) async fn send(&self, letter: &Letter) -> Result<(), Failed> {
+        for notice in &letter.notices {
+            self.publish(&self.topic(notice), &payloads(notice)).await?;
+        }
+        Ok(())
+    }
+
+    /// Says that we live, and until when that may be believed.
+    pub(crate) async fn beat(&self, now: Time, every: Span) -> Result<(), Failed> {
+        let until = now.plus(Span(every.0.saturating_mul(3)));
+        let text = json!({ "v": 1, "at": now.to_string(), "until": until.to_string() }).to_string();
+        self.publish(&format!("{}/heartbeat", self.root), &[(text, true)]).await
+    }
+
+    pub(crate) fn render(&self, letter: &Letter) -> String {
+        let shown = |notice: &Notice| {
+            let topic = self.topic(notice);
+            let line =
+                |(text, retain): (String, bool)| format!("{topic}{} {text}\n", if retain { " (retained)" } else { "" });
+            payloads(notice).into_iter().map(line).collect::<String>()
+        };
+        letter.notices.iter().map(shown).collect()
+    }
+
+    fn topic(&self, notice: &Notice) -> String {
+        format!("{}/alarm/{}/{}", self.root, notice.alarm.rule, notice.alarm.entity)
+    }
+
+    async fn publish(&self, topic: &str, payloads: &[(String, bool)]) -> Result<(), Failed> {
+        let published = tokio::time::timeout(TIMEOUT, mqtt::publish(&self.options, topic, payloads)).await;
         let published = published.unwrap_or_else(|_| Err("the broker does not answer".to_owned()));
-        published.map_err(|why| Failed { why, is_final: false })
+        published.map_err(Failed::later)
     }
 }
 
@@ -47,9 +73,10 @@ fn payload(notice: &Notice) -> Value {
     };
     json!({
         "v": 1, "id": alarm.id, "key": alarm.key(), "news": notice.news, "rule": alarm.rule, "kind": alarm.kind,
-        "entity": alarm.entity, "state": state, "level": alarm.level, "ack": alarm.acknowledged.is_some(),
-        "priority": alarm.priority, "value": alarm.value, "limit": alarm.limit, "unit": alarm.unit,
-        "provisional": alarm.provisional, "since": alarm.since, "until": alarm.until, "peak": alarm.peak,
-        "excess_kg": alarm.excess_kg, "response": alarm.response,
+        "entity": alarm.entity, "facility": alarm.facility, "cluster": alarm.cluster, "state": state,
+        "level": alarm.level, "ack": alarm.acknowledged.is_some(), "priority": alarm.priority, "value": alarm.value,
+        "limit": alarm.limit, "unit": alarm.unit, "provisional": alarm.provisional, "since": alarm.since,
+        "until": alarm.until, "peak": alarm.peak, "excess_kg": alarm.excess_kg, "outlook": alarm.outlook,
+        "response": alarm.response,
     })
 }

@@ -1,49 +1,49 @@
-//! Alarms and what is to be told of them, in a file of their own: `alarms.db`. Without it the past is judged again, and what
-//! is not over is told once more.
+//! Alarms, in a file of their own: `alarms.db`. Without it the past is judged again, and what is not over is told once more.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Acknowledged, Alarm, Followed, News};
+use crate::alert::{Acknowledged, Alarm, Chatter, Line, News, Phase, Shelf, Telling, Update};
 use crate::quantity::{Span, Time};
 use crate::store::{StoreError, schema};
 
+/// Another number is another file.
+const FORMAT: i64 = 1;
+
+/// `open`: it goes on, or whoever was told of it is not told yet that it is over. `lane`: see [`crate::store::Lane`].
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS alarm(
         id TEXT PRIMARY KEY, rule TEXT NOT NULL, entity TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
-        body TEXT NOT NULL, acknowledged TEXT) WITHOUT ROWID;
+        open INTEGER NOT NULL, body TEXT NOT NULL, acknowledged TEXT) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS alarm_of ON alarm(rule, entity, end);
     CREATE INDEX IF NOT EXISTS alarm_start ON alarm(start);
     CREATE INDEX IF NOT EXISTS alarm_end ON alarm(end);
+    CREATE INDEX IF NOT EXISTS alarm_open ON alarm(start) WHERE open;
+    CREATE TABLE IF NOT EXISTS shelf(
+        rule TEXT NOT NULL, entity TEXT NOT NULL, until INTEGER NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY(rule, entity)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS chatter(
+        rule TEXT NOT NULL, entity TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY(rule, entity)) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS notice(
-        number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, made INTEGER NOT NULL, body TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS sent(notifier TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;";
+        number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, made INTEGER NOT NULL, lane INTEGER NOT NULL,
+        body TEXT NOT NULL);
+    CREATE INDEX IF NOT EXISTS notice_lane ON notice(lane, number);
+    CREATE INDEX IF NOT EXISTS notice_made ON notice(made);
+    CREATE TABLE IF NOT EXISTS sent(
+        notifier TEXT NOT NULL, lane INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(notifier, lane)) WITHOUT ROWID;";
 
 /// What was told is kept so long, for who asks.
 const KEEP_NOTICES: Span = Span::days(35);
 
-/// Something to tell.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Notice {
-    /// Its place in the order of all.
-    #[serde(skip)]
-    pub number: i64,
-    /// When it was noticed, RFC 3339.
-    pub made: String,
-    /// What.
-    pub news: News,
-    /// The alarm as it was then.
-    pub alarm: Alarm,
-}
-
 /// The open file.
 #[derive(Debug)]
 pub struct AlarmStore {
-    path: PathBuf,
-    connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
 }
 
 impl AlarmStore {
@@ -51,13 +51,25 @@ impl AlarmStore {
     pub fn open(state: &Path) -> Result<AlarmStore, StoreError> {
         let path = state.join("alarms.db");
         let connection = Connection::open(&path).map_err(StoreError::database(&path))?;
-        let prepare = || -> rusqlite::Result<()> {
+        let prepare = || -> rusqlite::Result<i64> {
             connection
                 .execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -500; PRAGMA busy_timeout = 5000")?;
             schema::write_ahead(&connection)?;
-            connection.execute_batch(TABLES)
+            let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+            if tables == 0 {
+                connection.pragma_update(None, "user_version", FORMAT)?;
+            }
+            let format = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            if format == FORMAT {
+                connection.execute_batch(TABLES)?;
+            }
+            Ok(format)
         };
-        prepare().map_err(StoreError::database(&path))?;
+        let format = prepare().map_err(StoreError::database(&path))?;
+        if format != FORMAT {
+            let message = format!("{} is of format {format}, not {FORMAT}", path.display());
+            return Err(StoreError::Damaged(message));
+        }
         Ok(AlarmStore { path, connection })
     }
 
@@ -101,7 +113,24 @@ impl AlarmStore {
 
     /// The alarms that go on, the latest first.
     pub fn active(&self) -> Result<Vec<Alarm>, StoreError> {
-        self.alarms("SELECT body, acknowledged FROM alarm WHERE end = ?1 ORDER BY start DESC, id", [Time::MAX.0])
+        let mut open = self.open_alarms()?;
+        open.retain(|alarm| alarm.state == Phase::Active);
+        open.reverse();
+        Ok(open)
+    }
+
+    /// The alarms that go on, and those whose end is to be told yet, the earliest first.
+    pub fn open_alarms(&self) -> Result<Vec<Alarm>, StoreError> {
+        self.alarms("SELECT body, acknowledged FROM alarm WHERE open ORDER BY start, id", [])
+    }
+
+    /// The alarms that somebody was told of and that go on, and those that ended since a time.
+    pub fn told(&self, since: Time) -> Result<Vec<Alarm>, StoreError> {
+        let sql = "SELECT body, acknowledged FROM alarm WHERE open
+                   UNION SELECT body, acknowledged FROM alarm WHERE end > ?1 AND end < ?2";
+        let mut told = self.alarms(sql, (since.0, Time::MAX.0))?;
+        told.retain(|alarm| alarm.told.is_some() || alarm.state != Phase::Active && alarm.held.is_none());
+        Ok(told)
     }
 
     /// Alarms, the latest first.
@@ -130,26 +159,70 @@ impl AlarmStore {
 
     /// Keeps alarms as they are now, with what is to be told of them, and how far the ledger has been judged, if it was: all or
     /// nothing.
-    pub fn keep(&mut self, followed: &[Followed], cursor: Option<i64>, now: Time) -> Result<(), StoreError> {
+    pub fn keep(
+        &mut self,
+        updates: &[Update],
+        telling: &Telling,
+        cursor: Option<i64>,
+        now: Time,
+    ) -> Result<(), StoreError> {
         let write = || -> rusqlite::Result<()> {
             let transaction = self.connection.unchecked_transaction()?;
-            for (alarm, news) in followed {
-                put(&transaction, alarm, *news)?;
-                if let Some(news) = *news {
-                    let notice = Notice { number: 0, made: now.to_string(), news, alarm: alarm.clone() };
-                    let sql = "INSERT OR IGNORE INTO notice(key, made, body) VALUES (?1, ?2, ?3)";
-                    transaction.prepare_cached(sql)?.execute((alarm.key(), now.0, body(&notice)))?;
-                }
+            for update in updates {
+                put(&transaction, &update.alarm, update.news)?;
+                super::notices::put(&transaction, update, now)?;
             }
+            put_chatters(&transaction, &telling.chatters)?;
             if let Some(cursor) = cursor {
                 let sql = "INSERT OR REPLACE INTO meta(key, value) VALUES ('cursor', ?1)";
                 transaction.prepare_cached(sql)?.execute([cursor])?;
             }
-            let sql = "DELETE FROM notice WHERE made < ?1 AND number <= (SELECT min(number) FROM sent)";
+            // Long after it was told or given up.
+            let sql = "DELETE FROM notice WHERE made < ?1";
             transaction.prepare_cached(sql)?.execute([now.minus(KEEP_NOTICES).0])?;
             transaction.commit()
         };
         write().map_err(StoreError::database(&self.path))
+    }
+
+    /// What is remembered of what was told.
+    pub fn telling(&self, since: Time) -> Result<Telling, StoreError> {
+        let read = || -> rusqlite::Result<Telling> {
+            let mut statement = self.connection.prepare("SELECT rule, entity, body FROM chatter")?;
+            let mut rows = statement.query([])?;
+            let mut telling = Telling::default();
+            while let Some(row) = rows.next()? {
+                let line: Line = (row.get(0)?, row.get(1)?);
+                telling.chatters.extend(parsed::<Chatter>(row, 2)?.map(|chatter| (line, chatter)));
+            }
+            telling.raised = super::notices::raised(&self.connection, since)?;
+            Ok(telling)
+        };
+        read().map_err(StoreError::database(&self.path))
+    }
+
+    /// Puts the alarms of a rule for an entity aside.
+    pub fn shelve(&self, (rule, entity): (&str, &str), shelf: &Shelf) -> Result<(), StoreError> {
+        let until = Time::parse_rfc3339(&shelf.until).unwrap_or(Time::MIN).0;
+        let sql = "INSERT OR REPLACE INTO shelf(rule, entity, until, body) VALUES (?1, ?2, ?3, ?4)";
+        let written = self.connection.execute(sql, (rule, entity, until, body(shelf)));
+        written.map(drop).map_err(StoreError::database(&self.path))
+    }
+
+    /// What is put aside, and still is at a time.
+    pub fn shelves(&self, now: Time) -> Result<BTreeMap<Line, Shelf>, StoreError> {
+        let read = || -> rusqlite::Result<BTreeMap<Line, Shelf>> {
+            let sql = "SELECT rule, entity, body FROM shelf WHERE until > ?1";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query([now.0])?;
+            let mut shelves = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let line: Line = (row.get(0)?, row.get(1)?);
+                shelves.extend(parsed::<Shelf>(row, 2)?.map(|shelf| (line, shelf)));
+            }
+            Ok(shelves)
+        };
+        read().map_err(StoreError::database(&self.path))
     }
 
     /// Somebody has seen an alarm. False: there is none of that id.
@@ -158,57 +231,38 @@ impl AlarmStore {
         let found = self.connection.execute(sql, (id, body(acknowledged)));
         Ok(found.map_err(StoreError::database(&self.path))? > 0)
     }
-
-    /// The first notice that a notifier has not confirmed.
-    pub fn next(&self, notifier: &str) -> Result<Option<Notice>, StoreError> {
-        let sql = "SELECT number, body FROM notice
-                   WHERE number > coalesce((SELECT number FROM sent WHERE notifier = ?1), 0) ORDER BY number LIMIT 1";
-        let read = || -> rusqlite::Result<Option<Notice>> {
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let mut rows = statement.query([notifier])?;
-            let Some(row) = rows.next()? else {
-                return Ok(None);
-            };
-            let number = row.get(0)?;
-            Ok(parsed::<Notice>(row, 1)?.map(|notice| Notice { number, ..notice }))
-        };
-        read().map_err(StoreError::database(&self.path))
-    }
-
-    /// A notifier has told all up to a notice.
-    pub fn confirm(&self, notifier: &str, number: i64) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO sent(notifier, number) VALUES (?1, ?2)";
-        let written = self.connection.execute(sql, (notifier, number));
-        written.map(drop).map_err(StoreError::database(&self.path))
-    }
-
-    /// A notifier that was not there before is not told of what is long over.
-    pub fn welcome(&self, notifier: &str) -> Result<(), StoreError> {
-        let sql = "INSERT OR IGNORE INTO sent(notifier, number) SELECT ?1, coalesce(max(number), 0) FROM notice";
-        self.connection.execute(sql, [notifier]).map(drop).map_err(StoreError::database(&self.path))
-    }
 }
 
 /// Who has seen it may have said so since it was judged: that is only taken back where there is something new to see.
 fn put(connection: &Connection, alarm: &Alarm, news: Option<News>) -> rusqlite::Result<()> {
     let again = alarm.acknowledged.is_none() && matches!(news, Some(News::Reopened | News::Changed));
-    let sql = "INSERT INTO alarm(id, rule, entity, start, end, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-               ON CONFLICT(id) DO UPDATE SET start = ?4, end = ?5, body = ?6,
-                   acknowledged = CASE WHEN ?7 THEN NULL ELSE acknowledged END";
+    let sql = "INSERT INTO alarm(id, rule, entity, start, end, open, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+               ON CONFLICT(id) DO UPDATE SET start = ?4, end = ?5, open = ?6, body = ?7,
+                   acknowledged = CASE WHEN ?8 THEN NULL ELSE acknowledged END";
     let time = |text: &str| Time::parse_rfc3339(text);
     let start = time(&alarm.since).unwrap_or(Time::MIN).0;
     let end = alarm.until.as_deref().and_then(time).unwrap_or(Time::MAX).0;
-    let row = (&alarm.id, &alarm.rule, &alarm.entity, start, end, body(alarm), again);
+    let open = alarm.state == Phase::Active || alarm.told.is_some();
+    let row = (&alarm.id, &alarm.rule, &alarm.entity, start, end, open, body(alarm), again);
     connection.prepare_cached(sql)?.execute(row).map(drop)
 }
 
+fn put_chatters(connection: &Connection, chatters: &BTreeMap<Line, Chatter>) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM chatter", [])?;
+    for ((rule, entity), chatter) in chatters {
+        let sql = "INSERT INTO chatter(rule, entity, body) VALUES (?1, ?2, ?3)";
+        connection.prepare_cached(sql)?.execute((rule, entity, body(chatter)))?;
+    }
+    Ok(())
+}
+
 /// Texts and numbers always have one.
-fn body(value: &impl Serialize) -> String {
+pub(super) fn body(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
 /// `None`: damaged. An alarm is judged again, and so is told again.
-fn parsed<T: for<'de> Deserialize<'de>>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+pub(super) fn parsed<T: for<'de> Deserialize<'de>>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
     let text: String = row.get(column)?;
     Ok(serde_json::from_str(&text).ok())
 }

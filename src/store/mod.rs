@@ -3,9 +3,9 @@
 //! `journal/YYYY-MM-DD.db` holds blocks of messages as they were received; `ledger.db` the quarters of meters, the
 //! entries above them, and how far both go. Each record carries a checksum of ours, verified on every read, because
 //! SQLite does not notice a flipped bit in a payload; digests tell of rows that vanished. `cursors.db` holds how
-//! far each sink has confirmed; losing it only makes a sink repeat itself. `alarms.db` holds alarms and what is told of them. `progress` says how far the process got, `poison`
-//! which messages it refuses because they ended it, `incarnation` the name of the directory, `lost` the times that an old copy
-//! of it has lost, `ledger.suspect` that reading the ledger failed. A file that is damaged is set aside as `*.damaged-1`, and
+//! far each sink has confirmed; losing it only makes a sink repeat itself. `alarms.db` holds alarms and what is told of them.
+//! `progress` says how far the process got, `poison` which messages it refuses because they ended it, `incarnation` the name
+//! of the directory, `lost` the times that an old copy of it has lost, `ledger.suspect` that reading the ledger failed. A file that is damaged is set aside as `*.damaged-1`, and
 //! what is sound of it goes on.
 
 mod adjustment;
@@ -28,6 +28,7 @@ mod lock;
 mod lost;
 mod names;
 mod notes;
+mod notices;
 mod poison;
 mod progress;
 mod raw;
@@ -41,7 +42,7 @@ mod schema;
 mod space;
 
 pub use adjustment::{Adjustment, Settled};
-pub use alarms::{AlarmStore, Notice};
+pub use alarms::AlarmStore;
 pub use codec::{read_activity, read_balance, read_held};
 pub use counters::read_counters;
 pub use cursors::{Cursors, SetAside};
@@ -53,6 +54,7 @@ pub use lock::Lock;
 pub use lost::Lost;
 pub use names::Names;
 pub use notes::{BROKER_DROPPED, Gap, SESSION_LOST};
+pub use notices::{Lane, Notice};
 pub use poison::Poison;
 pub use progress::{NONE, Place, Position as ProgressPosition, Progress, WHOLE};
 pub use raw::received;

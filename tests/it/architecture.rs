@@ -42,7 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "quantity", "clock", "cluster", "decode", "meter", "factor", "emission", "ledger", "pipeline", "alert",
-            "format", "store", "mqtt", "influx", "http", "simulate", "config", "daemon",
+            "format", "store", "mqtt", "influx", "notify", "http", "simulate", "config", "daemon",
         ],
     ),
 ];

@@ -1,21 +1,21 @@
 //! Watches the entries for what the rules are about: beside the desk, which it asks for what is open, so that nothing it does
 //! holds up a message. What it finds is kept together with how far it has looked: a kill in between finds the same again.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
 
-use crate::alert::{Alarm, Followed, Machine, News, Phase, Rule, follow, judge, series};
+use crate::alert::{Calm, Followed, Line, Machine, News, Phase, Rule, Subject, Telling, World, follow, judge, series};
 use crate::clock;
-use crate::cluster::Entity;
+use crate::cluster::{Entity, Topology};
 use crate::config::Plan;
-use crate::daemon::StartError;
+use crate::daemon::alarms::holds::Holds;
+use crate::daemon::alarms::log;
 use crate::format::entity_text;
 use crate::http::{Ask, Asked, OpenView, Question, collect};
-use crate::notify::Queue;
+use crate::notify::Pulse;
 use crate::pipeline::Rules;
 use crate::quantity::{Span, Time, Window};
 use crate::store::{AlarmStore, Reader, StoreError};
@@ -27,52 +27,18 @@ const TOTALS_EVERY: Duration = Duration::from_secs(30);
 /// Changes of the ledger that are looked at in one go.
 const CHANGES_MAX: usize = 10_000;
 
-/// Starts the watch and the notifiers. What the rules before left open is closed.
-pub(crate) fn start(plan: &Plan, ask: &Ask, reader: Reader) -> Result<Vec<JoinHandle<()>>, StartError> {
-    let state = &plan.daemon.state_dir;
-    let mut store = AlarmStore::rescue(state)?;
-    let now = clock::now();
-    let retired = retired(store.active()?, plan, now);
-    store.keep(&retired, None, now)?;
-    retired.iter().for_each(log);
-    let (news, told) = watch::channel(0);
-    let mut tasks = Vec::new();
-    for options in &plan.notifiers {
-        store.welcome(&options.id)?;
-        let queue = Queue::new(options, &plan.mqtt, &plan.alarms, (state, clock::now))?;
-        tasks.push(tokio::spawn(queue.run(told.clone())));
-    }
-    if !plan.alarms.is_empty() {
-        let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), news);
-        tasks.push(tokio::spawn(watcher.run()));
-    }
-    Ok(tasks)
-}
-
-/// What nobody watches any more is over: its rule is gone, or selects something else.
-fn retired(active: Vec<Alarm>, plan: &Plan, now: Time) -> Vec<Followed> {
-    let topology = &plan.rules.topology;
-    let of = |rule: &Rule| -> Vec<(String, String)> {
-        rule.entities.iter().map(|entity| (rule.id.to_string(), entity_text(topology, *entity))).collect()
-    };
-    let watched: HashSet<(String, String)> = plan.alarms.iter().flat_map(of).collect();
-    let gone = active.into_iter().filter(|alarm| !watched.contains(&(alarm.rule.clone(), alarm.entity.clone())));
-    let over = |alarm: Alarm| {
-        let (sequence, until) = (alarm.sequence + 1, Some(now.to_string()));
-        (Alarm { state: Phase::Returned, sequence, until, ..alarm }, Some(News::Returned))
-    };
-    gone.map(over).collect()
-}
-
 /// The watcher.
-struct Watcher {
+pub(crate) struct Watcher {
     rules: Arc<Rules>,
     alarms: Arc<[Rule]>,
+    calm: Calm,
+    telling: Telling,
+    holds: Holds,
     ask: Ask,
     reader: Reader,
     store: AlarmStore,
-    /// Counts what there is to tell.
-    news: watch::Sender<u64>,
+    /// What the notifiers wait for.
+    pulse: watch::Sender<Pulse>,
     totals_looked: Option<Instant>,
     /// What went wrong last: it is said once.
     trouble: Option<String>,
@@ -85,13 +51,29 @@ type Earliest = BTreeMap<(Entity, Window), Time>;
 type Open = BTreeMap<Window, OpenView>;
 
 impl Watcher {
-    fn new(plan: &Plan, ask: Ask, (reader, store): (Reader, AlarmStore), news: watch::Sender<u64>) -> Watcher {
-        let (rules, alarms) = (Arc::clone(&plan.rules), Arc::clone(&plan.alarms));
-        Watcher { rules, alarms, ask, reader, store, news, totals_looked: None, trouble: None }
+    pub(crate) fn new(
+        plan: &Plan,
+        ask: Ask,
+        (reader, store): (Reader, AlarmStore),
+        pulse: watch::Sender<Pulse>,
+    ) -> Result<Watcher, StoreError> {
+        Ok(Watcher {
+            rules: Arc::clone(&plan.rules),
+            alarms: Arc::clone(&plan.alarms),
+            calm: plan.calm,
+            telling: store.telling(clock::now().minus(Span::minutes(10)))?,
+            holds: Holds::new(&plan.alarms),
+            ask,
+            reader,
+            store,
+            pulse,
+            totals_looked: None,
+            trouble: None,
+        })
     }
 
     /// Watches until the desk is gone.
-    async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut pace = tokio::time::interval(LOOK_EVERY);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -101,6 +83,12 @@ impl Watcher {
             };
             // It reads the ledger, and the session shares the runtime.
             let looked = tokio::task::block_in_place(|| self.look(open));
+            if looked.is_ok() {
+                self.pulse.send_if_modified(|pulse| {
+                    pulse.looked = Some(instant());
+                    false
+                });
+            }
             let trouble = looked.err().map(|error| error.to_string());
             if trouble != self.trouble {
                 match &trouble {
@@ -132,15 +120,45 @@ impl Watcher {
                 followed.extend(self.judge(rule, *entity, open, (from, now))?);
             }
         }
-        if followed.is_empty() && self.store.cursor()? == Some(cursor) {
+        self.tell(followed, cursor, now)
+    }
+
+    /// Keeps what was found, with what is to be told of it.
+    fn tell(&mut self, followed: Vec<Followed>, cursor: i64, now: Time) -> Result<(), StoreError> {
+        let known: BTreeSet<&str> = followed.iter().map(|(alarm, _)| alarm.id.as_str()).collect();
+        let mut others = self.store.open_alarms()?;
+        others.retain(|alarm| !known.contains(alarm.id.as_str()));
+        self.holds.shelves = self.store.shelves(now)?;
+        let (calm, starts) = (self.calm, self.starts(&followed)?);
+        let mut telling = self.telling.clone();
+        let updates =
+            telling.tell(followed, others, &mut World { calm, now, hold: &|alarm| self.holds.of(alarm), starts });
+        if updates.is_empty() && telling.chatters == self.telling.chatters && self.store.cursor()? == Some(cursor) {
             return Ok(());
         }
-        self.store.keep(&followed, Some(cursor), now)?;
-        followed.iter().for_each(log);
-        if followed.iter().any(|(_, news)| news.is_some()) {
-            self.news.send_modify(|count| *count += 1);
+        self.store.keep(&updates, &telling, Some(cursor), now)?;
+        self.telling = telling;
+        updates.iter().for_each(log);
+        if updates.iter().any(|update| update.news.is_some()) {
+            self.pulse.send_modify(|pulse| pulse.news += 1);
         }
         Ok(())
+    }
+
+    /// When the latest alarms of each line began that has a new one.
+    fn starts(&self, followed: &[Followed]) -> Result<BTreeMap<Line, Vec<Time>>, StoreError> {
+        let mut starts: BTreeMap<Line, Vec<Time>> = BTreeMap::new();
+        for (alarm, news) in followed {
+            let is_new = matches!(news, Some(News::Raised | News::Reopened));
+            let (line, start) = (alarm.line(), Time::parse_rfc3339(&alarm.since));
+            let (true, false, Some(start)) = (is_new, starts.contains_key(&line), start) else {
+                continue;
+            };
+            let recent = self.store.since(&line.0, &line.1, start.minus(Span::minutes(10)))?;
+            let real = recent.iter().filter(|alarm| alarm.state != Phase::Withdrawn);
+            starts.insert(line, real.filter_map(|alarm| Time::parse_rfc3339(&alarm.since)).collect());
+        }
+        Ok(starts)
     }
 
     /// From when on entries changed that were closed, and how far the ledger goes. At first nothing has: what was before the
@@ -201,7 +219,22 @@ impl Watcher {
         let series = series(rule, topology, entity, (reach, to), &entries);
         let closed_to = now.minus(self.rules.close_after);
         let judged = judge(rule, zone, &series, &mut Machine::new(rule.guard), (from, to, closed_to));
-        Ok(follow(rule, &text, kept, &judged.episodes, closed_to))
+        Ok(follow(rule, &subject(topology, entity), kept, &judged.episodes, closed_to))
+    }
+}
+
+/// What an alarm of an entity is about.
+fn subject(topology: &Topology, entity: Entity) -> Subject {
+    let facility = match entity {
+        Entity::Meter(meter) => Some(topology.meter(meter).facility),
+        Entity::Facility(facility) => Some(facility),
+        Entity::Cluster(_) | Entity::Network(_) => None,
+    };
+    let cluster = topology.cluster_of(entity);
+    Subject {
+        entity: entity_text(topology, entity),
+        facility: facility.map(|facility| topology.facility(facility).id.to_string()),
+        cluster: cluster.map(|cluster| topology.cluster(cluster).id.to_string()),
     }
 }
 
@@ -218,20 +251,6 @@ async fn open(ask: Ask, alarms: Arc<[Rule]>) -> Option<Open> {
         open.insert(window, answer.await.ok()?);
     }
     Some(open)
-}
-
-/// With fields by which a journal can be searched.
-fn log((alarm, news): &Followed) {
-    let (rule, entity, level, priority) = (&alarm.rule, &alarm.entity, &alarm.level, &alarm.priority);
-    let (value, limit, unit, key) = (alarm.value, alarm.limit, &alarm.unit, alarm.key());
-    match news {
-        Some(News::Raised | News::Changed | News::Reopened) => {
-            tracing::warn!(rule, entity, level, priority, value, limit, unit, key, "alarm");
-        }
-        Some(News::Returned) => tracing::info!(rule, entity, key, peak = alarm.peak, unit, "alarm is over"),
-        Some(News::Withdrawn) => tracing::info!(rule, entity, key, "alarm is withdrawn: late data changed the result"),
-        None => {}
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "waiting, not booking")]

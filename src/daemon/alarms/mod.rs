@@ -1,0 +1,83 @@
+//! Alarms in the daemon: the watch over the rules, and the notifiers.
+
+mod holds;
+mod watcher;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::alert::{Alarm, Followed, News, Phase, Rule, Update, World};
+use crate::clock;
+use crate::config::Plan;
+use crate::daemon::StartError;
+use crate::daemon::alarms::watcher::Watcher;
+use crate::format::entity_text;
+use crate::http::Ask;
+use crate::notify::{Pulse, Queue, Troubles};
+use crate::quantity::Time;
+use crate::store::{AlarmStore, Reader};
+
+/// Starts the watch and the notifiers. What the rules before left open is closed.
+pub(crate) fn start(plan: &Plan, ask: &Ask, reader: Reader) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let state = &plan.daemon.state_dir;
+    let mut store = AlarmStore::rescue(state)?;
+    let now = clock::now();
+    let mut telling = store.telling(now)?;
+    let mut world = World { calm: plan.calm, now, hold: &|_| None, starts: Default::default() };
+    let updates = telling.tell(retired(store.active()?, plan, now), Vec::new(), &mut world);
+    store.keep(&updates, &telling, None, now)?;
+    updates.iter().for_each(log);
+    let (pulse, told) = watch::channel(Pulse::default());
+    let troubles = Troubles::default();
+    let mut tasks = Vec::new();
+    for options in &plan.notifiers {
+        store.welcome(&options.id)?;
+        let queue = Queue::new(options, &plan.mqtt, &plan.alarms, (state, clock::now), &troubles)?;
+        tasks.push(tokio::spawn(queue.run(told.clone())));
+    }
+    if !plan.alarms.is_empty() || !plan.notifiers.is_empty() {
+        let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), pulse)?;
+        tasks.push(tokio::spawn(watcher.run()));
+    }
+    Ok(tasks)
+}
+
+/// What nobody watches any more is over: its rule is gone, or selects something else.
+fn retired(active: Vec<Alarm>, plan: &Plan, now: Time) -> Vec<Followed> {
+    let topology = &plan.rules.topology;
+    let of = |rule: &Rule| -> Vec<(String, String)> {
+        rule.entities.iter().map(|entity| (rule.id.to_string(), entity_text(topology, *entity))).collect()
+    };
+    let watched: HashSet<(String, String)> = plan.alarms.iter().flat_map(of).collect();
+    let gone = active.into_iter().filter(|alarm| !watched.contains(&alarm.line()));
+    let over = |alarm: Alarm| {
+        let (sequence, until) = (alarm.sequence + 1, Some(now.to_string()));
+        (Alarm { state: Phase::Returned, sequence, until, ..alarm }, Some(News::Returned))
+    };
+    gone.map(over).collect()
+}
+
+/// With fields by which a journal can be searched.
+fn log(update: &Update) {
+    let alarm = &update.alarm;
+    let (rule, entity, level, priority) = (&alarm.rule, &alarm.entity, &alarm.level, &alarm.priority);
+    let (facility, cluster) = (alarm.facility.as_deref().unwrap_or(""), alarm.cluster.as_deref().unwrap_or(""));
+    let (value, limit, unit, key) = (alarm.value, alarm.limit, &alarm.unit, alarm.key());
+    let held = alarm.held.as_deref().unwrap_or("");
+    match update.news {
+        Some(News::Raised | News::Changed | News::Reopened | News::Reminded) => {
+            tracing::warn!(rule, entity, facility, cluster, level, priority, value, limit, unit, key, held, "alarm");
+        }
+        Some(News::Returned) => {
+            tracing::info!(rule, entity, facility, cluster, key, peak = alarm.peak, unit, held, "alarm is over");
+        }
+        Some(News::Withdrawn) => {
+            let text = "alarm is withdrawn: late data changed the result";
+            tracing::info!(rule, entity, facility, cluster, key, held, text);
+        }
+        None => {}
+    }
+}

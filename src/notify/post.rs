@@ -1,0 +1,58 @@
+//! HTTP POST to one address.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::notify::queue::Failed;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+pub(crate) struct Post {
+    url: String,
+    token_file: Option<PathBuf>,
+    client: reqwest::Client,
+}
+
+impl Post {
+    pub(crate) fn new(url: &str, token_file: Option<&PathBuf>) -> io::Result<Post> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(io::Error::other)?;
+        Ok(Post { url: url.to_owned(), token_file: token_file.cloned(), client })
+    }
+
+    pub(crate) async fn json(&self, key: Option<&str>, body: &Value) -> Result<(), Failed> {
+        self.text(key, "application/json", body.to_string()).await
+    }
+
+    /// A token is read each time: it may have been changed.
+    pub(crate) async fn text(&self, key: Option<&str>, content_type: &str, body: String) -> Result<(), Failed> {
+        let mut request = self.client.post(&self.url).header("Content-Type", content_type).body(body);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        if let Some(path) = &self.token_file {
+            let token = std::fs::read_to_string(path);
+            let token = token.map_err(|error| Failed::later(format!("the token {}: {error}", path.display())))?;
+            request = request.bearer_auth(token.trim());
+        }
+        // The address may hold a secret.
+        let response = request.send().await.map_err(|error| Failed::later(error.without_url().to_string()))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        // It will not take this one, however often it is sent.
+        let refused = [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY]
+            .contains(&status);
+        Err(Failed { why: format!("answered {status}"), is_final: refused })
+    }
+}
