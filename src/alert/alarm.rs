@@ -73,6 +73,8 @@ pub struct Alarm {
     pub facility: Option<String>,
     /// The cluster.
     pub cluster: Option<String>,
+    /// What there is to say of it, in words.
+    pub detail: Option<String>,
     /// Where the total is going, when it was last told.
     pub outlook: Option<Outlook>,
     /// Why nobody is told of it.
@@ -195,7 +197,7 @@ impl Alarm {
             level: episode.level().name().to_owned(),
             highest: episode.highest().name().to_owned(),
             priority: rule.priority(episode.highest()).name().to_owned(),
-            provisional: episode.start > closed_to,
+            provisional: episode.start > closed_to || !episode.is_firm,
             since,
             until: episode.end.map(|end| end.to_string()),
             value: kg(episode.seen.map_or(0, |seen| seen.value)),
@@ -207,6 +209,7 @@ impl Alarm {
             acknowledged: None,
             facility: subject.facility.clone(),
             cluster: subject.cluster.clone(),
+            detail: episode.detail.clone(),
             outlook: None,
             held: None,
             told: None,
@@ -295,10 +298,12 @@ mod tests {
             clear: Ratio::ONE,
             min_coverage_e4: 0,
             projected: 0,
+            gate: None,
+            events: Vec::new(),
         };
         Rule {
             id: Id::parse("r").unwrap(),
-            entities: Vec::new(),
+            watched: Vec::new(),
             signal: Signal::Columns(Vec::new()),
             kind: Kind::Limit(limit),
             guard: Guard { lasting: Span(0), keep: Span(0), no_data: NoData::Unknown, alarm: 3 },
@@ -316,7 +321,16 @@ mod tests {
     fn episode(from: i64, to: Option<i64>, levels: &[(i64, Level)]) -> Episode {
         let minute = |at: i64| Time(at * 60_000);
         let levels = levels.iter().map(|(at, level)| (minute(*at), *level)).collect();
-        Episode { start: minute(from), end: to.map(minute), levels, seen: None, peak: 0, excess_mg: 0 }
+        Episode {
+            start: minute(from),
+            end: to.map(minute),
+            levels,
+            seen: None,
+            peak: 0,
+            excess_mg: 0,
+            is_firm: true,
+            detail: None,
+        }
     }
 
     /// What is told when these are judged one after the other, with what is kept in between.

@@ -114,7 +114,7 @@ impl Budget {
             over = over.max(if total > surely { PROJECTED } else { 0 });
             held = held.max(if total > self.total { PROJECTED } else { 0 });
         }
-        Finding::Seen(Seen { over, held, value: sum.mg, limit: self.total })
+        Finding::Seen(Seen { over, held, value: sum.mg, limit: self.total, is_firm: true })
     }
 
     fn is_rolling(&self) -> bool {
@@ -217,7 +217,7 @@ mod tests {
     fn days(from: Time, tonnes: &[i128]) -> Series {
         let mut series = Series::new(from);
         for (at, tonnes) in (1..).zip(tonnes) {
-            series.push(Time(from.0 + at * 86_400_000), Sum { mg: tonnes * TONNE, covered_ms: 0, valid_ms: 0 });
+            series.push(Time(from.0 + at * 86_400_000), Sum { mg: tonnes * TONNE, ..Sum::default() });
         }
         series
     }
@@ -274,7 +274,7 @@ mod tests {
         // 200 t of 1600 in January; 31 days.
         let mut series = Series::new(from);
         (1..=31i64).for_each(|day| {
-            let sum = Sum { mg: 200 * TONNE / 31, covered_ms: 0, valid_ms: 0 };
+            let sum = Sum { mg: 200 * TONNE / 31, ..Sum::default() };
             series.push(Time(from.0 + day * 86_400_000), sum);
         });
         let seasons = year(Profile::Months(weights)).forecast(&Zone::UTC, &series, at);

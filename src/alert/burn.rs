@@ -62,7 +62,7 @@ impl Burn {
 
     /// What is found at `at`. `closed`: late readings aside, no more is to come of the time before.
     pub(crate) fn find(&self, plans: &[((Time, Time), Plan)], series: &Series, at: Time, closed: bool) -> Finding {
-        let mut seen = Seen { over: 0, held: 0, value: 0, limit: 0 };
+        let mut seen = Seen { over: 0, held: 0, value: 0, limit: 0, is_firm: true };
         let mut is_covered = true;
         for pace in &self.paces {
             let (long, short) = (self.burn(plans, series, (at, pace.long)), self.burn(plans, series, (at, pace.short)));
@@ -131,7 +131,7 @@ mod tests {
         let minutes = (360 + hours) * 60;
         for minute in 1..=minutes {
             let mg = if minute > 360 * 60 { tonnes * TONNE / 600 } else { TONNE / 60 };
-            series.push(Time(from.0 + minute * 60_000), Sum { mg, covered_ms: 0, valid_ms: 0 });
+            series.push(Time(from.0 + minute * 60_000), Sum { mg, ..Sum::default() });
         }
         match burn.find(&plans, &series, Time(from.0 + minutes * 60_000), true) {
             Finding::Seen(seen) => Some(seen.over),

@@ -18,6 +18,10 @@ pub struct Episode {
     pub peak: i128,
     /// What was emitted above the limit, in milligrams.
     pub excess_mg: i128,
+    /// What was measured was enough to be over.
+    pub is_firm: bool,
+    /// What there is to say of it, in words.
+    pub detail: Option<String>,
 }
 
 impl Episode {
@@ -62,6 +66,7 @@ impl Judged {
             return;
         };
         episode.peak = episode.peak.max(seen.value);
+        episode.is_firm |= seen.over > 0 && seen.is_firm;
         let above = (seen.value - seen.limit).max(0);
         match window {
             Some(length) => episode.excess_mg += above * i128::from(length.0) / HOUR_MS,
@@ -73,13 +78,23 @@ impl Judged {
     fn turned(&mut self, turn: Turn) {
         let open = self.episodes.last_mut().filter(|episode| episode.end.is_none());
         match (open, turn.state) {
-            (None, State::Normal | State::Unknown) => {}
-            (Some(open), State::Normal | State::Unknown) => open.end = Some(turn.at),
+            (None, State::Normal | State::Unknown | State::Suppressed) => {}
+            (Some(open), State::Normal | State::Unknown | State::Suppressed) => open.end = Some(turn.at),
             (Some(open), State::Over(level)) => open.levels.extend(Level::of(level).map(|level| (turn.at, level))),
             (None, State::Over(level)) => {
                 let levels = Level::of(level).map(|level| (turn.at, level)).into_iter().collect();
                 let Turn { at: start, seen, .. } = turn;
-                self.episodes.push(Episode { start, end: None, levels, seen, peak: 0, excess_mg: 0 });
+                let is_firm = seen.is_none();
+                self.episodes.push(Episode {
+                    start,
+                    end: None,
+                    levels,
+                    seen,
+                    peak: 0,
+                    excess_mg: 0,
+                    is_firm,
+                    detail: None,
+                });
             }
         }
     }

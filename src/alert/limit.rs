@@ -1,6 +1,7 @@
 //! An average over a window against a limit.
 
 use crate::alert::{Finding, Seen, Series, Sum};
+use crate::cluster::MeterIx;
 use crate::quantity::{Ratio, Span, Time, Window, Zone};
 
 /// Where windows lie.
@@ -29,6 +30,29 @@ pub struct Limit {
     pub min_coverage_e4: u32,
     /// The level of what will be over at the end of a clock window at the present rate; 0: not looked at.
     pub projected: u8,
+    /// The plant's state in which it counts.
+    pub gate: Option<Gate>,
+    /// Meters of amounts at an instant, which have no rate: they are left out.
+    pub events: Vec<MeterIx>,
+}
+
+/// A state of the plant: a meter shows more than this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// The meter.
+    pub meter: MeterIx,
+    /// Its base units a day.
+    pub above_per_day: i128,
+}
+
+impl Gate {
+    /// Whether the plant was in this state in the minute that ends at `at`. `None`: nothing is known.
+    pub(crate) fn is_open(&self, series: &Series, at: Time) -> Option<bool> {
+        let minute = Span::minutes(1);
+        let sum = series.sum(at.minus(minute), at);
+        let is_above = sum.mg.saturating_mul(DAY_MS) > self.above_per_day.saturating_mul(i128::from(minute.0));
+        (sum.covered_ms > 0).then_some(is_above)
+    }
 }
 
 /// The present rate is that of this time.
@@ -59,7 +83,8 @@ impl Limit {
         let (from, to) = self.window(zone, at);
         let sum = series.sum(from, at);
         let length = to.since(from);
-        let seen = self.seen(sum.mg, length);
+        let measured = self.seen(sum.mg - sum.soft_mg.clamp(0, sum.mg.max(0)), length);
+        let seen = Seen { is_firm: self.real(measured.over) > 0, ..self.seen(sum.mg, length) };
         let is_settled = at >= to;
         if self.real(seen.over) > 0 {
             return if is_settled { Finding::Seen(seen) } else { Finding::Seen(seen).rising() };
@@ -107,7 +132,7 @@ impl Limit {
         };
         let limit = self.per_day.saturating_mul(HOUR_MS) / DAY_MS;
         let value = mg.saturating_mul(HOUR_MS) / length_ms.max(1);
-        Seen { over: highest(Ratio::ONE), held: highest(self.clear), value, limit }
+        Seen { over: highest(Ratio::ONE), held: highest(self.clear), value, limit, is_firm: true }
     }
 }
 
@@ -127,6 +152,8 @@ mod tests {
             clear: part(97, 100),
             min_coverage_e4: 7_500,
             projected: 0,
+            gate: None,
+            events: Vec::new(),
         }
     }
 
@@ -136,7 +163,7 @@ mod tests {
         for (at, kg) in kg.iter().enumerate() {
             let covered_ms = if *kg < 0 { 0 } else { 60_000 };
             let end = Time(start.0 + 60_000 * (at as i64 + 1));
-            series.push(end, Sum { mg: (*kg).max(0) * KG, covered_ms, valid_ms: 60_000 });
+            series.push(end, Sum { mg: (*kg).max(0) * KG, soft_mg: 0, covered_ms, valid_ms: 60_000 });
         }
         series
     }
@@ -144,7 +171,7 @@ mod tests {
     fn level(finding: Finding) -> Option<u8> {
         match finding {
             Finding::Seen(seen) => Some(seen.over),
-            Finding::Hold | Finding::Unknown => None,
+            Finding::Hold | Finding::Unknown | Finding::Aside => None,
         }
     }
 

@@ -12,6 +12,8 @@ pub enum Finding {
     Hold,
     /// Too little was measured to tell.
     Unknown,
+    /// The plant is in a state in which it does not count.
+    Aside,
     /// Enough was measured, or more than the limit.
     Seen(Seen),
 }
@@ -33,10 +35,12 @@ pub struct Seen {
     pub over: u8,
     /// The highest level that it has not fallen clear of, by the deadband.
     pub held: u8,
-    /// Milligrams, or milligrams an hour.
+    /// In millionths of the rule's unit: milligrams, or milligrams an hour.
     pub value: i128,
     /// What it is held against, in the same unit.
     pub limit: i128,
+    /// What was measured is enough to be over.
+    pub is_firm: bool,
 }
 
 /// What to make of missing data.
@@ -72,6 +76,8 @@ pub enum State {
     /// Too little was measured to tell, so far or of late.
     #[default]
     Unknown,
+    /// The plant is in a state in which the rule does not count.
+    Suppressed,
     /// This level is exceeded.
     Over(u8),
 }
@@ -81,7 +87,7 @@ impl State {
     pub fn level(self) -> u8 {
         match self {
             State::Over(level) => level,
-            State::Normal | State::Unknown => 0,
+            State::Normal | State::Unknown | State::Suppressed => 0,
         }
     }
 }
@@ -114,10 +120,17 @@ impl Machine {
         Machine { guard, state: State::Unknown, rising: Default::default(), met: Default::default() }
     }
 
+    /// Goes on at a level; 0: with nothing known.
+    pub fn resume(guard: Guard, level: u8) -> Machine {
+        let state = if level > 0 { State::Over(level) } else { State::Unknown };
+        Machine { state, ..Machine::new(guard) }
+    }
+
     /// Takes what was found at `at`. Returns the turn that it makes, if any.
     pub fn step(&mut self, at: Time, finding: Finding) -> Option<Turn> {
         let (seen, shown) = match (finding, self.guard.no_data) {
             (Finding::Hold, _) => return None,
+            (Finding::Aside, _) => return self.put_aside(at),
             (Finding::Seen(seen), _) => (seen, Some(seen)),
             (Finding::Unknown, NoData::Unknown) => return self.lose(at),
             (Finding::Unknown, NoData::Alarm) => (level(self.guard.alarm), None),
@@ -135,6 +148,12 @@ impl Machine {
     fn lose(&mut self, at: Time) -> Option<Turn> {
         self.rising = Default::default();
         if self.state.level() > 0 { None } else { self.turn(at, State::Unknown, None) }
+    }
+
+    /// Nothing is over, whatever was.
+    fn put_aside(&mut self, at: Time) -> Option<Turn> {
+        (self.rising, self.met) = Default::default();
+        self.turn(at, State::Suppressed, None)
     }
 
     fn turn(&mut self, at: Time, state: State, seen: Option<Seen>) -> Option<Turn> {
@@ -175,7 +194,7 @@ impl State {
 }
 
 fn level(level: u8) -> Seen {
-    Seen { over: level, held: level, value: 0, limit: 0 }
+    Seen { over: level, held: level, value: 0, limit: 0, is_firm: true }
 }
 
 #[cfg(test)]
@@ -192,7 +211,7 @@ mod tests {
             value => {
                 let value: i128 = value.parse().unwrap();
                 let level = |first, second| u8::from(value > first) + u8::from(value > second);
-                Finding::Seen(Seen { over: level(100, 200), held: level(90, 180), value, limit: 100 })
+                Finding::Seen(Seen { over: level(100, 200), held: level(90, 180), value, limit: 100, is_firm: true })
             }
         };
         let step = |(at, text): (usize, &str)| {

@@ -79,7 +79,7 @@ impl Pathway {
         match (over, closed) {
             (0, false) => Finding::Hold,
             (0, true) if !sum.is_covered(self.min_coverage_e4) => Finding::Unknown,
-            _ => Finding::Seen(Seen { over, held, value: sum.mg, limit: planned }),
+            _ => Finding::Seen(Seen { over, held, value: sum.mg, limit: planned, is_firm: true }),
         }
     }
 }
@@ -123,7 +123,7 @@ mod tests {
         let find = |day: i64, mg| {
             let at = Time(from.0 + day * 86_400_000);
             let mut series = Series::new(from);
-            series.push(at, crate::alert::Sum { mg, covered_ms: 0, valid_ms: 0 });
+            series.push(at, crate::alert::Sum { mg, ..Default::default() });
             match pathway(Shape::Linear).find(&Zone::UTC, &plan, &series, at, true) {
                 Finding::Seen(seen) => seen.over,
                 _ => u8::MAX,

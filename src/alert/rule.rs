@@ -1,8 +1,11 @@
 //! A rule as declared, and how it is judged over time.
 
 use crate::alert::plan::Plan;
-use crate::alert::{Align, Budget, Burn, Finding, Guard, Judged, Limit, Machine, Pathway, Period, Profile, Series};
-use crate::cluster::{Category, Entity};
+use crate::alert::{
+    Align, Budget, Burn, Coverage, Finding, Guard, Imbalance, Judged, Limit, Machine, Pathway, Period, Profile,
+    Quality, Series, Stale, Watched,
+};
+use crate::cluster::Category;
 use crate::emission::{Column, Tally};
 use crate::quantity::{Id, Span, Time, Window, Zone};
 
@@ -94,6 +97,16 @@ pub enum Kind {
     Burn(Burn),
     /// A year's total on the way to a target.
     Pathway(Pathway),
+    /// How much was measured.
+    Coverage(Coverage),
+    /// What was sent against what was received.
+    Imbalance(Imbalance),
+    /// Meters that are not heard.
+    Stale(Stale),
+    /// Readings of no use.
+    Quality(Quality),
+    /// The daemon itself.
+    Daemon,
 }
 
 impl Kind {
@@ -104,12 +117,33 @@ impl Kind {
             Kind::Budget(_) => "budget",
             Kind::Burn(_) => "burn",
             Kind::Pathway(_) => "pathway",
+            Kind::Coverage(_) => "coverage",
+            Kind::Imbalance(_) => "imbalance",
+            Kind::Stale(_) => "stale",
+            Kind::Quality(_) => "quality",
+            Kind::Daemon => "daemon",
         }
     }
 
     /// The unit in which its values are shown.
     pub fn unit(&self) -> &'static str {
-        if self.is_rate() { "kg/h" } else { "kg" }
+        match self {
+            Kind::Limit(_) => "kg/h",
+            Kind::Budget(_) | Kind::Burn(_) | Kind::Pathway(_) => "kg",
+            Kind::Coverage(_) | Kind::Imbalance(_) | Kind::Quality(_) => "%",
+            Kind::Stale(_) => "s",
+            Kind::Daemon => "",
+        }
+    }
+
+    /// It is about silence.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Kind::Stale(_))
+    }
+
+    /// It is judged by what is booked.
+    pub fn is_booked(&self) -> bool {
+        !matches!(self, Kind::Stale(_) | Kind::Quality(_) | Kind::Daemon)
     }
 
     /// Its values are of an hour.
@@ -124,7 +158,7 @@ pub struct Rule {
     /// Its id.
     pub id: Id,
     /// What is watched: each of these for itself.
-    pub entities: Vec<Entity>,
+    pub watched: Vec<Watched>,
     /// What of them.
     pub signal: Signal,
     /// Against what.
@@ -147,7 +181,8 @@ impl Rule {
         match &self.kind {
             Kind::Limit(_) => Window::Minute,
             Kind::Burn(burn) if burn.period == Window::Month => Window::Minute,
-            Kind::Burn(_) | Kind::Budget(_) | Kind::Pathway(_) => Window::Quarter,
+            Kind::Coverage(_) => Window::Minute,
+            _ => Window::Quarter,
         }
     }
 
@@ -159,6 +194,9 @@ impl Rule {
             Kind::Budget(budget) => budget.bounds(zone, at).0,
             Kind::Burn(burn) => at.minus(burn.paces.iter().map(|pace| pace.long).max().unwrap_or(Span(0))),
             Kind::Pathway(_) => Pathway::bounds(zone, at).0,
+            Kind::Coverage(coverage) => at.minus(coverage.average),
+            Kind::Imbalance(imbalance) => at.minus(imbalance.average),
+            Kind::Stale(_) | Kind::Quality(_) | Kind::Daemon => at,
         }
     }
 
@@ -200,21 +238,37 @@ impl Plans {
     }
 }
 
-/// Judges a rule for one entity at the ends of the parts of `series` in `(after, to]`, each with what lies behind it. Up to
-/// `closed_to` nothing but late readings is to come.
-pub fn judge(
+/// What a rule is judged by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources {
+    /// What it is about.
+    pub main: Series,
+    /// What that is compared with, or the plant's state.
+    pub other: Option<Series>,
+}
+
+/// Judges a rule at the ends of the parts of its series in `(after, to]`, each with what lies behind it. Up to `closed_to`
+/// nothing but late readings is to come.
+pub(crate) fn judge(
     rule: &Rule,
     zone: &Zone,
-    series: &Series,
+    sources: &Sources,
     machine: &mut Machine,
     (after, to, closed_to): (Time, Time, Time),
 ) -> Judged {
     let mut plans = Plans::default();
     let mut judged = Judged::default();
+    let (series, nothing) = (&sources.main, Series::default());
+    let other = sources.other.as_ref().unwrap_or(&nothing);
     for at in series.ends(after, to) {
         let closed = at <= closed_to;
         let finding = match &rule.kind {
-            Kind::Limit(limit) => limit.find(zone, series, at, closed),
+            Kind::Limit(limit) => match limit.gate.as_ref().map(|gate| gate.is_open(other, at)) {
+                None | Some(Some(true)) => limit.find(zone, series, at, closed),
+                Some(Some(false)) => Finding::Aside,
+                Some(None) if closed => Finding::Unknown,
+                Some(None) => Finding::Hold,
+            },
             Kind::Budget(budget) if matches!(budget.period, Period::Rolling(_)) => {
                 let plan = Plan::new(&Profile::Linear, zone, budget.bounds(zone, at));
                 budget.find(zone, &plan, series, at, closed)
@@ -230,6 +284,10 @@ pub fn judge(
             Kind::Pathway(pathway) => one(plans.of(&pathway.profile, zone, &[Pathway::bounds(zone, at)]), |plan| {
                 pathway.find(zone, plan, series, at, closed)
             }),
+            Kind::Coverage(coverage) => coverage.find(series, at, closed),
+            Kind::Imbalance(imbalance) => imbalance.find(series, other, at, closed),
+            // They are not judged by the books.
+            Kind::Stale(_) | Kind::Quality(_) | Kind::Daemon => Finding::Hold,
         };
         let finding = if closed { finding } else { finding.rising() };
         let turn = machine.step(at, finding);

@@ -7,6 +7,8 @@ use crate::quantity::Time;
 pub struct Sum {
     /// Milligrams.
     pub mg: i128,
+    /// Those of them that rest on substituted data, or whose time is interpolated.
+    pub soft_mg: i128,
     /// Meter time that is covered by measurement.
     pub covered_ms: i64,
     /// Meter time that could be.
@@ -17,6 +19,7 @@ impl Sum {
     fn plus(self, other: Sum) -> Sum {
         Sum {
             mg: self.mg.saturating_add(other.mg),
+            soft_mg: self.soft_mg.saturating_add(other.soft_mg),
             covered_ms: self.covered_ms.saturating_add(other.covered_ms),
             valid_ms: self.valid_ms.saturating_add(other.valid_ms),
         }
@@ -25,6 +28,7 @@ impl Sum {
     fn minus(self, other: Sum) -> Sum {
         Sum {
             mg: self.mg.saturating_sub(other.mg),
+            soft_mg: self.soft_mg.saturating_sub(other.soft_mg),
             covered_ms: self.covered_ms.saturating_sub(other.covered_ms),
             valid_ms: self.valid_ms.saturating_sub(other.valid_ms),
         }
@@ -84,7 +88,7 @@ mod tests {
     fn ranges_are_summed() {
         let mut series = Series::new(Time(0));
         for at in 1..=10 {
-            series.push(Time(at * 10), Sum { mg: i128::from(at), covered_ms: 5, valid_ms: 10 });
+            series.push(Time(at * 10), Sum { mg: i128::from(at), soft_mg: 0, covered_ms: 5, valid_ms: 10 });
         }
         assert_eq!(series.sum(Time(0), Time(100)).mg, 55);
         assert_eq!(series.sum(Time(20), Time(50)).mg, 3 + 4 + 5);

@@ -1,49 +1,63 @@
-//! From entries to the sums that rules are judged by, and from there to what turns.
+//! All turns of a replay.
 
-use std::collections::BTreeMap;
+use std::convert::Infallible;
 
-use crate::alert::{Machine, Rule, Series, Sum, Turn, judge};
-use crate::cluster::{Entity, Topology};
+use crate::alert::{Facts, Heard, Rule, Turn, Watched, look};
+use crate::cluster::{Entity, MeterIx};
 use crate::ledger::Entry;
 use crate::pipeline::{Amounts, Pipeline, meter_entries};
-use crate::quantity::{Time, Window};
+use crate::quantity::{Quarter, Time, Window};
+use crate::window::Activity;
 
-/// A turn of a rule for an entity.
+/// A turn of a rule for one of what it watches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Turned<'r> {
     /// The rule.
     pub rule: &'r Rule,
     /// For what.
-    pub entity: Entity,
+    pub watched: &'r Watched,
     /// What it turned to.
     pub turn: Turn,
 }
 
-/// All turns of an offline pipeline, in the order of their times: nothing more is to come.
+/// All turns of an offline pipeline up to `now`, in the order of their times: nothing more is to come.
 pub fn turns<'r>(pipeline: &Pipeline, rules: &'r [Rule], now: Time) -> Vec<Turned<'r>> {
     let mut all = Vec::new();
     for rule in rules {
-        for entity in &rule.entities {
-            let turned = |turn| Turned { rule, entity: *entity, turn };
-            all.extend(turns_of(pipeline, rule, *entity, now).into_iter().map(turned));
+        for watched in &rule.watched {
+            let turned = |turn| Turned { rule, watched, turn };
+            all.extend(turns_of(pipeline, rule, watched, now).into_iter().map(turned));
         }
     }
-    all.sort_by(|a, b| (a.turn.at, &a.rule.id, a.entity).cmp(&(b.turn.at, &b.rule.id, b.entity)));
+    all.sort_by(|a, b| (a.turn.at, &a.rule.id, a.watched).cmp(&(b.turn.at, &b.rule.id, b.watched)));
     all
 }
 
-fn turns_of(pipeline: &Pipeline, rule: &Rule, entity: Entity, now: Time) -> Vec<Turn> {
+fn turns_of(pipeline: &Pipeline, rule: &Rule, watched: &Watched, now: Time) -> Vec<Turn> {
     let topology = &pipeline.rules().topology;
-    let entries = entries(pipeline, entity, rule.step());
-    let Some(first) = entries.first().map(|entry| entry.key.start) else {
+    let Some((first, to)) = reach(pipeline, rule, watched, now) else {
         return Vec::new();
     };
-    let zone = topology.zone(entity);
+    let Ok(judged) = look(rule, watched, topology, &Replayed { pipeline, first }, (first, to, to));
+    judged.turns
+}
+
+/// From when to when there is anything to judge. `None`: nothing was ever seen.
+fn reach(pipeline: &Pipeline, rule: &Rule, watched: &Watched, now: Time) -> Option<(Time, Time)> {
+    let zone = watched.zone(&pipeline.rules().topology);
+    let step = rule.step();
     // The part of time that `now` is in is the last.
-    let to = zone.end(rule.step(), zone.start(rule.step(), Time(now.0 - 1)));
-    let from = rule.reach(zone, Time(first.0 + 1)).min(first);
-    let series = series(rule, topology, entity, (zone.start(rule.step(), from), to), &entries);
-    judge(rule, zone, &series, &mut Machine::new(rule.guard), (first, to, to)).turns
+    let to = zone.end(step, zone.start(step, Time(now.0 - 1)));
+    let first = match watched {
+        Watched::Entity(entity) if !rule.kind.is_stale() => {
+            entries(pipeline, *entity, step).first().map(|entry| entry.key.start)?
+        }
+        _ => {
+            let meters = (0u32..).zip(&pipeline.rules().topology.meters).map(|(ix, _)| MeterIx(ix));
+            zone.start(step, meters.filter_map(|ix| pipeline.heard(ix).first().copied()).min()?)
+        }
+    };
+    Some((first, if rule.kind.is_stale() { now } else { to }))
 }
 
 /// The entries in memory of one entity, in the order of their times.
@@ -52,27 +66,40 @@ fn entries(pipeline: &Pipeline, entity: Entity, window: Window) -> Vec<Entry> {
         return pipeline.open_entries(|of, length| of == entity && length == window);
     };
     let rules = pipeline.rules();
-    let load = |ix| Ok::<_, std::convert::Infallible>(pipeline.open_activities(ix));
+    let load = |ix| Ok::<_, Infallible>(pipeline.open_activities(ix));
     let Ok(amounts) = Amounts::collect(rules, ix, load);
     meter_entries(rules, ix, window, &amounts, Time::MAX)
 }
 
-/// The sums of what a rule looks at in `[from, to)`; where there is no entry, nothing was measured.
-pub fn series(rule: &Rule, topology: &Topology, entity: Entity, (from, to): (Time, Time), entries: &[Entry]) -> Series {
-    let step = rule.step().shortest();
-    let known: BTreeMap<Time, &Entry> = entries.iter().map(|entry| (entry.key.start, entry)).collect();
-    // Adding it up takes a while, and mostly all parts are alike.
-    let one = |at: Time| topology.valid_ms(entity, at, at.plus(step));
-    let same = topology.is_steady(entity, from, to).then(|| one(from));
-    let mut series = Series::new(from);
-    let mut at = from;
-    while at < to {
-        let end = at.plus(step);
-        let entry = known.get(&at);
-        let mg = entry.map_or(0, |entry| rule.signal.of(&entry.tally));
-        let covered_ms = entry.map_or(0, |entry| entry.tally.covered_ms);
-        series.push(end, Sum { mg, covered_ms, valid_ms: same.unwrap_or_else(|| one(at)) });
-        at = end;
+/// All of it is in memory.
+struct Replayed<'p> {
+    pipeline: &'p Pipeline,
+    /// When anything was seen first.
+    first: Time,
+}
+
+impl Facts for Replayed<'_> {
+    type Error = Infallible;
+
+    fn entries(&self, entity: Entity, window: Window, (from, to): (Time, Time)) -> Result<Vec<Entry>, Infallible> {
+        let mut entries = entries(self.pipeline, entity, window);
+        entries.retain(|entry| from <= entry.key.start && entry.key.start < to);
+        Ok(entries)
     }
-    series
+
+    fn amounts(&self, meter: MeterIx, (from, to): (Time, Time)) -> Result<Vec<(Quarter, Activity)>, Infallible> {
+        let all = self.pipeline.open_activities(meter).into_iter();
+        let within = all.filter(|(quarter, ..)| from < quarter.end() && quarter.start() < to);
+        Ok(within.map(|(quarter, activity, _)| (quarter, activity)).collect())
+    }
+
+    fn heard(&self, meter: MeterIx, _since: Time) -> Result<Heard, Infallible> {
+        let rules = self.pipeline.rules();
+        let gone = rules.routes.gone(meter, self.pipeline.births());
+        Ok(Heard { times: self.pipeline.heard(meter), gone })
+    }
+
+    fn began(&self) -> Time {
+        self.first
+    }
 }

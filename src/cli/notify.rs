@@ -9,7 +9,6 @@ use crate::cli::{FAILED, Failure, USAGE, plan, runtime};
 use crate::clock;
 use crate::cluster::Topology;
 use crate::config::Plan;
-use crate::format::entity_text;
 use crate::notify::{Letter, Options, Teller, sample};
 use crate::store::Notice;
 
@@ -125,15 +124,19 @@ fn of_rule(rule: &Rule, topology: &Topology) -> Alarm {
         Kind::Budget(budget) => budget.total,
         Kind::Burn(burn) => burn.headroom,
         Kind::Pathway(pathway) => pathway.target.1,
+        _ => 0,
     };
     let limit = limit_mg as f64 / 1e6;
-    let entity = rule.entities.first().map(|entity| entity_text(topology, *entity)).unwrap_or_default();
+    let subject = rule.watched.first().map(|watched| watched.subject(topology));
+    let entity = subject.as_ref().map(|subject| subject.entity.clone()).unwrap_or_default();
     let alarm = example();
     Alarm {
         id: format!("{}/{entity}/{}", rule.id, alarm.since),
         rule: rule.id.to_string(),
         kind: rule.kind.name().to_owned(),
         entity,
+        facility: subject.as_ref().and_then(|subject| subject.facility.clone()),
+        cluster: subject.and_then(|subject| subject.cluster),
         priority: rule.priority.name().to_owned(),
         value: limit * 1.05,
         peak: limit * 1.05,

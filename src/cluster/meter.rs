@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cluster::{FacilityIx, Identity};
-use crate::quantity::{Conversion, Dimension, Id, Ratio, Reference, Span, Time, Top};
+use crate::quantity::{Conversion, Dimension, Id, Ratio, Reference, Schedule, Span, Time, Top};
 
 /// The position of a meter in its [`Topology`](crate::cluster::Topology).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -188,6 +188,10 @@ pub struct Meter {
     pub expected_every: Span,
     /// Without a reading for longer than this it counts as silent.
     pub stale_after: Span,
+    /// When readings are due.
+    pub schedule: Schedule,
+    /// What its readings come through.
+    pub gateway: Option<String>,
     /// The longest time between neighbours whose timing is taken as measured.
     pub max_gap: Span,
     /// The highest believable rate in base units a day.

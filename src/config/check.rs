@@ -97,7 +97,7 @@ impl Checker {
         let gwp = |cluster: &Cluster| cluster_rules.get(cluster.id.as_str()).map_or(GwpSet::Ar6, |rules| rules.gwp);
         let gwp = topology.clusters.iter().map(gwp).collect();
         self.unknown_templates(&file);
-        let alarms = check_rules(self, &file, &topology);
+        let alarms = check_rules(self, &file, &topology, &accounts);
         let routes = Routes::new(&mappings);
         let mqtt = self.mqtt(&file, &routes);
         let rules = Rules { topology: Arc::new(topology), routes, accounts, late_horizon, close_after };

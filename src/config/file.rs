@@ -164,6 +164,8 @@ pub(crate) struct MeterSection {
     pub sparse: Option<bool>,
     pub history: Option<Vec<HistorySection>>,
     pub stale_after: Option<String>,
+    pub schedule: Option<String>,
+    pub gateway: Option<String>,
     pub kind: Option<String>,
     pub interval: Option<String>,
     pub stamp: Option<String>,
@@ -301,6 +303,19 @@ pub(crate) struct RuleSection {
     pub response: Option<String>,
     pub notify: Option<Names>,
     pub out_of_service: Option<String>,
+    pub when: Option<WhenSection>,
+    pub at_least: Option<Written>,
+    pub at_most: Option<Written>,
+    pub tolerance: Option<Written>,
+    pub watch: Option<Names>,
+}
+
+/// The state of the plant in which a rule counts.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WhenSection {
+    pub meter: Option<String>,
+    pub above: Option<String>,
 }
 
 /// How calm it is kept.
@@ -341,6 +356,7 @@ pub(crate) struct SelectSection {
     pub cluster: Option<Names>,
     pub facility: Option<Names>,
     pub meter: Option<Names>,
+    pub transfer: Option<Names>,
     pub category: Option<String>,
     pub scope: Option<i64>,
     pub basis: Option<String>,

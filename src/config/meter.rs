@@ -12,7 +12,7 @@ use crate::config::source::Found;
 use crate::config::value::{Names, Number};
 use crate::decode::{Mapping, Notation};
 use crate::factor::Catalogue;
-use crate::quantity::{Conversion, Id, Ratio, Span, Time, Unit, Zone};
+use crate::quantity::{Conversion, Id, Ratio, Schedule, Span, Time, Unit, Zone};
 
 /// Instead of a factor: what the supplier's plant emits.
 pub(crate) const SUPPLIER: &str = "supplier";
@@ -115,6 +115,7 @@ impl MeterCheck<'_> {
         let kind = if is_derived { self.derived() } else { self.kind(unit, category) };
         let (expected_every, max_gap) = self.cadence(kind);
         let stale_after = self.span("stale_after", self.section.stale_after.as_ref());
+        let schedule = self.schedule();
         let zone = facility.map(|f| self.topology.cluster(self.topology.facility(f).cluster).zone.clone());
         let max_rate = self.rate("max_rate", self.section.max_rate.as_ref(), unit);
         let typical = self.typical(unit, category);
@@ -139,6 +140,8 @@ impl MeterCheck<'_> {
             category: category?,
             expected_every: expected_every?,
             max_gap: max_gap?,
+            schedule,
+            gateway: self.gateway(found.as_ref()),
             stale_after: stale_after.or(expected_every.map(|every| Span(every.0.saturating_mul(3))))?,
             max_rate,
             typical,
@@ -176,6 +179,31 @@ impl MeterCheck<'_> {
     pub(crate) fn span(&mut self, key: &str, written: Option<&String>) -> Option<Span> {
         written?;
         Some(self.checker.span(&["meters", self.id, key], written, Span(0))).filter(|span| span.0 > 0)
+    }
+
+    fn schedule(&mut self) -> Schedule {
+        let Some(text) = &self.section.schedule else {
+            return Schedule::always();
+        };
+        Schedule::parse(text).unwrap_or_else(|| {
+            let message =
+                format!("`{text}` is no schedule; write \"mon-fri 06:00-22:00, sat 06:00-14:00\", in local time");
+            self.error("C006", "schedule", message);
+            Schedule::always()
+        })
+    }
+
+    /// As declared, or the edge node of Sparkplug.
+    fn gateway(&self, found: Option<&Option<Found>>) -> Option<String> {
+        let node = || {
+            let topic = &found?.as_ref()?.topic;
+            let parts: Vec<&str> = topic.split('/').collect();
+            match parts.as_slice() {
+                ["spBv1.0", group, _, node, ..] => Some(format!("{group}/{node}")),
+                _ => None,
+            }
+        };
+        self.section.gateway.clone().or_else(node)
     }
 
     /// Its facility, or those that share it.

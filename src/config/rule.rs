@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use crate::alert::{Guard, Kind, NoData, Priority, Rule};
-use crate::cluster::{Entity, FacilityIx, Level, MeterIx, Topology};
+use crate::alert::{Guard, Kind, NoData, Priority, Rule, Watched};
+use crate::cluster::{Entity, Level, Topology};
 use crate::config::checker::Checker;
 use crate::config::file::{ClusterSection, File, RuleSection};
 use crate::config::problem::Severity;
+use crate::config::rule_health;
+use crate::config::rule_members::Members;
 use crate::config::value::{Names, Written};
+use crate::emission::{Accounts, Transfer};
 use crate::quantity::{Amount, Dimension, Ratio, Span};
 
 /// Checks all rules. One with a kind that differs by entity gives several.
-pub(crate) fn check_rules(checker: &mut Checker, file: &File, topology: &Topology) -> Vec<Rule> {
+pub(crate) fn check_rules(checker: &mut Checker, file: &File, topology: &Topology, accounts: &Accounts) -> Vec<Rule> {
     let mut rules = Vec::new();
+    let members = &Members::new(topology);
     for (id, section) in &file.rules {
-        let mut check = RuleCheck { checker: &mut *checker, file, topology, id, section };
+        let transfers = &accounts.transfers;
+        let mut check = RuleCheck { checker: &mut *checker, file, topology, members, transfers, id, section };
         rules.extend(check.rules());
     }
     rules
@@ -24,11 +29,13 @@ pub(crate) struct RuleCheck<'a> {
     pub checker: &'a mut Checker,
     pub file: &'a File,
     pub topology: &'a Topology,
+    pub members: &'a Members,
+    pub transfers: &'a [Transfer],
     pub id: &'a str,
     pub section: &'a RuleSection,
 }
 
-/// The kinds of rules.
+/// The kinds of rules about what is emitted.
 const KINDS: [&str; 4] = ["limit", "budget", "burn", "pathway"];
 /// The part of the meter time that must be covered to call something normal.
 const MIN_COVERAGE: (i128, i128) = (75, 100);
@@ -39,37 +46,36 @@ impl<'a> RuleCheck<'a> {
     fn rules(&mut self) -> Vec<Rule> {
         let parsed = self.checker.id("rules", self.id);
         let Some(kind) = &self.section.kind else {
-            self.missing("kind", &format!("one of {}", KINDS.join(", ")));
+            self.missing("kind", &format!("one of {}, {}", KINDS.join(", "), rule_health::KINDS.join(", ")));
             return Vec::new();
         };
-        if !KINDS.contains(&kind.as_str()) {
-            self.checker.not_one_of(&["rules", self.id, "kind"], kind, &KINDS);
+        let kinds = [&KINDS[..], &rule_health::KINDS[..]].concat();
+        if !kinds.contains(&kind.as_str()) {
+            self.checker.not_one_of(&["rules", self.id, "kind"], kind, &kinds);
             return Vec::new();
         }
         self.out_of_place(kind);
-        let entities = self.entities();
         let guard = self.guard();
         let priority = self.priority();
         let notify = self.section.notify.as_ref().map(|names| names.0.clone()).unwrap_or_default();
         let response = self.section.response.clone().unwrap_or_default();
+        let out_of_service = self.section.out_of_service.clone();
+        let (signal, watched) = (RuleCheck::no_signal(), Vec::new());
+        let Some(id) = parsed else {
+            return Vec::new();
+        };
+        let plain = Rule { id, watched, signal, kind: Kind::Daemon, guard, priority, response, notify, out_of_service };
+        if rule_health::KINDS.contains(&kind.as_str()) {
+            return self.health(kind, &plain);
+        }
         let mut rules: Vec<Rule> = Vec::new();
-        for entity in entities {
+        for entity in self.entities(None) {
             let Some((kind, signal)) = self.kind(kind, entity) else {
                 continue;
             };
             match rules.iter_mut().find(|rule| rule.kind == kind && rule.signal == signal) {
-                Some(rule) => rule.entities.push(entity),
-                None => rules.extend(parsed.clone().map(|id| Rule {
-                    id,
-                    entities: vec![entity],
-                    signal,
-                    kind,
-                    guard,
-                    priority,
-                    response: response.clone(),
-                    notify: notify.clone(),
-                    out_of_service: self.section.out_of_service.clone(),
-                })),
+                Some(rule) => rule.watched.push(Watched::Entity(entity)),
+                None => rules.push(Rule { watched: vec![Watched::Entity(entity)], signal, kind, ..plain.clone() }),
             }
         }
         rules.iter().for_each(|rule| self.hints(rule));
@@ -78,8 +84,8 @@ impl<'a> RuleCheck<'a> {
 
     // ---- what is watched -----------------------------------------------------------------------------------------
 
-    /// Those of the chosen level that lie in all that is named.
-    fn entities(&mut self) -> Vec<Entity> {
+    /// Those of the chosen level that lie in all that is named; `of`: there is no choice.
+    pub(crate) fn entities(&mut self, of: Option<Level>) -> Vec<Entity> {
         let select = &self.section.select;
         let named = [
             (Level::Meter, &select.meter),
@@ -93,12 +99,12 @@ impl<'a> RuleCheck<'a> {
         let deepest = named.iter().find(|(_, names)| names.is_some()).map(|(level, _)| *level);
         let levels = Level::ALL.map(|level| (level.name(), level));
         let per = self.checker.word(&["rules", self.id, "per"], self.section.per.as_ref(), &levels);
-        let level = per.or(deepest).unwrap_or(Level::Cluster);
-        let topology = self.topology;
+        let level = of.or(per).or(deepest).unwrap_or(Level::Cluster);
+        let (topology, members) = (self.topology, self.members);
         let is_in = |entity: Entity| {
             let holds = |(level, names): &(Level, &Option<Names>)| match names {
                 None => true,
-                Some(names) => above(topology, entity).iter().any(|above| {
+                Some(names) => members.above(topology, entity).iter().any(|above| {
                     let id = topology.id(*above).as_str();
                     above.level() == *level && names.0.iter().any(|name| name == "*" || name == id)
                 }),
@@ -110,13 +116,16 @@ impl<'a> RuleCheck<'a> {
             self.checker.error("C006", &["rules", self.id, "per"], message);
         }
         let found: Vec<Entity> =
-            topology.entities().into_iter().filter(|entity| entity.level() == level && is_in(*entity)).collect();
+            Members::of_level(topology, level).into_iter().filter(|entity| is_in(*entity)).collect();
         if found.is_empty() {
-            let message = format!("it selects no {}: it will never raise an alarm", level.name());
-            let help = Some("see `select`; `{ facility = \"*\" }` is every facility".to_owned());
-            self.checker.push("C019", Severity::Warning, &["rules", self.id, "select"], message, help);
+            self.selects_nothing(level.name(), "see `select`; `{ facility = \"*\" }` is every facility");
         }
         found
+    }
+
+    pub(crate) fn selects_nothing(&mut self, what: &str, help: &str) {
+        let message = format!("it selects no {what}: it will never raise an alarm");
+        self.checker.push("C019", Severity::Warning, &["rules", self.id, "select"], message, Some(help.to_owned()));
     }
 
     fn unknown_names(&mut self, level: Level, names: Option<&Names>) {
@@ -129,8 +138,10 @@ impl<'a> RuleCheck<'a> {
     }
 
     fn known(&self, level: Level) -> BTreeMap<String, ()> {
-        let all = self.topology.entities().into_iter().filter(|entity| entity.level() == level);
-        all.map(|entity| (self.topology.id(entity).to_string(), ())).collect()
+        Members::of_level(self.topology, level)
+            .into_iter()
+            .map(|entity| (self.topology.id(entity).to_string(), ()))
+            .collect()
     }
 
     // ---- how it turns --------------------------------------------------------------------------------------------
@@ -167,7 +178,11 @@ impl<'a> RuleCheck<'a> {
 
     /// What works, but hardly as it is meant.
     fn hints(&mut self, rule: &Rule) {
-        let slowest = self.slowest(&rule.entities);
+        let entities = rule.watched.iter().filter_map(|watched| match watched {
+            Watched::Entity(entity) => Some(*entity),
+            _ => None,
+        });
+        let slowest = self.members.slowest(&entities.collect::<Vec<_>>());
         if let Some(slowest) = slowest.filter(|slowest| rule.guard.lasting.0 > 0 && rule.guard.lasting < *slowest) {
             let message = format!("`for` is shorter than the time between two readings, {slowest}: it changes nothing");
             self.checker.push("C022", Severity::Warning, &["rules", self.id, "for"], message, None);
@@ -178,14 +193,6 @@ impl<'a> RuleCheck<'a> {
             let message = "without a deadband, a value that lies at its limit raises alarm after alarm".to_owned();
             self.checker.push("C022", Severity::Warning, &["rules", self.id, "deadband"], message, None);
         }
-    }
-
-    /// The longest time between two readings of a meter of these.
-    pub(crate) fn slowest(&self, entities: &[Entity]) -> Option<Span> {
-        let meters = (0u32..).zip(&self.topology.meters);
-        let of = |at: u32| above(self.topology, Entity::Meter(MeterIx(at)));
-        let within = |at: u32| of(at).iter().any(|above| entities.contains(above));
-        meters.filter(|(at, _)| within(*at)).map(|(_, meter)| meter.expected_every).max()
     }
 
     // ---- values --------------------------------------------------------------------------------------------------
@@ -249,20 +256,4 @@ impl<'a> RuleCheck<'a> {
         let cluster = self.topology.cluster_of(entity)?;
         self.file.clusters.get(self.topology.cluster(cluster).id.as_str())
     }
-}
-
-/// The entity itself and all that it is a part of.
-fn above(topology: &Topology, entity: Entity) -> Vec<Entity> {
-    let mut chain = vec![entity];
-    if let Entity::Meter(meter) = entity {
-        let holders = (0u32..).zip(&topology.facilities).filter(|(_, facility)| facility.meters.contains(&meter));
-        chain.extend(holders.map(|(at, _)| Entity::Facility(FacilityIx(at))));
-    }
-    let cluster = topology.cluster_of(entity);
-    if let Some(cluster) = cluster {
-        chain.push(Entity::Cluster(cluster));
-        chain.extend(topology.cluster(cluster).network.map(Entity::Network));
-    }
-    chain.dedup();
-    chain
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::alert::{Align, Budget, Burn, Kind, Limit, Pathway, Period, Profile, Shape, Signal};
-use crate::cluster::{Category, Entity};
+use crate::alert::{Align, Budget, Burn, Gate, Kind, Limit, Pathway, Period, Profile, Shape, Signal};
+use crate::cluster::{Category, Entity, MeterIx};
 use crate::config::file::GoalSection;
+use crate::config::problem::Severity;
 use crate::config::rule::RuleCheck;
 use crate::emission::Column;
-use crate::quantity::{Ratio, Span, Window};
+use crate::quantity::{Amount, Ratio, Span, Window};
 
 /// Windows that an average may be of: parts of an hour that begin with it, an hour, a day.
-const AVERAGES: [(&str, Span); 8] = [
+pub(crate) const AVERAGES: [(&str, Span); 8] = [
     ("1m", Span::minutes(1)),
     ("5m", Span::minutes(5)),
     ("10m", Span::minutes(10)),
@@ -27,7 +28,7 @@ impl RuleCheck<'_> {
     pub(crate) fn kind(&mut self, kind: &str, entity: Entity) -> Option<(Kind, Signal)> {
         let signal = self.signal();
         match kind {
-            "limit" => Some((Kind::Limit(self.limit()?), signal?)),
+            "limit" => Some((Kind::Limit(self.limit(entity)?), signal?)),
             "budget" => Some((Kind::Budget(self.budget()?), signal?)),
             "burn" => Some((Kind::Burn(self.burn(entity)?), signal?)),
             _ => self.pathway(entity).map(|(pathway, own)| Some((Kind::Pathway(pathway), own.or(signal)?)))?,
@@ -38,7 +39,7 @@ impl RuleCheck<'_> {
     pub(crate) fn out_of_place(&mut self, kind: &str) {
         let section = self.section;
         let keys = [
-            ("average", section.average.is_some(), &["limit"][..]),
+            ("average", section.average.is_some(), &["limit", "coverage", "imbalance", "quality"][..]),
             ("align", section.align.is_some(), &["limit"]),
             ("limit", section.limit.is_some(), &["limit"]),
             ("warn_at", section.warn_at.is_some(), &["limit"]),
@@ -55,6 +56,14 @@ impl RuleCheck<'_> {
             ("table", section.table.is_some(), &["pathway"]),
             ("over", section.over.is_some(), &["pathway"]),
             ("over_by", section.over_by.is_some(), &["pathway"]),
+            ("when", section.when.is_some(), &["limit"]),
+            ("at_least", section.at_least.is_some(), &["coverage"]),
+            ("at_most", section.at_most.is_some(), &["quality"]),
+            ("tolerance", section.tolerance.is_some(), &["imbalance"]),
+            ("watch", section.watch.is_some(), &["daemon"]),
+            ("deadband", section.deadband.is_some() && matches!(kind, "stale" | "daemon"), &[]),
+            ("for", section.lasting.is_some() && kind == "stale", &[]),
+            ("keep", section.keep.is_some() && kind == "stale", &[]),
         ];
         for (key, written, kinds) in keys {
             if written && !kinds.contains(&kind) {
@@ -106,7 +115,7 @@ impl RuleCheck<'_> {
 
     // ---- kinds ---------------------------------------------------------------------------------------------------
 
-    fn limit(&mut self) -> Option<Limit> {
+    fn limit(&mut self, entity: Entity) -> Option<Limit> {
         let section = self.section;
         let Some(average) = &section.average else {
             self.missing("average", &format!("one of {}", AVERAGES.map(|(name, _)| name).join(", ")));
@@ -135,7 +144,51 @@ impl RuleCheck<'_> {
             clear: self.clear(true),
             min_coverage_e4: self.min_coverage_e4(),
             projected: if projected { PROJECTED } else { 0 },
+            gate: self.gate(),
+            events: self.events(entity),
         })
+    }
+
+    /// The state of the plant in which it counts.
+    fn gate(&mut self) -> Option<Gate> {
+        let when = self.section.when.as_ref()?;
+        let (Some(meter), Some(above)) = (&when.meter, &when.above) else {
+            self.missing("when", "`when = { meter = \"boiler-steam\", above = \"2 t/h\" }`");
+            return None;
+        };
+        let Some(ix) = self.topology.find_meter(meter) else {
+            let known = self.topology.meters.iter().map(|meter| (meter.id.to_string(), ())).collect();
+            if !self.checker.is_declared("meters", meter) {
+                self.checker.reference(&["rules", self.id, "when", "meter"], meter, &known, "meters");
+            }
+            return None;
+        };
+        let amount = Amount::parse(above);
+        let fits =
+            |amount: &Amount| amount.unit.dimension == self.topology.meter(ix).dimension && amount.unit.per.is_some();
+        let Some(amount) = amount.ok().filter(fits) else {
+            let unit = &self.topology.meter(ix).unit;
+            let message =
+                format!("`above` is `{above}`; `{meter}` shows {unit}: write that over time, such as \"2 t/h\"");
+            self.checker.error("C006", &["rules", self.id, "when", "above"], message);
+            return None;
+        };
+        let base = Ratio::from_decimal(amount.value).and_then(|value| value.times(amount.unit.base));
+        Some(Gate { meter: ix, above_per_day: base?.of_floor(1) })
+    }
+
+    /// Meters of amounts at an instant, which have no rate.
+    fn events(&mut self, entity: Entity) -> Vec<MeterIx> {
+        let events = self.members.events(entity).to_vec();
+        if !events.is_empty() && !self.members.is_timed(entity) {
+            let message = format!(
+                "`{}` has only meters of kind `event`, which have no rate: it will never raise an alarm",
+                self.topology.id(entity)
+            );
+            let help = Some("a total has a `budget`".to_owned());
+            self.checker.push("C019", Severity::Warning, &["rules", self.id, "select"], message, help);
+        }
+        events
     }
 
     fn total(&mut self) -> Option<i128> {
@@ -194,7 +247,7 @@ impl RuleCheck<'_> {
             self.error("headroom", "without headroom every gram above the plan is an alarm".to_owned());
             return None;
         }
-        let slowest = self.slowest(&[entity]).unwrap_or(Span(0));
+        let slowest = self.members.slowest(&[entity]).unwrap_or(Span(0));
         Some(Burn {
             total: total?,
             headroom: headroom.of_floor(total?),

@@ -1,6 +1,6 @@
 //! The most that the meters under a rule can show, by their `max_rate`: a limit above that never raises an alarm.
 
-use crate::alert::{Kind, Rule};
+use crate::alert::{Kind, Rule, Watched};
 use crate::cluster::{Entity, FacilityIx, MeterIx};
 use crate::config::checker::Checker;
 use crate::config::problem::Severity;
@@ -20,7 +20,11 @@ pub(crate) fn check_reach(checker: &mut Checker, alarms: &[Rule], rules: &Rules)
         let Kind::Limit(limit) = &rule.kind else {
             continue;
         };
-        for entity in &rule.entities {
+        let entities = rule.watched.iter().filter_map(|watched| match watched {
+            Watched::Entity(entity) => Some(entity),
+            _ => None,
+        });
+        for entity in entities {
             let Some(most) = most(rules, rule, *entity).filter(|most| *most <= limit.per_day) else {
                 continue;
             };

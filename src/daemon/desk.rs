@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
-use crate::cluster::{Entity, Kind};
+use crate::cluster::Kind;
 use crate::config::{Plan, Retention};
 use crate::daemon::complaints::Complaints;
 use crate::daemon::rebirths::Rebirths;
@@ -437,6 +437,9 @@ impl Desk {
             Question::Restate(again, reply) => {
                 let _ = reply.send(self.restate(&again)?);
             }
+            Question::Heard(details, reply) => {
+                let _ = reply.send(views::heard(&self.books.pipeline, &details));
+            }
             Question::Meters(reply) => {
                 let _ = reply.send(views::meters(&self.books.pipeline, self.now));
             }
@@ -452,9 +455,4 @@ impl Desk {
 #[expect(clippy::disallowed_methods, reason = "waiting, not booking")]
 pub(crate) fn instant() -> Instant {
     Instant::now()
-}
-
-/// Whether an entity is above the meters.
-pub(crate) fn is_booked(entity: &Entity) -> bool {
-    !matches!(entity, Entity::Meter(_))
 }

@@ -129,7 +129,8 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let (seen, guard) = (Seen::default(), guard(&plan.daemon)?);
     seen.loaded(&plan.hash);
     let ask = questions(&inbox, &plan.rules);
-    let alarms = alarms::start(&plan, &ask, identity.reader(&plan)?)?;
+    let looks = (Arc::clone(&broker), database.clone());
+    let alarms = alarms::start(&plan, &ask, identity.reader(&plan)?, looks)?;
     let app = App {
         ask: Arc::clone(&ask),
         reader: Mutex::new(identity.reader(&plan)?),
@@ -413,7 +414,8 @@ impl Running {
         self.sink = sink;
         self.seen.loaded(&plan.hash);
         self.ask = questions(&self.inbox, &plan.rules);
-        self.alarms = alarms::start(&plan, &self.ask, identity.reader(&plan)?)?;
+        let looks = (Arc::clone(&self.broker), database.clone());
+        self.alarms = alarms::start(&plan, &self.ask, identity.reader(&plan)?, looks)?;
         self.app.replace(App {
             ask: Arc::clone(&self.ask),
             reader: Mutex::new(identity.reader(&plan)?),

@@ -1,13 +1,13 @@
 //! What the desk shows of itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::clock;
 use crate::cluster::{Entity, Kind, Meter, MeterIx};
 use crate::daemon::Desk;
-use crate::daemon::desk::{Held, is_booked};
+use crate::daemon::desk::Held;
 use crate::emission::Column;
-use crate::http::{DeskView, MeterRow, OpenView, Rate};
+use crate::http::{DeskView, HeardView, MeterHeard, MeterRow, OpenView, Rate};
 use crate::pipeline::Pipeline;
 use crate::quantity::{Time, Window};
 use crate::store::{Space, StoreError};
@@ -15,8 +15,9 @@ use crate::store::{Space, StoreError};
 /// What is open of some entities.
 pub fn open(pipeline: &Pipeline, entities: &[Entity], window: Window) -> OpenView {
     let mut view = OpenView { now: Some(pipeline.now()), ..OpenView::default() };
-    if entities.iter().any(is_booked) {
-        view.entries = pipeline.open_entries(|entity, w| w == window && entities.contains(&entity));
+    let above: HashSet<Entity> = entities.iter().copied().filter(is_booked).collect();
+    if !above.is_empty() {
+        view.entries = pipeline.open_entries(|entity, w| w == window && above.contains(&entity));
     }
     let mut meters = BTreeSet::new();
     for entity in entities {
@@ -47,6 +48,26 @@ pub(crate) fn desk(desk: &Desk) -> Result<DeskView, StoreError> {
         plan: desk.plan_hash.clone(),
         gateways: pipeline.births().view(),
     })
+}
+
+/// Whether an entity is above the meters.
+fn is_booked(entity: &Entity) -> bool {
+    !matches!(entity, Entity::Meter(_))
+}
+
+/// When all meters were heard; of some, every reading in memory.
+pub(crate) fn heard(pipeline: &Pipeline, details: &[MeterIx]) -> HeardView {
+    let rules = pipeline.rules();
+    let of = |ix: MeterIx| {
+        let view = pipeline.meter_view(ix);
+        let gone = rules.routes.gone(ix, pipeline.births());
+        MeterHeard { latest: view.latest.map(|(time, _)| time), gone, came: view.came }
+    };
+    let all = (0u32..).zip(&rules.topology.meters);
+    HeardView {
+        meters: all.map(|(ix, _)| of(MeterIx(ix))).collect(),
+        details: details.iter().map(|ix| (*ix, pipeline.heard(*ix))).collect(),
+    }
 }
 
 /// The latest quarter that is over, four times.

@@ -3,18 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::alert::{Level, State, Turned};
-use crate::cluster::{Entity, Topology};
-
-/// An entity where levels mix: `facility/steelworks`.
-pub fn entity_text(topology: &Topology, entity: Entity) -> String {
-    format!("{}/{}", entity.level().name(), topology.id(entity))
-}
+use crate::cluster::Topology;
 
 /// How things stand, as written: a level, or `normal`, or `unknown`.
 pub fn state_name(state: State) -> &'static str {
     match state {
         State::Normal => "normal",
         State::Unknown => "unknown",
+        State::Suppressed => "suppressed",
         State::Over(level) => Level::of(level).map_or("over", Level::name),
     }
 }
@@ -29,14 +25,14 @@ pub fn kg_text(mg: i128) -> String {
 
 /// One turn as a JSON object on one line, without a line end.
 pub fn turned_json(turned: &Turned<'_>, topology: &Topology) -> String {
-    let Turned { rule, entity, turn } = turned;
+    let Turned { rule, watched, turn } = turned;
     let priority = Level::of(turn.state.level()).map(|level| rule.priority(level).name());
     let number = |mg: Option<i128>| mg.map_or(Value::Null, |mg| number(&kg_text(mg)));
     json!({
         "level": "alarm",
         "at": turn.at.to_string(),
         "rule": rule.id.as_str(),
-        "entity": entity_text(topology, *entity),
+        "entity": watched.text(topology),
         "state": state_name(turn.state),
         "priority": priority,
         "value": number(turn.seen.map(|seen| seen.value)),

@@ -6,7 +6,7 @@ mod explain;
 mod json;
 mod line;
 
-pub use alarm::{entity_text, kg_text, state_name, turned_json};
+pub use alarm::{kg_text, state_name, turned_json};
 pub use csv::{csv_header, csv_row};
 pub use explain::{Beside, explanation_json, explanation_text};
 pub use json::{entry_json, summary_json};

@@ -13,8 +13,8 @@ pub use alarms::{Acknowledgement, Shelving, alarms_json, shelve};
 pub use entries::{Asked, collect};
 pub use quarantine::{Decision, Undecided, quarantine_json};
 pub use question::{
-    Ask, BrokerView, ConfigView, DatabaseView, DeskView, Look, MeterRow, OpenView, Quarters, Question, Rate,
-    ReloadView, UnmappedTopic,
+    Ask, BrokerView, ConfigView, DatabaseView, DeskView, HeardView, Look, MeterHeard, MeterRow, OpenView, Quarters,
+    Question, Rate, ReloadView, UnmappedTopic,
 };
 pub use server::{App, Guard, Shared, read_query, serve};
 pub use status::{is_reason, refused_json};

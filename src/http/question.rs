@@ -1,5 +1,6 @@
 //! What the server asks the desk, which alone knows what is open.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -23,6 +24,8 @@ pub enum Question {
     Open(Vec<Entity>, Window, oneshot::Sender<OpenView>),
     /// Counts and clocks.
     Desk(oneshot::Sender<DeskView>),
+    /// When all meters were heard; of some, every reading in memory.
+    Heard(Vec<MeterIx>, oneshot::Sender<HeardView>),
     /// All meters.
     Meters(oneshot::Sender<Vec<MeterRow>>),
     /// Topics that no meter listens to, and how many messages came on topics that are not among them.
@@ -121,6 +124,26 @@ pub struct MeterRow {
     pub stale: bool,
     /// Since when its gateway is gone.
     pub gone: Option<Time>,
+}
+
+/// When meters were heard, by meter index.
+#[derive(Clone, Debug, Default)]
+pub struct HeardView {
+    /// All of them.
+    pub meters: Vec<MeterHeard>,
+    /// The times of the good readings in memory of some, with the last before them.
+    pub details: BTreeMap<MeterIx, Vec<Time>>,
+}
+
+/// When a meter was heard.
+#[derive(Clone, Debug, Default)]
+pub struct MeterHeard {
+    /// The latest reading that is booked.
+    pub latest: Option<Time>,
+    /// Since when its gateway is gone.
+    pub gone: Option<Time>,
+    /// How many readings came since the start, and how many of them were refused.
+    pub came: (u64, u64),
 }
 
 /// A topic that no meter listens to.

@@ -27,7 +27,8 @@ impl Held {
         Held { quarter, set: QuarterSet::default(), aside: Vec::new() }
     }
 
-    fn good(&self) -> impl DoubleEndedIterator<Item = (Time, i64)> {
+    /// The readings that are not set aside.
+    pub fn good(&self) -> impl DoubleEndedIterator<Item = (Time, i64)> {
         let good = self.set.points().iter().filter(|p| !self.aside.contains(&p.offset_ms()));
         good.map(|p| (p.time(self.quarter), p.value))
     }
@@ -176,6 +177,12 @@ impl Track {
     pub fn reading_at(&self, time: Time) -> Option<i64> {
         let held = self.quarters.iter().find(|held| held.quarter == time.quarter())?;
         held.set.points().iter().find(|p| p.time(held.quarter) == time).map(|p| p.value)
+    }
+
+    /// The times of the resident readings that are not set aside, with the last before them.
+    pub fn heard(&self) -> Vec<Time> {
+        let resident = self.quarters.iter().flat_map(Held::good);
+        self.context.into_iter().chain(resident).map(|(time, _)| time).collect()
     }
 
     /// The resident readings that are set aside.

@@ -51,6 +51,7 @@ pub fn sample() -> crate::alert::Alarm {
         acknowledged: None,
         facility: None,
         cluster: None,
+        detail: None,
         outlook: None,
         held: None,
         told: None,

@@ -3,7 +3,7 @@
 use crate::cluster::{Meter, MeterIx};
 use crate::decode::Reading;
 use crate::meter::{Need, Point, SetOutcome, Track, Verdict};
-use crate::pipeline::{Row, SealedRow};
+use crate::pipeline::{Outcome, Row, SealedRow};
 use crate::quantity::{Quarter, Time};
 use crate::window::{Activity, Sheet};
 
@@ -41,12 +41,14 @@ pub(crate) struct MeterState {
     latest: Option<(Time, i64)>,
     /// There are readings whose usage is not worked out yet.
     pub dirty: bool,
+    /// How many readings came since the start, and how many of them were refused.
+    came: (u64, u64),
 }
 
 impl MeterState {
     pub(crate) fn new(complete: bool) -> MeterState {
         let track = if complete { Track::complete() } else { Track::stored() };
-        MeterState { track, quarters: Vec::new(), latest: None, dirty: false }
+        MeterState { track, quarters: Vec::new(), latest: None, dirty: false, came: (0, 0) }
     }
 
     pub(crate) fn need(&self, meter: &Meter, time: Time) -> Option<Need> {
@@ -212,6 +214,19 @@ impl MeterState {
         if self.latest.is_none_or(|(time, _)| time <= reading.0) {
             self.latest = Some(reading);
         }
+    }
+
+    pub(crate) fn came(&mut self, outcome: Outcome) {
+        self.came.0 += 1;
+        self.came.1 += u64::from(matches!(outcome, Outcome::Refused(_)));
+    }
+
+    pub(crate) fn readings_came(&self) -> (u64, u64) {
+        self.came
+    }
+
+    pub(crate) fn heard(&self) -> Vec<Time> {
+        self.track.heard()
     }
 
     pub(crate) fn set_aside(&self) -> impl Iterator<Item = (Time, i64)> {

@@ -201,6 +201,7 @@ impl Pipeline {
             if matches!(outcome, Outcome::Late | Outcome::Refused(_)) {
                 effects.push(Effect::NotBooked(Some(*meter), outcome));
             }
+            self.meters[meter.0 as usize].came(outcome);
             if counted {
                 self.counters.readings.count(outcome);
             }
@@ -386,6 +387,11 @@ impl Pipeline {
         self.book.all().filter_map(at).collect()
     }
 
+    /// The times of a meter's resident good readings, in order, with the last before them.
+    pub fn heard(&self, ix: MeterIx) -> Vec<Time> {
+        self.meter(ix).heard()
+    }
+
     /// A meter's resident quarters with activity that is not stored as it stands.
     pub fn open_activities(&self, ix: MeterIx) -> Vec<(Quarter, Activity, u32)> {
         let activities = self.meter(ix).activities().filter(|(.., unstored)| *unstored);
@@ -429,7 +435,7 @@ impl Pipeline {
     /// What can be seen of a meter.
     pub fn meter_view(&self, ix: MeterIx) -> MeterView {
         let state = self.meter(ix);
-        MeterView { latest: state.latest(), quarantined: state.aside() }
+        MeterView { latest: state.latest(), quarantined: state.aside(), came: state.readings_came() }
     }
 
     fn meter(&self, ix: MeterIx) -> &MeterState {

@@ -17,6 +17,8 @@ pub struct MeterView {
     pub latest: Option<(Time, i64)>,
     /// How many readings in memory are set aside.
     pub quarantined: usize,
+    /// How many readings came since the start, and how many of them were refused.
+    pub came: (u64, u64),
 }
 
 /// The activities of a meter, and of every meter its figures are worked out from, with their revisions.

@@ -8,6 +8,7 @@ mod conversion;
 mod decimal;
 mod id;
 mod ratio;
+mod schedule;
 mod time;
 mod unit;
 
@@ -16,5 +17,6 @@ pub use conversion::Conversion;
 pub use decimal::Decimal;
 pub use id::Id;
 pub use ratio::Ratio;
+pub use schedule::Schedule;
 pub use time::{QUARTER_MS, Quarter, Span, Time};
 pub use unit::{Amount, Bottom, Dimension, PROPERTY_BASE, Period, Reference, Top, Unit, UnitProblem};

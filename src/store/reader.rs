@@ -115,6 +115,30 @@ impl Reader {
         Ok(activities.into_iter().map(|(quarter, (activity, revision))| (quarter, activity, revision)).collect())
     }
 
+    /// When a meter was heard from the quarter of a time on, and in the last quarter before in which it was.
+    pub fn heard(&self, meter: MeterIx, since: Time) -> Result<Vec<Time>, StoreError> {
+        let columns = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter
+                       WHERE meter = ?1 AND length(readings) > 2";
+        let sql = format!(
+            "{columns} AND start >= coalesce((SELECT max(start) FROM quarter
+                 WHERE meter = ?1 AND length(readings) > 2 AND start < ?2), ?2) ORDER BY start"
+        );
+        let read = || -> rusqlite::Result<Option<Vec<Time>>> {
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let mut rows = statement.query((self.names.number(Entity::Meter(meter)), since.quarter().0))?;
+            let mut times = Vec::new();
+            while let Some(row) = rows.next()? {
+                let Some(row) = read_row(&self.names, row) else {
+                    return Ok(None);
+                };
+                times.extend(row.held.good().map(|(time, _)| time));
+            }
+            Ok(Some(times))
+        };
+        let times = read().map_err(StoreError::database(&self.path))?;
+        times.ok_or_else(|| self.damaged("a quarter", Entity::Meter(meter)))
+    }
+
     /// The quarters with readings that decide what a meter used in one: those of it, and the nearest before and after.
     pub fn readings_around(&self, meter: MeterIx, quarter: Quarter) -> Result<Vec<Held>, StoreError> {
         /// A reading may be judged by a few after it, and continue from a few before it.

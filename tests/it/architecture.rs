@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("emission", &["quantity", "cluster", "window", "factor"]),
     ("ledger", &["quantity", "cluster", "emission"]),
     ("pipeline", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger"]),
-    ("alert", &["quantity", "cluster", "emission", "ledger", "pipeline"]),
+    ("alert", &["quantity", "cluster", "window", "emission", "ledger", "pipeline"]),
     ("format", &["quantity", "cluster", "emission", "ledger", "pipeline", "alert"]),
     ("store", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline", "alert"]),
     ("mqtt", &[]),
@@ -34,8 +34,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "quantity", "clock", "cluster", "decode", "emission", "ledger", "pipeline", "alert", "format", "store",
-            "mqtt", "influx", "notify", "http", "config",
+            "quantity", "clock", "cluster", "decode", "window", "emission", "ledger", "pipeline", "alert", "format",
+            "store", "mqtt", "influx", "notify", "http", "config",
         ],
     ),
     (

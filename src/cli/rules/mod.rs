@@ -10,7 +10,6 @@ use clap::{Args, Subcommand};
 use crate::alert::Rule;
 use crate::cli::{Failure, plan};
 use crate::cluster::Topology;
-use crate::format::entity_text;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -45,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn line(rule: &Rule, topology: &Topology) -> String {
-    let entities: Vec<String> = rule.entities.iter().map(|entity| entity_text(topology, *entity)).collect();
+    let entities: Vec<String> = rule.watched.iter().map(|watched| watched.text(topology)).collect();
     let shown = match entities.as_slice() {
         [first, .., last] if entities.len() > 3 => format!("{} from {first} to {last}", entities.len()),
         few => few.join(", "),

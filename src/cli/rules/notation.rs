@@ -5,15 +5,16 @@ use crate::quantity::{Decimal, Span, Time, Zone};
 /// More readings than a year of minutes are a slip.
 const READINGS_MAX: usize = 600_000;
 
-/// Readings a step apart from `start`, as far as they are not missing. An error names the word.
+/// Readings a step apart from `start`, as far as they are not missing, and the time of the last, missing or not. An error
+/// names the word.
 ///
 /// * `5` one reading; `5x3` four of it; `0+10x3` is `0 10 20 30`, `30-10x2` is `30 20 10`.
 /// * `_` is a reading that is missing, `_x3` three.
 /// * `reset` is a register that shows 0.
 /// * `@2026-03-29T03:00` goes on at that time, local or with an offset.
-pub(crate) fn readings(text: &str, (start, step): (Time, Span), zone: &Zone) -> Result<Vec<(Time, Decimal)>, String> {
+pub(crate) fn readings(text: &str, (start, step): (Time, Span), zone: &Zone) -> Result<Readings, String> {
     let mut readings = Vec::new();
-    let mut at = start;
+    let (mut at, mut last) = (start, start);
     for word in text.split_whitespace() {
         if let Some(time) = word.strip_prefix('@') {
             at = time_of(time, zone).ok_or_else(|| format!("`{word}` is no time; write @2026-03-29T03:00"))?;
@@ -22,14 +23,18 @@ pub(crate) fn readings(text: &str, (start, step): (Time, Span), zone: &Zone) -> 
         let values = values(word).ok_or_else(|| format!("`{word}` is no reading; write 5, 5x3, 0+10x3, _ or _x3"))?;
         for value in values {
             readings.extend(value.map(|value| (at, value)));
+            last = at;
             at = at.plus(step);
         }
         if readings.len() > READINGS_MAX {
             return Err(format!("more than {READINGS_MAX} readings"));
         }
     }
-    Ok(readings)
+    Ok((readings, last))
 }
+
+/// Readings of a meter, and the time of the last, missing or not.
+pub(crate) type Readings = (Vec<(Time, Decimal)>, Time);
 
 /// `2026-03-29T03:00` or `2026-03-29 03:00` in local time, or RFC 3339.
 pub(crate) fn time_of(text: &str, zone: &Zone) -> Option<Time> {
@@ -75,7 +80,7 @@ mod tests {
 
     fn check(text: &str, expected: &str) {
         let start = Time(0);
-        let found = readings(text, (start, Span::minutes(1)), &Zone::UTC).map(|readings| {
+        let found = readings(text, (start, Span::minutes(1)), &Zone::UTC).map(|(readings, _)| {
             let shown = |(at, value): &(Time, Decimal)| format!("{}:{value}", at.0 / 60_000);
             readings.iter().map(shown).collect::<Vec<_>>().join(" ")
         });

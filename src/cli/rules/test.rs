@@ -14,7 +14,7 @@ use crate::cli::{CONFIGURATION, FAILED, Failure, plan};
 use crate::cluster::{Entity, MeterIx};
 use crate::config::Plan;
 use crate::decode::{Decoded, Reading};
-use crate::format::{entity_text, kg_text, state_name};
+use crate::format::{kg_text, state_name};
 use crate::pipeline::{Event, Pipeline};
 use crate::quantity::{Span, Time, Zone};
 
@@ -111,7 +111,8 @@ impl Test {
         }
         let mut pipeline = Pipeline::offline(Arc::clone(&plan.rules));
         let mut effects = Vec::new();
-        for (at, decoded) in self.messages(plan, &zone)? {
+        let (messages, last) = self.messages(plan, &zone)?;
+        for (at, decoded) in messages {
             pipeline.apply(Event::Message { received: at, decoded, counted: true }, &mut effects);
             effects.clear();
         }
@@ -119,7 +120,6 @@ impl Test {
         if refused > 0 {
             return Err(format!("{refused} of its readings would be refused or set apart"));
         }
-        let last = pipeline.now();
         pipeline.apply(Event::Tick(Time::MAX), &mut effects);
         pipeline.refresh();
         let tested = |turned: &Turned<'_>| self.rules.is_empty() || self.rules.contains(turned.rule.id.as_str());
@@ -136,22 +136,26 @@ impl Test {
         Ok(topology.zone(Entity::Meter(first)).clone())
     }
 
-    /// Readings in the order of their times.
-    fn messages(&self, plan: &Plan, zone: &Zone) -> Result<Vec<(Time, Decoded)>, String> {
+    /// Readings in the order of their times, and when the test ends.
+    fn messages(&self, plan: &Plan, zone: &Zone) -> Result<(Vec<(Time, Decoded)>, Time), String> {
         let start = time_of(&self.start, zone).ok_or_else(|| format!("`start` is no time: `{}`", self.start))?;
         let every = Span::parse(&self.every).filter(|span| span.0 > 0);
         let every = every.ok_or_else(|| format!("`every` is no duration: `{}`", self.every))?;
         let mut messages = Vec::new();
+        let mut last = start;
         for (id, text) in &self.readings {
             let ix = plan.rules.topology.find_meter(id).ok_or_else(|| format!("no meter is called `{id}`"))?;
-            for (at, number) in readings(text, (start, every), zone).map_err(|error| format!("`{id}`: {error}"))? {
+            let read = readings(text, (start, every), zone).map_err(|error| format!("`{id}`: {error}"));
+            let (readings, end) = read?;
+            last = last.max(end);
+            for (at, number) in readings {
                 let conversion = &plan.rules.topology.meter(ix).conversion;
                 let value = conversion.to_base(number).ok_or_else(|| format!("`{id}`: {number} is out of range"))?;
                 messages.push((at, of(ix, at, value)));
             }
         }
         messages.sort_by_key(|(at, _)| *at);
-        Ok(messages)
+        Ok((messages, last))
     }
 
     fn compare(&self, plan: &Plan, zone: &Zone, found: Vec<Turned<'_>>) -> Result<String, String> {
@@ -170,8 +174,8 @@ impl Test {
             }
         }
         for turned in &left {
-            let Turned { rule, entity, turn } = turned;
-            let entity = entity_text(&plan.rules.topology, *entity);
+            let Turned { rule, watched, turn } = turned;
+            let entity = watched.text(&plan.rules.topology);
             let value =
                 turn.seen.map_or(String::new(), |seen| format!(" at {} {}", kg_text(seen.value), rule.kind.unit()));
             let (at, state) = (zone.text(SHOWN, turn.at), state_name(turn.state));
@@ -186,11 +190,11 @@ const SHOWN: &str = "%Y-%m-%dT%H:%M:%S%:z";
 
 impl Expected {
     fn is(&self, turned: &Turned<'_>, at: Time, plan: &Plan) -> bool {
-        let Turned { rule, entity, turn } = turned;
+        let Turned { rule, watched, turn } = turned;
         let value = |expected: f64| turn.seen.is_some_and(|seen| (seen.value as f64 / 1e6 - expected).abs() < 0.000_5);
         turn.at == at
             && rule.id.as_str() == self.rule
-            && entity_text(&plan.rules.topology, *entity) == self.entity
+            && watched.text(&plan.rules.topology) == self.entity
             && state_name(turn.state) == self.state
             && self.value.is_none_or(value)
     }

@@ -1,6 +1,9 @@
 //! Alarms in the daemon: the watch over the rules, and the notifiers.
 
+mod health;
 mod holds;
+mod live;
+mod silence;
 mod watcher;
 
 use std::collections::HashSet;
@@ -13,15 +16,20 @@ use crate::alert::{Alarm, Followed, News, Phase, Rule, Update, World};
 use crate::clock;
 use crate::config::Plan;
 use crate::daemon::StartError;
+use crate::daemon::alarms::health::Surroundings;
 use crate::daemon::alarms::watcher::Watcher;
-use crate::format::entity_text;
-use crate::http::Ask;
+use crate::http::{Ask, BrokerView, DatabaseView, Look};
 use crate::notify::{Pulse, Queue, Troubles};
 use crate::quantity::Time;
 use crate::store::{AlarmStore, Reader};
 
 /// Starts the watch and the notifiers. What the rules before left open is closed.
-pub(crate) fn start(plan: &Plan, ask: &Ask, reader: Reader) -> Result<Vec<JoinHandle<()>>, StartError> {
+pub(crate) fn start(
+    plan: &Plan,
+    ask: &Ask,
+    reader: Reader,
+    (broker, database): (Look<BrokerView>, Option<Look<DatabaseView>>),
+) -> Result<Vec<JoinHandle<()>>, StartError> {
     let state = &plan.daemon.state_dir;
     let mut store = AlarmStore::rescue(state)?;
     let now = clock::now();
@@ -39,7 +47,8 @@ pub(crate) fn start(plan: &Plan, ask: &Ask, reader: Reader) -> Result<Vec<JoinHa
         tasks.push(tokio::spawn(queue.run(told.clone())));
     }
     if !plan.alarms.is_empty() || !plan.notifiers.is_empty() {
-        let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), pulse)?;
+        let surroundings = Surroundings { broker, database, troubles };
+        let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), pulse, surroundings)?;
         tasks.push(tokio::spawn(watcher.run()));
     }
     Ok(tasks)
@@ -49,7 +58,7 @@ pub(crate) fn start(plan: &Plan, ask: &Ask, reader: Reader) -> Result<Vec<JoinHa
 fn retired(active: Vec<Alarm>, plan: &Plan, now: Time) -> Vec<Followed> {
     let topology = &plan.rules.topology;
     let of = |rule: &Rule| -> Vec<(String, String)> {
-        rule.entities.iter().map(|entity| (rule.id.to_string(), entity_text(topology, *entity))).collect()
+        rule.watched.iter().map(|watched| (rule.id.to_string(), watched.text(topology))).collect()
     };
     let watched: HashSet<(String, String)> = plan.alarms.iter().flat_map(of).collect();
     let gone = active.into_iter().filter(|alarm| !watched.contains(&alarm.line()));

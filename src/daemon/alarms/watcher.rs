@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::alert::{Calm, Followed, Line, Machine, News, Phase, Rule, Subject, Telling, World, follow, judge, series};
+use crate::alert::{Alarm, Calm, Followed, Kind, Line, News, Phase, Rule, Telling, Watched, World, follow, look};
 use crate::clock;
-use crate::cluster::{Entity, Topology};
+use crate::cluster::{Entity, MeterIx};
 use crate::config::Plan;
+use crate::daemon::alarms::health::{Health, Now, Surroundings};
 use crate::daemon::alarms::holds::Holds;
-use crate::daemon::alarms::log;
-use crate::format::entity_text;
-use crate::http::{Ask, Asked, OpenView, Question, collect};
+use crate::daemon::alarms::live::{self, Live, Open, Wanted};
+use crate::daemon::alarms::{log, silence};
+use crate::http::{Ask, DeskView, HeardView, Question};
 use crate::notify::Pulse;
 use crate::pipeline::Rules;
 use crate::quantity::{Span, Time, Window};
@@ -24,6 +25,10 @@ use crate::store::{AlarmStore, Reader, StoreError};
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// How often totals are, which hardly change in between.
 const TOTALS_EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked who is silent, and how the daemon is.
+const HEALTH_EVERY: Duration = Duration::from_secs(2);
+/// After a connection the broker first brings what it has kept: until then silence says nothing.
+const SETTLED_AFTER: Duration = Duration::from_secs(20);
 /// Changes of the ledger that are looked at in one go.
 const CHANGES_MAX: usize = 10_000;
 
@@ -31,15 +36,24 @@ const CHANGES_MAX: usize = 10_000;
 pub(crate) struct Watcher {
     rules: Arc<Rules>,
     alarms: Arc<[Rule]>,
+    wanted: Wanted,
     calm: Calm,
     telling: Telling,
     holds: Holds,
+    health: Health,
+    surroundings: Surroundings,
     ask: Ask,
     reader: Reader,
     store: AlarmStore,
     /// What the notifiers wait for.
     pulse: watch::Sender<Pulse>,
+    began: Time,
     totals_looked: Option<Instant>,
+    health_looked: Option<Instant>,
+    /// Since when the broker's session is up.
+    connected: Option<Instant>,
+    /// When the silence of a gateway ended, by rule.
+    ended: BTreeMap<String, BTreeMap<String, Time>>,
     /// What went wrong last: it is said once.
     trouble: Option<String>,
 }
@@ -47,8 +61,13 @@ pub(crate) struct Watcher {
 /// From when on entries are others than before, by entity and length of window.
 type Earliest = BTreeMap<(Entity, Window), Time>;
 
-/// What is open, by the length of window.
-type Open = BTreeMap<Window, OpenView>;
+/// What the desk says at one look.
+struct Seen {
+    open: Open,
+    heard: HeardView,
+    /// Where health is looked at.
+    desk: Option<DeskView>,
+}
 
 impl Watcher {
     pub(crate) fn new(
@@ -56,18 +75,26 @@ impl Watcher {
         ask: Ask,
         (reader, store): (Reader, AlarmStore),
         pulse: watch::Sender<Pulse>,
+        surroundings: Surroundings,
     ) -> Result<Watcher, StoreError> {
         Ok(Watcher {
             rules: Arc::clone(&plan.rules),
             alarms: Arc::clone(&plan.alarms),
+            wanted: Wanted::new(&plan.alarms),
             calm: plan.calm,
             telling: store.telling(clock::now().minus(Span::minutes(10)))?,
             holds: Holds::new(&plan.alarms),
+            health: Health::default(),
+            surroundings,
             ask,
             reader,
             store,
             pulse,
+            began: clock::now(),
             totals_looked: None,
+            health_looked: None,
+            connected: None,
+            ended: BTreeMap::new(),
             trouble: None,
         })
     }
@@ -78,11 +105,12 @@ impl Watcher {
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             pace.tick().await;
-            let Some(open) = open(Arc::clone(&self.ask), Arc::clone(&self.alarms)).await else {
-                return;
+            let looked = match self.ask().await {
+                // It reads the ledger, and the session shares the runtime.
+                Ok(Some(seen)) => tokio::task::block_in_place(|| self.look(&seen)),
+                Ok(None) => return,
+                Err(error) => Err(error),
             };
-            // It reads the ledger, and the session shares the runtime.
-            let looked = tokio::task::block_in_place(|| self.look(open));
             if looked.is_ok() {
                 self.pulse.send_if_modified(|pulse| {
                     pulse.looked = Some(instant());
@@ -100,7 +128,47 @@ impl Watcher {
         }
     }
 
-    fn look(&mut self, open: Open) -> Result<(), StoreError> {
+    /// What the desk says. `None`: it is gone.
+    async fn ask(&mut self) -> Result<Option<Seen>, StoreError> {
+        let Some(open) = live::open(&self.ask, &self.wanted).await else {
+            return Ok(None);
+        };
+        let mut seen = Seen { open, heard: HeardView::default(), desk: None };
+        let is_due = self.health_looked.is_none_or(|at| at.elapsed() >= HEALTH_EVERY);
+        if !is_due || self.alarms.iter().all(|rule| rule.kind.is_booked()) {
+            return Ok(Some(seen));
+        }
+        self.health_looked = Some(instant());
+        let Some(heard) = live::heard(&self.ask, Vec::new()).await else {
+            return Ok(None);
+        };
+        let details = self.suspects(&heard)?;
+        let (reply, answer) = oneshot::channel();
+        (self.ask)(Question::Desk(reply));
+        let (Some(heard), Ok(desk)) = (live::heard(&self.ask, details).await, answer.await) else {
+            return Ok(None);
+        };
+        (seen.heard, seen.desk) = (heard, Some(desk));
+        Ok(Some(seen))
+    }
+
+    /// The meters that are silent, or were.
+    fn suspects(&self, heard: &HeardView) -> Result<Vec<MeterIx>, StoreError> {
+        let (active, (changed, _)) = (self.store.active()?, self.changed()?);
+        let changed = changed.keys().filter_map(|(entity, _)| match entity {
+            Entity::Meter(ix) => Some(*ix),
+            _ => None,
+        });
+        let changed: BTreeSet<MeterIx> = changed.collect();
+        let mut suspects = BTreeSet::new();
+        for rule in self.alarms.iter().filter(|rule| rule.kind.is_stale()) {
+            let topology = &self.rules.topology;
+            suspects.extend(silence::suspects(rule, topology, heard, (&active, &changed), clock::now()));
+        }
+        Ok(suspects.into_iter().collect())
+    }
+
+    fn look(&mut self, seen: &Seen) -> Result<(), StoreError> {
         let now = clock::now();
         let (changed, cursor) = self.changed()?;
         let totals = self.totals_looked.is_none_or(|at| at.elapsed() >= TOTALS_EVERY);
@@ -109,18 +177,108 @@ impl Watcher {
         }
         let open_from = self.reader.open_from()?.start();
         let mut followed: Vec<Followed> = Vec::new();
-        for rule in self.alarms.iter() {
-            for entity in &rule.entities {
-                let since = changed.get(&(*entity, rule.step())).copied();
-                let due = rule.kind.is_rate() || totals || since.is_some();
-                let (true, Some(open)) = (due, open.get(&rule.step())) else {
-                    continue;
-                };
-                let from = since.unwrap_or(open_from).min(open_from);
-                followed.extend(self.judge(rule, *entity, open, (from, now))?);
+        for rule in self.alarms.iter().filter(|rule| rule.kind.is_booked()) {
+            for watched in &rule.watched {
+                let since = watched.entity().and_then(|entity| changed.get(&(entity, rule.step())).copied());
+                if rule.kind.is_rate() || totals || since.is_some() {
+                    let from = since.unwrap_or(open_from).min(open_from);
+                    followed.extend(self.judge(rule, watched, seen, (from, now))?);
+                }
             }
         }
+        if let Some(desk) = &seen.desk {
+            followed.extend(self.silent(seen, &changed, (open_from, now))?);
+            followed.extend(self.unwell(seen, desk, now)?);
+        }
+        self.hide(seen, &followed, now)?;
         self.tell(followed, cursor, now)
+    }
+
+    /// Silence is not in the entries. Without a session nobody could be heard.
+    fn silent(
+        &mut self,
+        seen: &Seen,
+        changed: &Earliest,
+        (open_from, now): (Time, Time),
+    ) -> Result<Vec<Followed>, StoreError> {
+        let broker = (self.surroundings.broker)();
+        if !broker.connected || !broker.subscribed {
+            self.connected = None;
+            return Ok(Vec::new());
+        }
+        if self.connected.get_or_insert_with(instant).elapsed() < SETTLED_AFTER {
+            return Ok(Vec::new());
+        }
+        let mut followed = Vec::new();
+        for rule in self.alarms.iter() {
+            let Kind::Stale(stale) = &rule.kind else {
+                continue;
+            };
+            let is_looked_at = |watched: &Watched| match watched {
+                Watched::Entity(Entity::Meter(ix)) => seen.heard.details.contains_key(ix),
+                Watched::Gateway(gateway) => stale
+                    .gateways
+                    .get(gateway)
+                    .is_some_and(|all| all.iter().any(|ix| seen.heard.details.contains_key(ix))),
+                _ => false,
+            };
+            for watched in rule.watched.iter().filter(|watched| is_looked_at(watched)) {
+                let since = watched.entity().and_then(|entity| changed.get(&(entity, Window::Quarter)).copied());
+                let from = since.unwrap_or(open_from).min(open_from);
+                followed.extend(self.judge(rule, watched, seen, (from, now))?);
+            }
+        }
+        Ok(followed)
+    }
+
+    /// What is not in the books.
+    fn unwell(&mut self, seen: &Seen, desk: &DeskView, at: Time) -> Result<Vec<Followed>, StoreError> {
+        let active = self.store.active()?;
+        let (topology, heard) = (&self.rules.topology, &seen.heard);
+        let now = Now { at, topology, heard, desk, surroundings: &self.surroundings };
+        let mut followed = Vec::new();
+        for rule in self.alarms.iter().filter(|rule| !rule.kind.is_booked() && !rule.kind.is_stale()) {
+            followed.extend(self.health.look(rule, &now, &active));
+        }
+        Ok(followed)
+    }
+
+    /// Finds what is not told because something else is.
+    fn hide(&mut self, seen: &Seen, followed: &[Followed], now: Time) -> Result<(), StoreError> {
+        if seen.desk.is_none() {
+            return Ok(());
+        }
+        let mut active: BTreeMap<String, Alarm> =
+            self.store.active()?.into_iter().map(|alarm| (alarm.id.clone(), alarm)).collect();
+        for (alarm, _) in followed {
+            active.insert(alarm.id.clone(), alarm.clone());
+        }
+        self.note_ended(followed);
+        let active: Vec<Alarm> = active.into_values().filter(|alarm| alarm.state == Phase::Active).collect();
+        self.holds.hidden.clear();
+        for rule in self.alarms.iter() {
+            let Kind::Stale(stale) = &rule.kind else {
+                continue;
+            };
+            let nothing = BTreeMap::new();
+            let ended = self.ended.get(rule.id.as_str()).unwrap_or(&nothing);
+            let topology = &self.rules.topology;
+            let hidden = silence::hidden((rule, stale), topology, &seen.heard, (&active, ended), now);
+            self.holds.hidden.extend(hidden);
+        }
+        Ok(())
+    }
+
+    /// A gateway that is back brings its meters back one after the other.
+    fn note_ended(&mut self, followed: &[Followed]) {
+        for (alarm, news) in followed {
+            let Some(gateway) = alarm.entity.strip_prefix("gateway/") else {
+                continue;
+            };
+            if matches!(news, Some(News::Returned | News::Withdrawn)) {
+                self.ended.entry(alarm.rule.clone()).or_default().insert(gateway.to_owned(), clock::now());
+            }
+        }
     }
 
     /// Keeps what was found, with what is to be told of it.
@@ -191,66 +349,34 @@ impl Watcher {
         Ok((earliest, latest))
     }
 
-    /// Judges a rule for an entity from a time on, and compares with what is kept.
+    /// Judges a rule for one of what it watches from a time on, and compares with what is kept.
     fn judge(
         &self,
         rule: &Rule,
-        entity: Entity,
-        open: &OpenView,
+        watched: &Watched,
+        seen: &Seen,
         (changed, now): (Time, Time),
     ) -> Result<Vec<Followed>, StoreError> {
         let topology = &self.rules.topology;
-        let (zone, text) = (topology.zone(entity), entity_text(topology, entity));
+        let (zone, subject) = (watched.zone(topology), watched.subject(topology));
         let step = rule.step();
         // What begins here does not hang on what was before: an alarm that was about to be would be one by now.
         let lead = Span(rule.guard.lasting.0 + rule.guard.keep.0 + step.shortest().0);
         let mut from = zone.start(step, changed.minus(lead));
-        let mut kept = self.store.since(rule.id.as_str(), &text, from)?;
+        let mut kept = self.store.since(rule.id.as_str(), &subject.entity, from)?;
         while let Some(start) = kept.iter().filter_map(|alarm| Time::parse_rfc3339(&alarm.since)).min()
             && start <= from
         {
             from = zone.start(step, start.minus(lead));
-            kept = self.store.since(rule.id.as_str(), &text, from)?;
+            kept = self.store.since(rule.id.as_str(), &subject.entity, from)?;
         }
-        let to = zone.end(step, zone.start(step, now));
-        let reach = zone.start(step, rule.reach(zone, Time(from.0 + 1)).min(from));
-        let asked = Asked::of(vec![entity], step, (reach, to));
-        let entries = collect(&self.rules, &self.reader, &asked, open)?;
-        let series = series(rule, topology, entity, (reach, to), &entries);
-        let closed_to = now.minus(self.rules.close_after);
-        let judged = judge(rule, zone, &series, &mut Machine::new(rule.guard), (from, to, closed_to));
-        Ok(follow(rule, &subject(topology, entity), kept, &judged.episodes, closed_to))
+        let to = if rule.kind.is_stale() { now } else { zone.end(step, zone.start(step, now)) };
+        let closed_to = if rule.kind.is_stale() { now } else { now.minus(self.rules.close_after) };
+        let Seen { open, heard, .. } = seen;
+        let facts = Live { rules: &self.rules, reader: &self.reader, open, heard, began: self.began };
+        let judged = look(rule, watched, topology, &facts, (from, to, closed_to))?;
+        Ok(follow(rule, &subject, kept, &judged.episodes, closed_to))
     }
-}
-
-/// What an alarm of an entity is about.
-fn subject(topology: &Topology, entity: Entity) -> Subject {
-    let facility = match entity {
-        Entity::Meter(meter) => Some(topology.meter(meter).facility),
-        Entity::Facility(facility) => Some(facility),
-        Entity::Cluster(_) | Entity::Network(_) => None,
-    };
-    let cluster = topology.cluster_of(entity);
-    Subject {
-        entity: entity_text(topology, entity),
-        facility: facility.map(|facility| topology.facility(facility).id.to_string()),
-        cluster: cluster.map(|cluster| topology.cluster(cluster).id.to_string()),
-    }
-}
-
-/// What is open of all that is watched. `None`: the desk is gone.
-async fn open(ask: Ask, alarms: Arc<[Rule]>) -> Option<Open> {
-    let mut open = Open::new();
-    for window in [Window::Minute, Window::Quarter] {
-        let watched = alarms.iter().filter(|rule| rule.step() == window);
-        let mut entities: Vec<Entity> = watched.flat_map(|rule| rule.entities.iter().copied()).collect();
-        entities.sort_unstable();
-        entities.dedup();
-        let (reply, answer) = oneshot::channel();
-        ask(Question::Open(entities, window, reply));
-        open.insert(window, answer.await.ok()?);
-    }
-    Some(open)
 }
 
 #[expect(clippy::disallowed_methods, reason = "waiting, not booking")]

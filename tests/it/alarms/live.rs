@@ -15,7 +15,7 @@ use fastrand::Rng;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::Value;
 
-use crate::broker::{EVENTS, Publication, publish};
+use crate::broker::{Publication, publish};
 use crate::harness::{emissiond, number, run};
 use crate::servers::{Daemon, Mosquitto, Process, block_on, free_port, wait_for, wait_for_long};
 
@@ -48,7 +48,7 @@ impl Hook {
     }
 
     fn config(&self, rules: &str) -> String {
-        format!("{EVENTS}{rules}[notify.ops]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{}/alarm\"\n", self.port)
+        format!("{METERS}{rules}[notify.ops]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{}/alarm\"\n", self.port)
     }
 
     /// The alerts that were taken: key and status.
@@ -72,6 +72,30 @@ async fn take(State(told): State<Told>, headers: HeaderMap, body: Bytes) -> Stat
     if taken { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }
 }
 
+/// Two meters that say what the minute held that ends at their time.
+const METERS: &str = r#"
+[templates.minute]
+facility = "f"
+format = "json"
+value = "/kg"
+time = "/t"
+time_format = "ms"
+kind = "interval"
+interval = "1m"
+unit = "kg"
+category = "cems-co2"
+[clusters.c]
+timezone = "UTC"
+[facilities.f]
+cluster = "c"
+[meters.m]
+template = "minute"
+topic = "plant/co2"
+[meters.n]
+template = "minute"
+topic = "plant/more"
+"#;
+
 /// More than 100 kg in a minute.
 const MINUTE: &str = r#"
 [rules.minute]
@@ -80,10 +104,13 @@ select = { facility = "f" }
 average = "1m"
 align = "sliding"
 limit = "6000 kg/h"
+min_coverage = 0
 "#;
 
-fn event(at: i64, kg: i64) -> Publication {
-    ("plant/co2".to_owned(), format!("{{\"t\":{at},\"kg\":{kg}}}").into_bytes(), false)
+/// What the minute held that ended last before a time.
+fn minute(topic: &str, at: i64, kg: i64) -> Publication {
+    let end = at / 60_000 * 60_000;
+    (format!("plant/{topic}"), format!("{{\"t\":{end},\"kg\":{kg}}}").into_bytes(), false)
 }
 
 #[test]
@@ -94,7 +121,7 @@ fn an_overrun_is_told_at_once() {
     daemon.start();
     let now = emissiond::clock::now().0;
     let sent = Instant::now();
-    publish(&broker, 1e6, &[event(now, 101)]);
+    publish(&broker, 1e6, &[minute("co2", now, 101)]);
     let came = || hook.came.lock().unwrap().first().cloned();
     let (key, body, _) = wait_for("the alarm", came);
     println!("told after {:?}", sent.elapsed());
@@ -122,15 +149,15 @@ fn every_episode_is_told_through_kills_and_failures() {
     daemon.start();
     let mut random = Rng::with_seed(3);
     let start = emissiond::clock::now().0 / 60_000 * 60_000 - (2 * episodes + 60) * 60_000;
-    let quiet = (0..2 * episodes).step_by(2).map(|minute| event(start + minute * 60_000, 50));
+    let quiet = (0..2 * episodes).step_by(2).map(|at| minute("co2", start + (at + 1) * 60_000, 50));
     publish(&broker, 1e6, &quiet.collect::<Vec<_>>());
     let kills: BTreeSet<i64> = (0..episodes / 4 + 1).map(|_| random.i64(0..episodes)).collect();
     let mut expected = BTreeMap::new();
     for episode in 0..episodes {
         // Every second minute is over, once its other half has come.
-        let minute = start + 2 * episode * 60_000;
-        publish(&broker, 1e6, &[event(minute + 1_000, 60)]);
-        let since = emissiond::quantity::Time(minute + 60_000);
+        let end = start + (2 * episode + 1) * 60_000;
+        publish(&broker, 1e6, &[minute("more", end, 60)]);
+        let since = emissiond::quantity::Time(end);
         let id = format!("minute/facility/f/{since}");
         expected.insert(format!("{id}#0"), "firing");
         expected.insert(format!("{id}#1"), "resolved");
@@ -165,7 +192,7 @@ fn damaged_alarms_are_set_aside_and_told_again() {
     let mut daemon = Daemon::new(&broker, &hook.config(MINUTE), &[]);
     daemon.start();
     let now = emissiond::clock::now().0;
-    publish(&broker, 1e6, &[event(now, 101)]);
+    publish(&broker, 1e6, &[minute("co2", now, 101)]);
     wait_for("the alarm", || (hook.taken().len() == 1).then_some(()));
     daemon.kill();
     let file = daemon.files.path("state/alarms.db");
@@ -182,14 +209,14 @@ fn damaged_alarms_are_set_aside_and_told_again() {
 #[test]
 fn an_alarm_is_on_its_topic_and_is_acknowledged() {
     let broker = Mosquitto::start();
-    let config = format!("{EVENTS}{MINUTE}[notify.scada]\nkind = \"mqtt\"\ntopic = \"plant/alarms\"\n");
+    let config = format!("{METERS}{MINUTE}[notify.scada]\nkind = \"mqtt\"\ntopic = \"plant/alarms\"\n");
     let mut daemon = Daemon::new(&broker, &config, &[("token", "t")]);
     let file = daemon.files.path("c.toml");
     let text = std::fs::read_to_string(&file).unwrap().replacen("[mqtt]", "token_file = \"token\"\n[mqtt]", 1);
     std::fs::write(&file, text).unwrap();
     daemon.start();
     let now = emissiond::clock::now().0;
-    publish(&broker, 1e6, &[event(now, 101)]);
+    publish(&broker, 1e6, &[minute("co2", now, 101)]);
     let active = || -> Option<Value> {
         let alarms: Value = serde_json::from_str(&daemon.get("/api/v1/alarms?state=active")?.1).ok()?;
         alarms.get(0).cloned()

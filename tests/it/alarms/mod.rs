@@ -1,5 +1,6 @@
 //! Alarms: what rules make of readings.
 
+mod health;
 mod judged;
 mod live;
 mod rules;

@@ -6,7 +6,7 @@ use crate::alarms::CLUSTER;
 use crate::harness::{Files, emissiond, run};
 
 /// Runs tests of rules; returns what is printed when they fail, or nothing.
-fn failed(cluster: &str, rules: &str, tests: &str) -> String {
+pub fn failed(cluster: &str, rules: &str, tests: &str) -> String {
     let files = Files::new(&[("c.toml", &format!("{cluster}{rules}")), ("t.toml", tests)]);
     let mut command = emissiond();
     command.args(["rules", "test"]).arg(files.path("t.toml")).arg("--config").arg(files.path("c.toml"));

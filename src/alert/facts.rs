@@ -1,0 +1,163 @@
+//! What rules are judged by, wherever it is: in the memory of a replay, or in the store beside a running daemon.
+
+use std::collections::BTreeMap;
+
+use crate::alert::rule::{Sources, judge};
+use crate::alert::{Heard, Judged, Kind, Machine, Rule, Series, Silence, Stale, Sum, Watched, silences, stale};
+use crate::cluster::{Entity, MeterIx, Topology};
+use crate::emission::Column;
+use crate::ledger::Entry;
+use crate::quantity::{Quarter, Span, Time, Window};
+use crate::window::Activity;
+
+/// Where the figures are.
+pub trait Facts {
+    /// Why they cannot be read.
+    type Error;
+
+    /// The entries of one length that begin in a time, in order.
+    fn entries(&self, entity: Entity, window: Window, span: (Time, Time)) -> Result<Vec<Entry>, Self::Error>;
+
+    /// What a meter showed in the quarters of a time.
+    fn amounts(&self, meter: MeterIx, span: (Time, Time)) -> Result<Vec<(Quarter, Activity)>, Self::Error>;
+
+    /// When a meter was heard since a time, and last before it.
+    fn heard(&self, meter: MeterIx, since: Time) -> Result<Heard, Self::Error>;
+
+    /// Since when anybody listens.
+    fn began(&self) -> Time;
+}
+
+/// Judges a rule for one of what it watches, in `(after, to]`. Up to `closed_to` nothing but late readings is to come.
+pub fn look<F: Facts>(
+    rule: &Rule,
+    watched: &Watched,
+    topology: &Topology,
+    facts: &F,
+    span: (Time, Time, Time),
+) -> Result<Judged, F::Error> {
+    if let Kind::Stale(stale) = &rule.kind {
+        return silent(stale, watched, topology, facts, (span.0, span.1));
+    }
+    let zone = watched.zone(topology);
+    let (after, to, _) = span;
+    let step = rule.step();
+    let range = (zone.start(step, rule.reach(zone, Time(after.0 + 1)).min(after)), to);
+    let mut sources = Sources::default();
+    match (&rule.kind, watched) {
+        (Kind::Imbalance(imbalance), _) => {
+            sources.main = amounts(topology, facts, imbalance.sent, (step, range))?;
+            sources.other = Some(amounts(topology, facts, imbalance.received, (step, range))?);
+        }
+        (_, Watched::Entity(entity)) => sources.main = emissions(rule, topology, facts, *entity, range)?,
+        // Nothing of theirs is in the books.
+        _ => return Ok(Judged::default()),
+    }
+    if let Kind::Limit(limit) = &rule.kind
+        && let Some(gate) = &limit.gate
+    {
+        sources.other = Some(amounts(topology, facts, gate.meter, (step, range))?);
+    }
+    Ok(judge(rule, zone, &sources, &mut Machine::new(rule.guard), span))
+}
+
+/// The sums of what a rule looks at in `[from, to)`; where there is no entry, nothing was measured.
+fn emissions<F: Facts>(
+    rule: &Rule,
+    topology: &Topology,
+    facts: &F,
+    entity: Entity,
+    (from, to): (Time, Time),
+) -> Result<Series, F::Error> {
+    let (window, step) = (rule.step(), rule.step().shortest());
+    let mut sums: BTreeMap<Time, Sum> = BTreeMap::new();
+    for entry in facts.entries(entity, window, (from, to))? {
+        let tally = &entry.tally;
+        let soft_mg = tally.mg(Column::Substituted).saturating_add(tally.mg(Column::Interpolated));
+        let sum = Sum { mg: rule.signal.of(tally), soft_mg, covered_ms: tally.covered_ms, valid_ms: 0 };
+        sums.insert(entry.key.start, sum);
+    }
+    if let Kind::Limit(limit) = &rule.kind {
+        for event in &limit.events {
+            for entry in facts.entries(Entity::Meter(*event), window, (from, to))? {
+                let sum = sums.entry(entry.key.start).or_default();
+                sum.mg = sum.mg.saturating_sub(rule.signal.of(&entry.tally));
+            }
+        }
+    }
+    // Adding it up takes a while, and mostly all parts are alike.
+    let one = |at: Time| topology.valid_ms(entity, at, at.plus(step));
+    let same = topology.is_steady(entity, from, to).then(|| one(from));
+    let mut series = Series::new(from);
+    let mut at = from;
+    while at < to {
+        let sum = sums.get(&at).copied().unwrap_or_default();
+        series.push(at.plus(step), Sum { valid_ms: same.unwrap_or_else(|| one(at)), ..sum });
+        at = at.plus(step);
+    }
+    Ok(series)
+}
+
+/// What a meter showed, in its base unit.
+fn amounts<F: Facts>(
+    topology: &Topology,
+    facts: &F,
+    meter: MeterIx,
+    (step, (from, to)): (Window, (Time, Time)),
+) -> Result<Series, F::Error> {
+    let mut known: BTreeMap<Time, Sum> = BTreeMap::new();
+    for (quarter, activity) in facts.amounts(meter, (from, to))? {
+        for (minute, part) in (0..).zip(activity.parts()) {
+            // What is known of the quarter as a whole counts at its beginning.
+            let at = if minute < 15 { Time(quarter.start().0 + minute * 60_000) } else { quarter.start() };
+            let at = if step == Window::Minute { at } else { quarter.start() };
+            let sum = known.entry(at).or_default();
+            sum.mg = sum.mg.saturating_add(i128::from(part.amount));
+            sum.covered_ms = sum.covered_ms.saturating_add(i64::from(part.covered_ms));
+        }
+    }
+    let length = step.shortest();
+    let mut series = Series::new(from);
+    let mut at = from;
+    while at < to {
+        let end = at.plus(length);
+        let sum = known.get(&at).copied().unwrap_or_default();
+        series.push(end, Sum { valid_ms: topology.meter(meter).valid_ms(at, end), ..sum });
+        at = end;
+    }
+    Ok(series)
+}
+
+/// The silences of a meter, or of most meters of a gateway.
+fn silent<F: Facts>(
+    stale: &Stale,
+    watched: &Watched,
+    topology: &Topology,
+    facts: &F,
+    (after, now): (Time, Time),
+) -> Result<Judged, F::Error> {
+    let of = |ix: MeterIx| -> Result<(Vec<Silence>, Option<Time>), F::Error> {
+        let (meter, heard) = (topology.meter(ix), facts.heard(ix, after)?);
+        let zone = topology.zone(Entity::Meter(ix));
+        Ok((silences(meter, zone, &heard, (facts.began(), now)), heard.times.first().copied()))
+    };
+    match watched {
+        Watched::Entity(Entity::Meter(ix)) => {
+            let (silences, heard) = of(*ix)?;
+            Ok(stale::judged(&silences, after, heard, topology.meter(*ix).stale_after))
+        }
+        Watched::Gateway(gateway) => {
+            let meters = stale.gateways.get(gateway).map_or(&[][..], Vec::as_slice);
+            let mut all = Vec::new();
+            let (mut first, mut longest) = (None, None);
+            for ix in meters {
+                let (silences, heard) = of(*ix)?;
+                first = [first, heard].into_iter().flatten().min();
+                longest = longest.max(Some(topology.meter(*ix).stale_after));
+                all.push(silences);
+            }
+            Ok(stale::judged(&stale::together(&all), after, first, longest.unwrap_or(Span(0))))
+        }
+        _ => Ok(Judged::default()),
+    }
+}

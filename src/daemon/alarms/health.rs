@@ -1,0 +1,138 @@
+//! How the data and the daemon are, as found every few seconds: this is not in the books, and begins anew with the process.
+
+use std::collections::BTreeMap;
+
+use crate::alert::{
+    Alarm, Came, Episode, Finding, Followed, Kind, Lately, Level, Line, Machine, Part, Rule, Seen, Turn, Watched,
+    follow,
+};
+use crate::cluster::{Entity, MeterIx, Topology};
+use crate::http::{BrokerView, DatabaseView, DeskView, HeardView, Look};
+use crate::notify::Troubles;
+use crate::quantity::Time;
+
+/// What is looked at from outside.
+pub(crate) struct Surroundings {
+    /// The broker session.
+    pub broker: Look<BrokerView>,
+    /// The database writer, if there is one.
+    pub database: Option<Look<DatabaseView>>,
+    /// Notifiers that do not get through.
+    pub troubles: Troubles,
+}
+
+/// Less room than this is too little.
+const DISK_MIN: u64 = 1 << 30;
+/// The books may be ahead of the clock by so much.
+const CLOCK_MAX_MS: i64 = 2_000;
+const WRONG: u8 = 3;
+
+/// Watches what is not in the books.
+#[derive(Default)]
+pub(crate) struct Health {
+    machines: BTreeMap<Line, Machine>,
+    lately: BTreeMap<Line, Lately>,
+}
+
+/// What is found now.
+pub(crate) struct Now<'a> {
+    pub at: Time,
+    pub topology: &'a Topology,
+    pub heard: &'a HeardView,
+    pub desk: &'a DeskView,
+    pub surroundings: &'a Surroundings,
+}
+
+/// A finding, with what there is to say of it.
+type Found = (Finding, Option<String>);
+
+impl Health {
+    /// Looks at all that a rule watches. `active`: the alarms that go on.
+    pub(crate) fn look(&mut self, rule: &Rule, now: &Now<'_>, active: &[Alarm]) -> Vec<Followed> {
+        let mut followed = Vec::new();
+        for watched in &rule.watched {
+            let line = (rule.id.to_string(), watched.text(now.topology));
+            let Some((finding, detail)) = self.find(rule, watched, &line, now) else {
+                continue;
+            };
+            let kept = active.iter().find(|alarm| alarm.line() == line).cloned();
+            let known = kept.as_ref().map_or(0, |_| WRONG);
+            let machine = self.machines.entry(line).or_insert_with(|| Machine::resume(rule.guard, known));
+            if let Some(turn) = machine.step(now.at, finding) {
+                let episode = episode(turn, kept.as_ref(), detail);
+                let subject = watched.subject(now.topology);
+                followed.extend(episode.into_iter().flat_map(|episode| {
+                    follow(rule, &subject, kept.clone().into_iter().collect(), &[episode], now.at)
+                }));
+            }
+        }
+        followed
+    }
+
+    fn find(&mut self, rule: &Rule, watched: &Watched, line: &Line, now: &Now<'_>) -> Option<Found> {
+        match (&rule.kind, watched) {
+            (Kind::Quality(quality), Watched::Entity(Entity::Meter(MeterIx(ix)))) => {
+                let (readings, refused) = now.heard.meters.get(*ix as usize)?.came;
+                let lately = self.lately.entry(line.clone()).or_default();
+                let came = lately.note(now.at, Came { readings, refused }, quality.average);
+                let detail = format!("{} of {} readings refused", came.refused, came.readings);
+                Some((quality.find(came), Some(detail)))
+            }
+            (Kind::Daemon, Watched::Part(part)) => Some(of_part(*part, now)),
+            _ => None,
+        }
+    }
+}
+
+/// What a turn makes of the alarm that goes on, or begins.
+fn episode(turn: Turn, kept: Option<&Alarm>, detail: Option<String>) -> Option<Episode> {
+    let is_over = turn.state.level() > 0;
+    let start = match kept {
+        Some(alarm) => Time::parse_rfc3339(&alarm.since)?,
+        None if is_over => turn.at,
+        None => return None,
+    };
+    Some(Episode {
+        start,
+        end: (!is_over).then_some(turn.at),
+        levels: Level::of(WRONG).map(|level| (start, level)).into_iter().collect(),
+        seen: turn.seen,
+        peak: turn.seen.map_or(0, |seen| seen.value),
+        excess_mg: 0,
+        is_firm: true,
+        detail: if is_over { detail } else { kept.and_then(|alarm| alarm.detail.clone()) },
+    })
+}
+
+fn of_part(part: Part, now: &Now<'_>) -> Found {
+    let trouble = match part {
+        Part::Broker => {
+            let view = (now.surroundings.broker)();
+            let why = || view.trouble.unwrap_or_else(|| "no session".to_owned());
+            (!view.connected || !view.subscribed).then(|| format!("the broker: {}", why()))
+        }
+        Part::Database => {
+            let view = now.surroundings.database.as_ref().map(|look| look());
+            view.and_then(|view| Some(format!("the database, {} records behind: {}", view.behind, view.trouble?)))
+        }
+        Part::Disk => {
+            let low = now.desk.disk_free.filter(|free| *free < DISK_MIN);
+            let held = now.desk.held.map(|held| format!("nothing is taken in: {held}"));
+            held.or_else(|| low.map(|free| format!("only {} MiB are free for the store", free >> 20)))
+        }
+        Part::Clock => {
+            let ahead = Some(now.desk.ahead_of_clock_ms).filter(|ahead| *ahead > CLOCK_MAX_MS);
+            ahead.map(|ahead| format!("the system's clock is {} s behind the books", ahead / 1_000))
+        }
+        Part::Notifiers => {
+            let troubles = now.surroundings.troubles.lock();
+            let first = troubles
+                .ok()
+                .and_then(|troubles| troubles.first_key_value().map(|(id, why)| (id.clone(), why.clone())));
+            first.map(|(id, (since, why))| format!("`{id}` is not told since {since}: {why}"))
+        }
+    };
+    let level = if trouble.is_some() { WRONG } else { 0 };
+    let seen = Seen { over: level, held: level, value: i128::from(level / WRONG) * 1_000_000, limit: 0, is_firm: true };
+    (Finding::Seen(seen), trouble)
+}
