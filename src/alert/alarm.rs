@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Episode, Rule};
+use crate::alert::{Episode, Forecast, Judged, Rule};
 use crate::quantity::Time;
 
 /// How an alarm stands.
@@ -137,17 +137,12 @@ pub enum News {
 pub type Followed = (Alarm, Option<News>);
 
 /// Compares the alarms that are kept of a time with what the time is judged to hold now. Returns those that are new or changed.
-pub fn follow(
-    rule: &Rule,
-    subject: &Subject,
-    kept: Vec<Alarm>,
-    episodes: &[Episode],
-    closed_to: Time,
-) -> Vec<Followed> {
+pub fn follow(rule: &Rule, subject: &Subject, kept: Vec<Alarm>, judged: &Judged, closed_to: Time) -> Vec<Followed> {
     let mut left: Vec<Alarm> = kept;
     let mut followed = Vec::new();
-    for episode in episodes {
-        let mut fresh = Alarm::new(rule, subject, episode, closed_to);
+    let outlook = judged.forecast.as_ref().map(Outlook::of);
+    for episode in &judged.episodes {
+        let mut fresh = Alarm { outlook: outlook.clone(), ..Alarm::new(rule, subject, episode, closed_to) };
         let is_it = |alarm: &Alarm| match alarm.state {
             // It is back.
             Phase::Withdrawn => alarm.id == fresh.id,
@@ -181,6 +176,23 @@ fn raised(alarm: Alarm) -> Vec<Followed> {
     let first = Alarm { state: Phase::Active, until: None, ..alarm.clone() };
     let then = Alarm { sequence: alarm.sequence + 1, ..alarm };
     vec![(first, Some(News::Raised)), (then, Some(News::Returned))]
+}
+
+impl Outlook {
+    /// For people.
+    pub fn of(forecast: &Forecast) -> Outlook {
+        let kg = |mg: i128| mg as f64 / 1e6;
+        let text = |at: Option<Time>| at.map(|at| at.to_string());
+        Outlook {
+            used_kg: kg(forecast.used),
+            planned_kg: kg(forecast.planned),
+            expected_kg: kg(forecast.total),
+            runs_out: text(forecast.runs_out),
+            // A slower pace runs out later.
+            runs_out_range: [text(forecast.range.1), text(forecast.range.0)],
+            needed_pct: forecast.needed.map(|part| (part * 1_000.0).round() / 10.0),
+        }
+    }
 }
 
 impl Alarm {
@@ -239,7 +251,6 @@ impl Alarm {
         self.id.clone_from(&before.id);
         self.sequence = before.sequence;
         self.acknowledged.clone_from(&before.acknowledged);
-        self.outlook.clone_from(&before.outlook);
         self.knows(before);
         let news = match (before.state, self.state) {
             (Phase::Active, Phase::Returned) => Some(News::Returned),
@@ -252,6 +263,10 @@ impl Alarm {
             self.acknowledged = None;
         }
         self.sequence += u32::from(news.is_some());
+        if news.is_none() {
+            // It changes all the time.
+            self.outlook.clone_from(&before.outlook);
+        }
         news
     }
 
@@ -338,7 +353,8 @@ mod tests {
         let mut kept: Vec<Alarm> = Vec::new();
         let mut told = Vec::new();
         for episodes in judged {
-            for (alarm, news) in follow(&rule(), &subject(), kept.clone(), episodes, Time(0)) {
+            let judged = Judged { episodes: episodes.to_vec(), ..Judged::default() };
+            for (alarm, news) in follow(&rule(), &subject(), kept.clone(), &judged, Time(0)) {
                 told.extend(news.map(|news| format!("{news:?} {} #{}", alarm.since, alarm.sequence)));
                 kept.retain(|before| before.id != alarm.id);
                 kept.push(alarm);
@@ -373,7 +389,8 @@ mod tests {
         alarm.acknowledged = Some(seen);
         let followed = |level| {
             let levels = [(5, Level::Over), (6, level)];
-            follow(&rule(), &subject(), vec![alarm.clone()], &[episode(5, None, &levels)], Time(0))
+            let judged = Judged { episodes: vec![episode(5, None, &levels)], ..Judged::default() };
+            follow(&rule(), &subject(), vec![alarm.clone()], &judged, Time(0))
         };
         assert!(followed(Level::Warning)[0].0.acknowledged.is_some());
         assert!(followed(Level::Critical)[0].0.acknowledged.is_none());

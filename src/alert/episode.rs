@@ -1,6 +1,6 @@
 //! From the first turn away from normal to the turn back: one record.
 
-use crate::alert::{Finding, Level, Rule, Seen, State, Turn};
+use crate::alert::{Finding, Forecast, Level, Rule, Seen, State, Turn};
 use crate::quantity::{Span, Time};
 
 /// An alarm from its beginning to its end.
@@ -37,12 +37,16 @@ impl Episode {
 }
 
 /// What judging a rule came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Judged {
     /// Every change of state.
     pub turns: Vec<Turn>,
     /// The alarms.
     pub episodes: Vec<Episode>,
+    /// What was found last.
+    pub last: Option<Seen>,
+    /// Where a budget is going.
+    pub forecast: Option<Forecast>,
 }
 
 /// An hour in milliseconds.
@@ -60,6 +64,9 @@ impl Judged {
         if let Some(turn) = turn {
             self.turns.push(turn);
             self.turned(turn);
+        }
+        if let Finding::Seen(seen) = finding {
+            self.last = Some(seen);
         }
         let open = self.episodes.last_mut().filter(|episode| episode.end.is_none_or(|end| end == at));
         let (Some(episode), Finding::Seen(seen)) = (open, finding) else {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::alert::rule::{Sources, judge};
-use crate::alert::{Heard, Judged, Kind, Machine, Rule, Series, Silence, Stale, Sum, Watched, silences, stale};
+use crate::alert::{
+    Heard, Judged, Kind, MILLION, Machine, Period, Profile, Rule, Series, Silence, Stale, Sum, Watched, silences, stale,
+};
 use crate::cluster::{Entity, MeterIx, Topology};
 use crate::emission::Column;
 use crate::ledger::Entry;
@@ -40,7 +42,9 @@ pub fn look<F: Facts>(
         return silent(stale, watched, topology, facts, (span.0, span.1));
     }
     let zone = watched.zone(topology);
-    let (after, to, _) = span;
+    let (after, to, closed_to) = span;
+    let seasonal = as_last_year(rule, watched, topology, facts, to)?;
+    let rule = seasonal.as_ref().unwrap_or(rule);
     let step = rule.step();
     let range = (zone.start(step, rule.reach(zone, Time(after.0 + 1)).min(after)), to);
     let mut sources = Sources::default();
@@ -58,7 +62,45 @@ pub fn look<F: Facts>(
     {
         sources.other = Some(amounts(topology, facts, gate.meter, (step, range))?);
     }
-    Ok(judge(rule, zone, &sources, &mut Machine::new(rule.guard), span))
+    let mut judged = judge(rule, zone, &sources, &mut Machine::new(rule.guard), span);
+    if let Kind::Budget(budget) = &rule.kind
+        && !matches!(budget.period, Period::Rolling(_))
+    {
+        judged.forecast = sources.main.ends(after, closed_to).last().map(|at| budget.forecast(zone, &sources.main, at));
+    }
+    Ok(judged)
+}
+
+/// The rule with the plan that the year before makes. `None`: it does not hang on that.
+fn as_last_year<F: Facts>(
+    rule: &Rule,
+    watched: &Watched,
+    topology: &Topology,
+    facts: &F,
+    at: Time,
+) -> Result<Option<Rule>, F::Error> {
+    let mut rule = rule.clone();
+    let (Some(profile), Some(entity)) = (rule.kind.profile_mut(), watched.entity()) else {
+        return Ok(None);
+    };
+    if *profile != Profile::LastYear {
+        return Ok(None);
+    }
+    let zone = watched.zone(topology);
+    let this = zone.start(Window::Year, Time(at.0 - 1));
+    let before = zone.start(Window::Year, Time(this.0 - 1));
+    let months = facts.entries(entity, Window::Month, (before, this))?;
+    let total: i128 = months.iter().map(|entry| rule.signal.of(&entry.tally).max(0)).sum();
+    let mut weights = [0u32; 12];
+    for entry in &months {
+        // In millionths of the year.
+        let share = rule.signal.of(&entry.tally).max(0).saturating_mul(MILLION) / total.max(1);
+        weights[zone.month(entry.key.start)] = u32::try_from(share).unwrap_or(0);
+    }
+    if let Some(profile) = rule.kind.profile_mut() {
+        *profile = if total > 0 { Profile::Months(weights) } else { Profile::Linear };
+    }
+    Ok(Some(rule))
 }
 
 /// The sums of what a rule looks at in `[from, to)`; where there is no entry, nothing was measured.

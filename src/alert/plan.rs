@@ -12,6 +12,8 @@ pub enum Profile {
     Months([u32; 12]),
     /// Weights of the 168 hours of a week, from Monday 00:00 local time.
     Hours(Box<[u32; 168]>),
+    /// As the months of the year before went; even where nothing is known of it.
+    LastYear,
 }
 
 /// A plan of one period: the weight of all up to each of some instants, even in between.
@@ -24,7 +26,9 @@ impl Plan {
     /// The plan of the period `[from, to)`.
     pub(crate) fn new(profile: &Profile, zone: &Zone, (from, to): (Time, Time)) -> Plan {
         let window = match profile {
-            Profile::Linear => return Plan { edges: vec![(from, 0), (to, i128::from(to.since(from).0))] },
+            Profile::Linear | Profile::LastYear => {
+                return Plan { edges: vec![(from, 0), (to, i128::from(to.since(from).0))] };
+            }
             Profile::Months(_) => Window::Month,
             Profile::Hours(_) => Window::Hour,
         };
@@ -36,7 +40,7 @@ impl Plan {
             let next = end.min(to);
             let length = i128::from(next.since(at).0);
             let (weight, whole) = match profile {
-                Profile::Linear => (1, 1),
+                Profile::Linear | Profile::LastYear => (1, 1),
                 Profile::Months(weights) => (of(weights, zone.month(start)), i128::from(end.since(start).0)),
                 Profile::Hours(weights) => (of(&**weights, zone.hour_of_week(start)), 3_600_000),
             };

@@ -136,6 +136,16 @@ impl Kind {
         }
     }
 
+    /// How a total is meant to spread.
+    pub(crate) fn profile_mut(&mut self) -> Option<&mut Profile> {
+        match self {
+            Kind::Budget(budget) => Some(&mut budget.profile),
+            Kind::Burn(burn) => Some(&mut burn.profile),
+            Kind::Pathway(pathway) => Some(&mut pathway.profile),
+            _ => None,
+        }
+    }
+
     /// It is about silence.
     pub fn is_stale(&self) -> bool {
         matches!(self, Kind::Stale(_))

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::value::{Names, Number, Written};
+use crate::config::value::{Names, Number, PlanWritten, Written};
 
 /// All files and the environment, merged.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -284,7 +284,7 @@ pub(crate) struct RuleSection {
     pub projected: Option<bool>,
     pub budget: Option<String>,
     pub period: Option<String>,
-    pub plan: Option<Vec<Number>>,
+    pub plan: Option<PlanWritten>,
     pub margin: Option<Written>,
     pub headroom: Option<Written>,
     pub baseline: Option<GoalSection>,

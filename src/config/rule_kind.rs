@@ -264,18 +264,22 @@ impl RuleCheck<'_> {
         let Some(written) = &self.section.plan else {
             return Some(Profile::Linear);
         };
+        if written.0 == "last_year" {
+            return Some(Profile::LastYear);
+        }
+        let numbers = written.weights().unwrap_or_default();
         let mut weights = Vec::new();
-        for number in written {
-            let weight = Ratio::from_decimal(number.0).map(|weight| weight.of_floor(1_000));
+        for number in &numbers {
+            let weight = Ratio::from_decimal(*number).map(|weight| weight.of_floor(1_000));
             weights.extend(weight.and_then(|weight| u32::try_from(weight).ok()).filter(|weight| *weight <= 1_000_000));
         }
-        let is_whole = weights.len() == written.len() && weights.iter().any(|weight| *weight > 0);
+        let is_whole = weights.len() == numbers.len() && weights.iter().any(|weight| *weight > 0);
         match (is_whole, <[u32; 12]>::try_from(weights.as_slice()), <[u32; 168]>::try_from(weights.as_slice())) {
             (true, Ok(months), _) => Some(Profile::Months(months)),
             (true, _, Ok(hours)) => Some(Profile::Hours(Box::new(hours))),
             _ => {
                 let message = "`plan` is the weights of 12 months, or of the 168 hours of a week from Monday; each from 0 to \
-                               1000, with three decimals";
+                               1000, with three decimals; or \"last_year\"";
                 self.error("plan", message.to_owned());
                 None
             }

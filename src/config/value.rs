@@ -127,6 +127,28 @@ impl<'de> Deserialize<'de> for Names {
     }
 }
 
+/// The weights of a plan, or the name of one.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct PlanWritten(pub serde_json::Value);
+
+impl PlanWritten {
+    /// The weights as decimals. `None`: something else is written.
+    pub(crate) fn weights(&self) -> Option<Vec<Decimal>> {
+        self.0.as_array()?.iter().map(|number| Decimal::parse(&number.as_number()?.to_string())).collect()
+    }
+}
+
+impl JsonSchema for PlanWritten {
+    fn schema_name() -> Cow<'static, str> {
+        "Plan".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "last_year" }, { "type": "array", "items": { "type": "number" } }] })
+    }
+}
+
 /// Reads `"1 MiB"`, `"20 GiB"` or plain bytes.
 pub(crate) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
 use crate::cluster::Topology;
-use crate::config::{self, Plan};
+use crate::config::Plan;
 use crate::daemon::Books;
 use crate::daemon::alarms;
 use crate::daemon::books::suspect_if_damaged;
@@ -64,8 +64,8 @@ pub struct Running {
     desk: DeskThread,
     ended: watch::Receiver<bool>,
     stop_http: Option<oneshot::Sender<()>>,
-    /// The database writer, if there is one.
-    sink: Option<Task>,
+    /// The database writers, if there is a database.
+    sink: Vec<Task>,
     /// The watch for alarms and the notifiers.
     alarms: Vec<Task>,
     tasks: Vec<Task>,
@@ -126,16 +126,17 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let (session, broker, wanted) = start_session(&plan, &identity, &inbox, (committed_receiver, publish))?;
     tasks.push(session);
     let (sink, database) = start_sink(&plan, &identity, &inbox)?;
-    let (seen, guard) = (Seen::default(), guard(&plan.daemon)?);
+    let (seen, guard) = (Seen::default(), Guard::of(plan.daemon.http, plan.daemon.token_file.as_deref())?);
     seen.loaded(&plan.hash);
     let ask = questions(&inbox, &plan.rules);
     let looks = (Arc::clone(&broker), database.clone());
-    let alarms = alarms::start(&plan, &ask, identity.reader(&plan)?, looks)?;
+    let watching = alarms::start(&plan, &ask, identity.reader(&plan)?, looks)?;
     let app = App {
         ask: Arc::clone(&ask),
         reader: Mutex::new(identity.reader(&plan)?),
         alarms: Mutex::new(AlarmStore::open(&plan.daemon.state_dir)?),
         rules: Arc::clone(&plan.rules),
+        standings: watching.rules,
         broker: Arc::clone(&broker),
         database,
         config: seen.look(),
@@ -157,7 +158,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
         ended,
         stop_http,
         sink,
-        alarms,
+        alarms: watching.tasks,
         tasks,
         app,
         wanted,
@@ -265,12 +266,13 @@ fn start_session(
     Ok((task, Arc::new(look), wanting))
 }
 
-type Sink = (Option<Task>, Option<Look<DatabaseView>>);
+/// The writer of entries and that of alarms.
+type Sink = (Vec<Task>, Option<Look<DatabaseView>>);
 
 /// The database writer, if there is a database.
 fn start_sink(plan: &Plan, identity: &Identity, inbox: &Sender<Inbox>) -> Result<Sink, StartError> {
     let Some(options) = &plan.influx else {
-        return Ok((None, None));
+        return Ok((Vec::new(), None));
     };
     let inbox = inbox.clone();
     let ask: influx::AskOpen = Arc::new(move |windows, reply| {
@@ -297,7 +299,8 @@ fn start_sink(plan: &Plan, identity: &Identity, inbox: &Sender<Inbox>) -> Result
             trouble: view.trouble,
         }
     };
-    Ok((Some(task), Some(Arc::new(look))))
+    let alarms = influx::Alarms::new(options, &plan.daemon.state_dir, clock::now)?;
+    Ok((vec![task, tokio::spawn(alarms.run())], Some(Arc::new(look))))
 }
 
 /// Small ledgers are looked through at every start; a big one must not hold that up, and a daemon may run for years.
@@ -325,18 +328,6 @@ fn start_scrub(reader: Reader, inbox: &Sender<Inbox>) -> io::Result<()> {
         }
     };
     std::thread::Builder::new().name("scrub".to_owned()).spawn(look).map(drop)
-}
-
-fn guard(daemon: &config::Daemon) -> io::Result<Guard> {
-    let Some(path) = &daemon.token_file else {
-        return Ok(if daemon.http.ip().is_loopback() { Guard::Loopback } else { Guard::Closed });
-    };
-    let read = std::fs::read_to_string(path);
-    let text = read.map_err(|e| io::Error::new(e.kind(), format!("the HTTP token file {}: {e}", path.display())))?;
-    match text.trim() {
-        "" => Err(io::Error::other(format!("the HTTP token file {} is empty", path.display()))),
-        token => Ok(Guard::Token(token.to_owned())),
-    }
 }
 
 fn questions(inbox: &Sender<Inbox>, rules: &Arc<Rules>) -> Ask {
@@ -415,12 +406,14 @@ impl Running {
         self.seen.loaded(&plan.hash);
         self.ask = questions(&self.inbox, &plan.rules);
         let looks = (Arc::clone(&self.broker), database.clone());
-        self.alarms = alarms::start(&plan, &self.ask, identity.reader(&plan)?, looks)?;
+        let watching = alarms::start(&plan, &self.ask, identity.reader(&plan)?, looks)?;
+        self.alarms = watching.tasks;
         self.app.replace(App {
             ask: Arc::clone(&self.ask),
             reader: Mutex::new(identity.reader(&plan)?),
             alarms: Mutex::new(AlarmStore::open(&plan.daemon.state_dir)?),
             rules: Arc::clone(&plan.rules),
+            standings: watching.rules,
             broker: Arc::clone(&self.broker),
             database,
             config: self.seen.look(),

@@ -6,9 +6,11 @@
 
 use std::fmt::Write as _;
 
+use crate::alert::{Alarm, Phase};
 use crate::cluster::{Entity, Topology};
 use crate::emission::Column;
 use crate::ledger::Entry;
+use crate::quantity::Time;
 
 /// An entry that line protocol cannot carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +53,36 @@ pub fn entry_line(entry: &Entry, topology: &Topology, out: &mut String) -> Resul
         key.start.seconds()
     );
     Ok(())
+}
+
+/// A turn of an alarm, with a line end.
+pub fn alarm_line(alarm: &Alarm, at: Time) -> String {
+    let state = match alarm.state {
+        Phase::Active => "active",
+        Phase::Returned => "returned",
+        Phase::Withdrawn => "withdrawn",
+    };
+    let (entity, priority, rule) = (tag(&alarm.entity), tag(&alarm.priority), tag(&alarm.rule));
+    let Alarm { value, limit, excess_kg, .. } = alarm;
+    format!(
+        "alarms,entity={entity},priority={priority},rule={rule} \
+         state=\"{state}\",value={value:?},limit={limit:?},excess_kg={excess_kg:?} {}\n",
+        at.seconds()
+    )
+}
+
+/// Gateways have names that are not ours.
+fn tag(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            ',' | '=' | ' ' => escaped.extend(['\\', c]),
+            // Neither can be written.
+            '\\' | '\n' | '\r' | '\t' => escaped.push('_'),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 fn owners<'a>(topology: &'a Topology, entity: Entity, tags: &mut Vec<(&'static str, &'a str)>) {

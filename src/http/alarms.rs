@@ -87,6 +87,12 @@ pub(crate) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Response {
     }
 }
 
+/// How each rule stands, one a line.
+pub(crate) async fn show_rules(State(app): State<Arc<App>>) -> Response {
+    let lines: Vec<String> = (app.standings)().iter().filter_map(|rule| serde_json::to_string(rule).ok()).collect();
+    json(format!("[{}]\n", lines.join(",\n")))
+}
+
 /// `POST /api/v1/alarms/{id}/ack` and `/shelve`.
 pub(crate) async fn change(
     State(app): State<Arc<App>>,

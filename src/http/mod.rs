@@ -14,7 +14,7 @@ pub use entries::{Asked, collect};
 pub use quarantine::{Decision, Undecided, quarantine_json};
 pub use question::{
     Ask, BrokerView, ConfigView, DatabaseView, DeskView, HeardView, Look, MeterHeard, MeterRow, OpenView, Quarters,
-    Question, Rate, ReloadView, UnmappedTopic,
+    Question, Rate, ReloadView, RuleView, UnmappedTopic,
 };
 pub use server::{App, Guard, Shared, read_query, serve};
 pub use status::{is_reason, refused_json};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::Router;
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::http::{
-    Ask, BrokerView, ConfigView, DatabaseView, DeskView, Look, MeterRow, Question, alarms, entries, metrics,
+    Ask, BrokerView, ConfigView, DatabaseView, DeskView, Look, MeterRow, Question, RuleView, alarms, entries, metrics,
     quarantine, status, trail,
 };
 use crate::pipeline::Rules;
@@ -36,8 +37,10 @@ pub struct App {
     pub reader: Mutex<Reader>,
     /// The alarms.
     pub alarms: Mutex<AlarmStore>,
-    /// The rules in force.
+    /// What decides figures.
     pub rules: Arc<Rules>,
+    /// How each rule of alarms stands.
+    pub standings: Look<Vec<RuleView>>,
     /// The broker session.
     pub broker: Look<BrokerView>,
     /// The database writer, if there is one.
@@ -87,6 +90,7 @@ pub async fn serve(
         .route("/api/v1/refused", get(show_refused))
         .route("/api/v1/unmapped", get(show_unmapped))
         .route("/api/v1/quarantine", get(quarantine::show).post(quarantine::decide))
+        .route("/api/v1/rules", get(alarms::show_rules))
         .route("/api/v1/alarms", get(alarms::show))
         .route("/api/v1/alarms/{*path}", post(alarms::change))
         .route("/api/v1/adjustments", post(trail::adjust))
@@ -133,6 +137,20 @@ pub enum Guard {
 }
 
 impl Guard {
+    /// By the token of a file, or by where the server listens. An error names the file.
+    pub fn of(address: SocketAddr, token_file: Option<&Path>) -> io::Result<Guard> {
+        let Some(path) = token_file else {
+            return Ok(if address.ip().is_loopback() { Guard::Loopback } else { Guard::Closed });
+        };
+        let read = std::fs::read_to_string(path);
+        let text =
+            read.map_err(|e| io::Error::new(e.kind(), format!("the HTTP token file {}: {e}", path.display())))?;
+        match text.trim() {
+            "" => Err(io::Error::other(format!("the HTTP token file {} is empty", path.display()))),
+            token => Ok(Guard::Token(token.to_owned())),
+        }
+    }
+
     /// `Err`: what is missing.
     pub(crate) fn allows(&self, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());

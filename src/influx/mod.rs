@@ -4,6 +4,7 @@
 //! are read when they are sent. One request is in flight at a time; what stayed without an answer is repeated once it can no
 //! longer land, so that no old value stands over a newer one.
 
+mod alarms;
 mod better;
 mod client;
 mod database;
@@ -18,6 +19,7 @@ mod retention;
 mod sink;
 mod world;
 
+pub use alarms::Alarms;
 pub use client::{Bucket, retry_after, shown};
 pub use database::{Database, QueryError, WriteError};
 pub use health::{Health, HealthView};

@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("format", &["quantity", "cluster", "emission", "ledger", "pipeline", "alert"]),
     ("store", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline", "alert"]),
     ("mqtt", &[]),
-    ("influx", &["quantity", "cluster", "ledger", "pipeline", "format", "store"]),
+    ("influx", &["quantity", "cluster", "ledger", "pipeline", "alert", "format", "store"]),
     ("notify", &["quantity", "alert", "store", "mqtt"]),
     ("http", &["quantity", "cluster", "decode", "meter", "window", "ledger", "pipeline", "alert", "format", "store"]),
     ("simulate", &["quantity", "cluster", "decode", "mqtt"]),

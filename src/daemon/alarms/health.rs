@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::alert::{
-    Alarm, Came, Episode, Finding, Followed, Kind, Lately, Level, Line, Machine, Part, Rule, Seen, Turn, Watched,
-    follow,
+    Alarm, Came, Episode, Finding, Followed, Judged, Kind, Lately, Level, Line, Machine, Part, Rule, Seen, Turn,
+    Watched, follow,
 };
 use crate::cluster::{Entity, MeterIx, Topology};
 use crate::http::{BrokerView, DatabaseView, DeskView, HeardView, Look};
@@ -61,9 +61,10 @@ impl Health {
             if let Some(turn) = machine.step(now.at, finding) {
                 let episode = episode(turn, kept.as_ref(), detail);
                 let subject = watched.subject(now.topology);
-                followed.extend(episode.into_iter().flat_map(|episode| {
-                    follow(rule, &subject, kept.clone().into_iter().collect(), &[episode], now.at)
-                }));
+                if let Some(episode) = episode {
+                    let judged = Judged { episodes: vec![episode], ..Judged::default() };
+                    followed.extend(follow(rule, &subject, kept.into_iter().collect(), &judged, now.at));
+                }
             }
         }
         followed

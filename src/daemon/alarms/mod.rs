@@ -4,6 +4,7 @@ mod health;
 mod holds;
 mod live;
 mod silence;
+mod standings;
 mod watcher;
 
 use std::collections::HashSet;
@@ -17,11 +18,20 @@ use crate::clock;
 use crate::config::Plan;
 use crate::daemon::StartError;
 use crate::daemon::alarms::health::Surroundings;
+use crate::daemon::alarms::standings::Standings;
 use crate::daemon::alarms::watcher::Watcher;
-use crate::http::{Ask, BrokerView, DatabaseView, Look};
+use crate::http::{Ask, BrokerView, DatabaseView, Look, RuleView};
 use crate::notify::{Pulse, Queue, Troubles};
 use crate::quantity::Time;
 use crate::store::{AlarmStore, Reader};
+
+/// The watch and the notifiers at work.
+pub(crate) struct Watching {
+    /// Their tasks.
+    pub tasks: Vec<JoinHandle<()>>,
+    /// How each rule stands.
+    pub rules: Look<Vec<RuleView>>,
+}
 
 /// Starts the watch and the notifiers. What the rules before left open is closed.
 pub(crate) fn start(
@@ -29,7 +39,7 @@ pub(crate) fn start(
     ask: &Ask,
     reader: Reader,
     (broker, database): (Look<BrokerView>, Option<Look<DatabaseView>>),
-) -> Result<Vec<JoinHandle<()>>, StartError> {
+) -> Result<Watching, StartError> {
     let state = &plan.daemon.state_dir;
     let mut store = AlarmStore::rescue(state)?;
     let now = clock::now();
@@ -39,7 +49,7 @@ pub(crate) fn start(
     store.keep(&updates, &telling, None, now)?;
     updates.iter().for_each(log);
     let (pulse, told) = watch::channel(Pulse::default());
-    let troubles = Troubles::default();
+    let (troubles, standings) = (Troubles::default(), Standings::default());
     let mut tasks = Vec::new();
     for options in &plan.notifiers {
         store.welcome(&options.id)?;
@@ -48,10 +58,10 @@ pub(crate) fn start(
     }
     if !plan.alarms.is_empty() || !plan.notifiers.is_empty() {
         let surroundings = Surroundings { broker, database, troubles };
-        let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), pulse, surroundings)?;
+        let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), pulse, (surroundings, standings.clone()))?;
         tasks.push(tokio::spawn(watcher.run()));
     }
-    Ok(tasks)
+    Ok(Watching { tasks, rules: standings.look() })
 }
 
 /// What nobody watches any more is over: its rule is gone, or selects something else.

@@ -1,6 +1,7 @@
 //! Watches the entries for what the rules are about: beside the desk, which it asks for what is open, so that nothing it does
 //! holds up a message. What it finds is kept together with how far it has looked: a kill in between finds the same again.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::config::Plan;
 use crate::daemon::alarms::health::{Health, Now, Surroundings};
 use crate::daemon::alarms::holds::Holds;
 use crate::daemon::alarms::live::{self, Live, Open, Wanted};
+use crate::daemon::alarms::standings::Standings;
 use crate::daemon::alarms::{log, silence};
 use crate::http::{Ask, DeskView, HeardView, Question};
 use crate::notify::Pulse;
@@ -54,6 +56,8 @@ pub(crate) struct Watcher {
     connected: Option<Instant>,
     /// When the silence of a gateway ended, by rule.
     ended: BTreeMap<String, BTreeMap<String, Time>>,
+    /// How each rule stands.
+    standings: RefCell<Standings>,
     /// What went wrong last: it is said once.
     trouble: Option<String>,
 }
@@ -75,7 +79,7 @@ impl Watcher {
         ask: Ask,
         (reader, store): (Reader, AlarmStore),
         pulse: watch::Sender<Pulse>,
-        surroundings: Surroundings,
+        (surroundings, standings): (Surroundings, Standings),
     ) -> Result<Watcher, StoreError> {
         Ok(Watcher {
             rules: Arc::clone(&plan.rules),
@@ -95,6 +99,7 @@ impl Watcher {
             health_looked: None,
             connected: None,
             ended: BTreeMap::new(),
+            standings: RefCell::new(standings),
             trouble: None,
         })
     }
@@ -375,7 +380,8 @@ impl Watcher {
         let Seen { open, heard, .. } = seen;
         let facts = Live { rules: &self.rules, reader: &self.reader, open, heard, began: self.began };
         let judged = look(rule, watched, topology, &facts, (from, to, closed_to))?;
-        Ok(follow(rule, &subject, kept, &judged.episodes, closed_to))
+        self.standings.borrow_mut().note(rule, watched, topology, (&judged, now));
+        Ok(follow(rule, &subject, kept, &judged, closed_to))
     }
 }
 

@@ -3,115 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
 use fastrand::Rng;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::Value;
 
-use crate::broker::{Publication, publish};
+use crate::alarms::hook::{Hook, METERS, MINUTE, alerts, minute};
+use crate::broker::publish;
 use crate::harness::{emissiond, number, run};
-use crate::servers::{Daemon, Mosquitto, Process, block_on, free_port, wait_for, wait_for_long};
-
-/// What came, with its key: `true` where it was taken.
-type Came = Arc<Mutex<Vec<(String, Value, bool)>>>;
-
-/// A server that is told of alarms, and fails so many times in a hundred.
-struct Hook {
-    port: u16,
-    came: Came,
-    _runtime: tokio::runtime::Runtime,
-}
-
-#[derive(Clone)]
-struct Told {
-    came: Came,
-    random: Arc<Mutex<Rng>>,
-    fails_pct: u8,
-}
-
-impl Hook {
-    fn start(fails_pct: u8) -> Hook {
-        let (port, came) = (free_port(), Came::default());
-        let told = Told { came: Arc::clone(&came), random: Arc::new(Mutex::new(Rng::with_seed(5))), fails_pct };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let router = Router::new().route("/alarm", post(take)).with_state(told);
-        let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", port))).unwrap();
-        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Hook { port, came, _runtime: runtime }
-    }
-
-    fn config(&self, rules: &str) -> String {
-        format!("{METERS}{rules}[notify.ops]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{}/alarm\"\n", self.port)
-    }
-
-    /// The alerts that were taken: key and status.
-    fn taken(&self) -> Vec<(String, String)> {
-        let came = self.came.lock().unwrap();
-        came.iter().filter(|(.., taken)| *taken).flat_map(|(_, body, _)| alerts(body)).collect()
-    }
-}
-
-/// Key and status of each alert in a message.
-fn alerts(body: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let alert = |alert: &Value| (text(&alert["annotations"]["key"]), text(&alert["status"]));
-    body["alerts"].as_array().unwrap().iter().map(alert).collect()
-}
-
-async fn take(State(told): State<Told>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let key = headers["idempotency-key"].to_str().unwrap().to_owned();
-    let taken = told.random.lock().unwrap().u8(0..100) >= told.fails_pct;
-    told.came.lock().unwrap().push((key, serde_json::from_slice(&body).unwrap(), taken));
-    if taken { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }
-}
-
-/// Two meters that say what the minute held that ends at their time.
-const METERS: &str = r#"
-[templates.minute]
-facility = "f"
-format = "json"
-value = "/kg"
-time = "/t"
-time_format = "ms"
-kind = "interval"
-interval = "1m"
-unit = "kg"
-category = "cems-co2"
-[clusters.c]
-timezone = "UTC"
-[facilities.f]
-cluster = "c"
-[meters.m]
-template = "minute"
-topic = "plant/co2"
-[meters.n]
-template = "minute"
-topic = "plant/more"
-"#;
-
-/// More than 100 kg in a minute.
-const MINUTE: &str = r#"
-[rules.minute]
-kind = "limit"
-select = { facility = "f" }
-average = "1m"
-align = "sliding"
-limit = "6000 kg/h"
-min_coverage = 0
-"#;
-
-/// What the minute held that ended last before a time.
-fn minute(topic: &str, at: i64, kg: i64) -> Publication {
-    let end = at / 60_000 * 60_000;
-    (format!("plant/{topic}"), format!("{{\"t\":{end},\"kg\":{kg}}}").into_bytes(), false)
-}
+use crate::servers::{Daemon, Mosquitto, Process, block_on, wait_for, wait_for_long};
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "what is waited for is how soon it comes")]
@@ -144,7 +45,7 @@ fn every_episode_is_told_through_kills_and_failures() {
     let episodes: i64 = number("EMISSIOND_EPISODES", 12);
     let (broker, hook) = (Mosquitto::start(), Hook::start(50));
     // They come and go quickly, and each is to be told for itself.
-    let rules = format!("{MINUTE}[alarms]\nchatter_above = 1000\nflood_above = 1000\n");
+    let rules = format!("{MINUTE}min_coverage = 0\n[alarms]\nchatter_above = 1000\nflood_above = 1000\n");
     let mut daemon = Daemon::new(&broker, &hook.config(&rules), &[]);
     daemon.start();
     let mut random = Rng::with_seed(3);

@@ -1,9 +1,12 @@
 //! Alarms: what rules make of readings.
 
+mod channels;
 mod health;
+mod hook;
 mod judged;
 mod live;
 mod rules;
+mod storm;
 
 /// A stack whose CO2 is counted by the kilogram, in Paris.
 pub const CLUSTER: &str = r#"

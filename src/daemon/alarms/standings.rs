@@ -1,0 +1,84 @@
+//! How each rule stands, for whoever asks; and the marks that budgets pass, which are worth a line in the log and no alarm.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use crate::alert::{Judged, Kind, Line, Outlook, Period, Rule, Watched};
+use crate::cluster::Topology;
+use crate::format::state_name;
+use crate::http::{Look, RuleView};
+use crate::quantity::Time;
+
+/// Parts of a budget, in hundredths.
+const MARKS: [i128; 3] = [50, 75, 90];
+
+/// How each rule stands for each of what it watches.
+#[derive(Clone, Default)]
+pub(crate) struct Standings {
+    rules: Arc<Mutex<BTreeMap<Line, RuleView>>>,
+    /// The period, and the last mark that was passed in it.
+    marks: BTreeMap<Line, (Time, i128)>,
+}
+
+impl Standings {
+    pub(crate) fn look(&self) -> Look<Vec<RuleView>> {
+        let rules = Arc::clone(&self.rules);
+        Arc::new(move || rules.lock().map(|rules| rules.values().cloned().collect()).unwrap_or_default())
+    }
+
+    /// Takes how a rule was judged.
+    pub(crate) fn note(&mut self, rule: &Rule, watched: &Watched, topology: &Topology, (judged, now): (&Judged, Time)) {
+        let line = (rule.id.to_string(), watched.text(topology));
+        self.mark(rule, watched, topology, (judged, now), &line);
+        let Ok(mut rules) = self.rules.lock() else {
+            return;
+        };
+        let view = rules.entry(line.clone()).or_insert_with(|| RuleView {
+            rule: line.0,
+            entity: line.1,
+            kind: rule.kind.name(),
+            priority: rule.priority.name(),
+            state: "unknown",
+            value: None,
+            limit: None,
+            unit: rule.kind.unit(),
+            outlook: None,
+            out_of_service: rule.out_of_service.clone(),
+        });
+        if let Some(turn) = judged.turns.last() {
+            view.state = state_name(turn.state);
+        }
+        if let Some(seen) = judged.last {
+            let shown = |millionths: i128| millionths as f64 / 1e6;
+            (view.value, view.limit) = (Some(shown(seen.value)), Some(shown(seen.limit)));
+        }
+        if let Some(forecast) = &judged.forecast {
+            view.outlook = Some(Outlook::of(forecast));
+        }
+    }
+
+    fn mark(
+        &mut self,
+        rule: &Rule,
+        watched: &Watched,
+        topology: &Topology,
+        (judged, now): (&Judged, Time),
+        line: &Line,
+    ) {
+        let (Kind::Budget(budget), Some(forecast)) = (&rule.kind, &judged.forecast) else {
+            return;
+        };
+        if matches!(budget.period, Period::Rolling(_)) {
+            return;
+        }
+        let (period, _) = budget.bounds(watched.zone(topology), now);
+        let passed = |mark: &&i128| forecast.used.saturating_mul(100) >= budget.total.saturating_mul(**mark);
+        let mark = MARKS.iter().filter(passed).max().copied().unwrap_or(0);
+        let before = self.marks.insert(line.clone(), (period, mark));
+        // What was passed before the daemon started is no news.
+        if before.is_some_and(|(of, before)| mark > if of == period { before } else { 0 }) {
+            let (rule, entity) = line;
+            tracing::info!(rule, entity, used_pct = mark as i64, "a mark of the budget is passed");
+        }
+    }
+}
