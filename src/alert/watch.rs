@@ -38,7 +38,7 @@ fn turns_of(pipeline: &Pipeline, rule: &Rule, watched: &Watched, now: Time) -> V
     let Some((first, to)) = reach(pipeline, rule, watched, now) else {
         return Vec::new();
     };
-    let Ok(judged) = look(rule, watched, topology, &Replayed { pipeline, first }, (first, to, to));
+    let Ok(judged) = look(rule, watched, topology, &Replayed(pipeline), (first, to, to));
     judged.turns
 }
 
@@ -72,34 +72,31 @@ fn entries(pipeline: &Pipeline, entity: Entity, window: Window) -> Vec<Entry> {
 }
 
 /// All of it is in memory.
-struct Replayed<'p> {
-    pipeline: &'p Pipeline,
-    /// When anything was seen first.
-    first: Time,
-}
+struct Replayed<'p>(&'p Pipeline);
 
 impl Facts for Replayed<'_> {
     type Error = Infallible;
 
     fn entries(&self, entity: Entity, window: Window, (from, to): (Time, Time)) -> Result<Vec<Entry>, Infallible> {
-        let mut entries = entries(self.pipeline, entity, window);
+        let mut entries = entries(self.0, entity, window);
         entries.retain(|entry| from <= entry.key.start && entry.key.start < to);
         Ok(entries)
     }
 
     fn amounts(&self, meter: MeterIx, (from, to): (Time, Time)) -> Result<Vec<(Quarter, Activity)>, Infallible> {
-        let all = self.pipeline.open_activities(meter).into_iter();
+        let all = self.0.open_activities(meter).into_iter();
         let within = all.filter(|(quarter, ..)| from < quarter.end() && quarter.start() < to);
         Ok(within.map(|(quarter, activity, _)| (quarter, activity)).collect())
     }
 
     fn heard(&self, meter: MeterIx, _since: Time) -> Result<Heard, Infallible> {
-        let rules = self.pipeline.rules();
-        let gone = rules.routes.gone(meter, self.pipeline.births());
-        Ok(Heard { times: self.pipeline.heard(meter), gone })
+        let rules = self.0.rules();
+        let gone = rules.routes.gone(meter, self.0.births());
+        Ok(Heard { times: self.0.heard(meter), gone })
     }
 
+    /// Of a meter that has no reading at all, nothing is known.
     fn began(&self) -> Time {
-        self.first
+        Time::MAX
     }
 }

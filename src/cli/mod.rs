@@ -229,6 +229,8 @@ pub(crate) fn logs() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rumqttd=warn"));
     let registry = tracing_subscriber::registry().with(filter);
     let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    // So that `journalctl RULE=...` finds an alarm.
+    let journald = journald.map(|layer| layer.with_field_prefix(None));
     // A second call, as in tests, leaves the first in place.
     let _ = match journald {
         Some(layer) => registry.with(layer).try_init(),

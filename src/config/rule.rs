@@ -22,7 +22,40 @@ pub(crate) fn check_rules(checker: &mut Checker, file: &File, topology: &Topolog
         let mut check = RuleCheck { checker: &mut *checker, file, topology, members, transfers, id, section };
         rules.extend(check.rules());
     }
+    warn_of_many(checker, &rules);
     rules
+}
+
+/// Rules of high priority among so many rules are not many by chance.
+const MANY: usize = 20;
+
+/// Warns of rules that say the same, and of more calls than anybody can heed.
+fn warn_of_many(checker: &mut Checker, rules: &[Rule]) {
+    for (at, rule) in rules.iter().enumerate() {
+        if let Some(same) = rules[..at].iter().find(|other| other.id != rule.id && is_alike(rule, other)) {
+            let message = format!("it watches the same in the same way as `{}`", same.id);
+            let help = Some("one rule may have several levels: see `warn_at` and `critical_at`".to_owned());
+            checker.push("C024", Severity::Warning, &["rules", rule.id.as_str()], message, help);
+        }
+    }
+    let ids: BTreeMap<&str, Priority> = rules.iter().map(|rule| (rule.id.as_str(), rule.priority)).collect();
+    let high = ids.values().filter(|priority| **priority == Priority::High).count();
+    if ids.len() >= MANY && high * 20 > ids.len() {
+        let message = format!("{high} of {} rules are of high priority: where all is urgent, nothing is", ids.len());
+        let help = Some("about one of twenty should be; ISA-18.2 suggests 80 % low, 15 % medium, 5 % high".to_owned());
+        checker.push("C024", Severity::Warning, &["rules"], message, help);
+    }
+}
+
+/// Whether two rules differ in their bounds alone.
+fn is_alike(one: &Rule, other: &Rule) -> bool {
+    let kinds = match (&one.kind, &other.kind) {
+        (Kind::Limit(a), Kind::Limit(b)) => a.average == b.average && a.align == b.align && a.gate == b.gate,
+        (Kind::Budget(a), Kind::Budget(b)) => a.period == b.period,
+        (Kind::Burn(a), Kind::Burn(b)) => a.period == b.period,
+        (a, b) => a.name() == b.name(),
+    };
+    kinds && one.signal == other.signal && one.watched == other.watched
 }
 
 pub(crate) struct RuleCheck<'a> {

@@ -36,10 +36,11 @@ pub(crate) fn readings(text: &str, (start, step): (Time, Span), zone: &Zone) -> 
 /// Readings of a meter, and the time of the last, missing or not.
 pub(crate) type Readings = (Vec<(Time, Decimal)>, Time);
 
-/// `2026-03-29T03:00` or `2026-03-29 03:00` in local time, or RFC 3339.
+/// `2026-03-29T03:00` or `2026-03-29 03:00`, with or without seconds, in local time, or RFC 3339.
 pub(crate) fn time_of(text: &str, zone: &Zone) -> Option<Time> {
     let local = |form| zone.parse_local(form, text);
-    Time::parse_rfc3339(text).or_else(|| local("%Y-%m-%dT%H:%M")).or_else(|| local("%Y-%m-%d %H:%M"))
+    let forms = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
+    Time::parse_rfc3339(text).or_else(|| forms.into_iter().find_map(local))
 }
 
 /// `None` stands for a missing reading.
@@ -104,6 +105,7 @@ mod tests {
         let zone = Zone::parse("Europe/Paris").unwrap();
         let text = |text: &str| time_of(text, &zone).map(|time| time.to_string());
         assert_eq!(text("2026-03-29T01:59").as_deref(), Some("2026-03-29T00:59:00Z"));
+        assert_eq!(text("2026-03-29T01:59:30").as_deref(), Some("2026-03-29T00:59:30Z"));
         assert_eq!(text("2026-03-29 03:00").as_deref(), Some("2026-03-29T01:00:00Z"));
         assert_eq!(text("2026-10-25T02:30:00+01:00").as_deref(), Some("2026-10-25T01:30:00Z"));
     }

@@ -88,14 +88,29 @@ fn log(update: &Update) {
     let held = alarm.held.as_deref().unwrap_or("");
     match update.news {
         Some(News::Raised | News::Changed | News::Reopened | News::Reminded) => {
-            tracing::warn!(rule, entity, facility, cluster, level, priority, value, limit, unit, key, held, "alarm");
+            // A journal has a priority of its own.
+            let (alarm_level, alarm_priority) = (level, priority);
+            tracing::warn!(
+                rule,
+                entity,
+                facility,
+                cluster,
+                alarm_level,
+                alarm_priority,
+                value,
+                limit,
+                unit,
+                key,
+                held,
+                "alarm"
+            );
         }
         Some(News::Returned) => {
             tracing::info!(rule, entity, facility, cluster, key, peak = alarm.peak, unit, held, "alarm is over");
         }
         Some(News::Withdrawn) => {
             let text = "alarm is withdrawn: late data changed the result";
-            tracing::info!(rule, entity, facility, cluster, key, held, text);
+            tracing::info!(rule, entity, facility, cluster, key, held, "{text}");
         }
         None => {}
     }

@@ -69,10 +69,12 @@ fn they_pass_without_a_warning() {
 
 #[test]
 fn their_tests_of_rules_pass() {
-    let mut command = emissiond();
-    command.args(["rules", "test", "config/tests/dunkerque.toml", "--config"]).arg(path("dunkerque"));
-    let output = run(&mut command);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    for name in ["teda", "dunkerque", "louisiana"] {
+        let mut command = emissiond();
+        command.args(["rules", "test"]).arg(format!("config/tests/{name}.toml")).arg("--config").arg(path(name));
+        let output = run(&mut command);
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
+    }
 }
 
 #[test]

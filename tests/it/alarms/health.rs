@@ -1,7 +1,7 @@
 //! Rules about the data, by hand: silence, coverage, transfers, the plant's state.
 
 use crate::alarms::CLUSTER;
-use crate::alarms::rules::failed;
+use crate::alarms::rules::{failed, problems, problems_in};
 
 /// Three meters behind a gateway, one of which works in shifts, and a transfer.
 const PLANT: &str = r#"
@@ -148,4 +148,50 @@ fn a_limit_counts_in_one_state_of_the_plant() {
             ("2026-01-05T10:16", "facility/f", "over"),
         ],
     );
+}
+
+#[test]
+fn rules_about_the_data_that_cannot_be_meant_are_told() {
+    let plant = format!("{CLUSTER}{PLANT}");
+    let told = |rule: &str, code: &str, words: &str| {
+        let problems = problems_in(&plant, rule);
+        assert!(problems.iter().any(|(c, m)| c == code && m.contains(words)), "{rule}: {problems:?}");
+    };
+    for rule in ["stale", "imbalance", "daemon", "quality"] {
+        let problems = problems_in(&plant, &format!("kind = \"{rule}\"\n"));
+        assert!(problems.is_empty(), "{rule}: {problems:?}");
+    }
+    told("kind = \"coverage\"\n", "C005", "`rules.r` needs `at_least`");
+    told("kind = \"stale\"\nfor = \"5m\"\n", "C006", "of no use to a rule of kind `stale`");
+    told("kind = \"stale\"\nselect = { meter = \"x\" }\n", "C007", "unknown meter `x`");
+    told("kind = \"daemon\"\nwatch = [\"brokr\"]\n", "C006", "`watch` cannot be `brokr`");
+    told("kind = \"imbalance\"\naverage = \"5m\"\n", "C006", "at least \"15m\"");
+    told("kind = \"imbalance\"\nselect = { transfer = \"pip\" }\n", "C007", "unknown");
+    let limit = "kind = \"limit\"\nselect = { facility = \"f\" }\naverage = \"1h\"\nlimit = \"600 kg/h\"\n";
+    told(&format!("{limit}when = {{ meter = \"a\", above = \"5 kWh\" }}\n"), "C006", "over time");
+    told(&format!("{limit}when = {{ meter = \"zz\", above = \"5 kg/h\" }}\n"), "C007", "unknown meter `zz`");
+    told(&format!("{limit}when = {{ meter = \"a\" }}\n"), "C005", "when");
+    told(&format!("{limit}[rules.s]\n{limit}"), "C024", "in the same way as `r`");
+    let none = problems("kind = \"imbalance\"\n");
+    assert!(none.iter().any(|(code, _)| code == "C019"), "{none:?}");
+    let schedule = plant.replace("mon-fri 06:00-22:00", "weekdays");
+    let problems = problems_in(&schedule, "kind = \"stale\"\n");
+    assert!(problems.iter().any(|(_, message)| message.contains("is no schedule")), "{problems:?}");
+}
+
+#[test]
+fn notifiers_that_cannot_be_meant_are_told() {
+    let told = |notifier: &str, words: &str| {
+        let problems = problems(&format!("kind = \"stale\"\n[notify.n]\n{notifier}"));
+        assert!(problems.iter().any(|(_, message)| message.contains(words)), "{notifier}: {problems:?}");
+    };
+    told("kind = \"smtp\"\nurl = \"mail.example.com\"\n", "no address of a mail server");
+    told("kind = \"smtp\"\nurl = \"smtp://user:pw@mail.example.com\"\n", "no address of a mail server");
+    told("kind = \"smtp\"\nurl = \"smtps://mail.example.com\"\nfrom = \"a@b.c\"\n", "needs `to`");
+    told("kind = \"webhook\"\nurl = \"http://x\"\nformat = \"ntfy\"\n", "needs `topic`");
+    told("kind = \"webhook\"\nurl = \"http://x\"\ntemplate_file = \"none.j2\"\n", "none.j2");
+    told("kind = \"mqtt\"\nto = \"a@b.c\"\n", "of no use to a notifier of kind `mqtt`");
+    told("kind = \"alertmanager\"\n", "needs `url`");
+    told("kind = \"mqtt\"\ngroup_by = [\"colour\"]\n", "`group_by` cannot be `colour`");
+    told("kind = \"mqtt\"\nheartbeat = \"1s\"\n", "at least 5s");
 }

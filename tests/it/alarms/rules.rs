@@ -198,11 +198,11 @@ turns = [{ at = "2026-01-01T00:05", rule = "limit", entity = "facility/f", state
 const OPS: &str = "[notify.ops]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9000/alarm\"\n";
 
 /// Each problem with its code and its line in the rule.
-fn problems(rule: &str) -> Vec<(String, String)> {
+pub fn problems(rule: &str) -> Vec<(String, String)> {
     problems_in(CLUSTER, rule)
 }
 
-fn problems_in(cluster: &str, rule: &str) -> Vec<(String, String)> {
+pub fn problems_in(cluster: &str, rule: &str) -> Vec<(String, String)> {
     let files = Files::new(&[("c.toml", &format!("{cluster}{OPS}[rules.r]\n{rule}"))]);
     let output = run(emissiond().args(["check", "--format", "json", "--config"]).arg(files.path("c.toml")));
     let text = |value: &Value| value.as_str().unwrap_or("").to_owned();

@@ -9,10 +9,10 @@ use crate::broker::{Publication, publish};
 use crate::harness::{emissiond, number, run};
 use crate::servers::{Daemon, Mosquitto, wait_for, wait_for_long};
 
-/// `EMISSIOND_FLIPS` makes a campaign of it: every second minute is over.
+/// `EMISSIOND_STORM` makes a campaign of it: every second minute is over.
 #[test]
 fn flips_are_told_a_few_times() {
-    let flips: i64 = number("EMISSIOND_FLIPS", 400);
+    let flips: i64 = number("EMISSIOND_STORM", 400);
     let (broker, hook) = (Mosquitto::start(), Hook::start(0));
     let mut daemon = Daemon::new(&broker, &hook.config(&format!("{MINUTE}min_coverage = 0\n")), &[]);
     daemon.start();
