@@ -148,4 +148,48 @@ mod tests {
         // Half a day a tenth above is not yet three days.
         assert_eq!(level(30, 11), Some(0));
     }
+
+    /// A year of 8760 t whose January weighs twice: thirteen parts, two of them in January's 744 h, 1.8114 t/h. The headroom
+    /// of 438 t is 0.05 t/h. Over 12 h and 1 h the pace of 14.4 is 0.72 t/h above the plan, so 2.5314 t/h; 6 over 3 d and 6 h
+    /// are 0.3 t/h, 2.1114 t/h; once over 36 d is not reached within January.
+    #[test]
+    fn a_winter_month_has_more_to_burn() {
+        let from = Time::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
+        let mut weights = [1; 12];
+        weights[0] = 2;
+        let of = |profile: Profile, hours: i64, kilograms: i128| {
+            let burn = Burn {
+                total: 8_760 * TONNE,
+                headroom: 438 * TONNE,
+                period: Window::Year,
+                profile: profile.clone(),
+                paces: Burn::usual(Window::Year, Span::minutes(1)),
+                clear: Ratio::ONE,
+                min_coverage_e4: 0,
+            };
+            let period = burn.bounds(&Zone::UTC, Time(from.0 + 1));
+            let plans = [(period, Plan::new(&profile, &Zone::UTC, period))];
+            let mut series = Series::new(from);
+            let at = |quarter: i64| Time(from.0 + quarter * 900_000);
+            // Twenty days to plan, and then these hours.
+            for quarter in 1..=(480 + hours) * 4 {
+                let to_plan = plans[0].1.part(burn.total, at(quarter - 1), at(quarter));
+                let mg = if quarter > 480 * 4 { kilograms * TONNE / 4_000 } else { to_plan };
+                series.push(at(quarter), Sum { mg, ..Sum::default() });
+            }
+            match burn.find(&plans, &series, at((480 + hours) * 4), true) {
+                Finding::Seen(seen) => seen.over,
+                _ => 9,
+            }
+        };
+        let winter = || Profile::Months(weights);
+        assert_eq!([of(winter(), 12, 2_531), of(winter(), 12, 2_532)], [0, 3]);
+        assert_eq!([of(winter(), 72, 2_111), of(winter(), 72, 2_112)], [0, 3]);
+        // Even, the plan is 1 t/h, and what is to plan in winter is far above it.
+        assert_eq!(
+            [of(Profile::Linear, 72, 1_300), of(Profile::Linear, 72, 1_301), of(Profile::Linear, 72, 1_811)],
+            [0, 3, 3]
+        );
+        assert_eq!(of(winter(), 72, 1_811), 0);
+    }
 }

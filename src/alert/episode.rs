@@ -1,6 +1,6 @@
 //! From the first turn away from normal to the turn back: one record.
 
-use crate::alert::{Finding, Forecast, Level, Rule, Seen, State, Turn};
+use crate::alert::{Finding, Forecast, Level, Machine, Rule, Seen, State, Turn};
 use crate::quantity::{Span, Time};
 
 /// An alarm from its beginning to its end.
@@ -47,6 +47,25 @@ pub struct Judged {
     pub last: Option<Seen>,
     /// Where a budget is going.
     pub forecast: Option<Forecast>,
+    /// From where judging can go on.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// How things stood at a time before which nothing changes but by late readings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// The time.
+    pub at: Time,
+    pub(crate) machine: Machine,
+    /// The alarm that went on then.
+    pub(crate) episode: Option<Episode>,
+}
+
+impl Checkpoint {
+    /// With nothing known.
+    pub(crate) fn new(rule: &Rule, at: Time) -> Checkpoint {
+        Checkpoint { at, machine: Machine::new(rule.guard), episode: None }
+    }
 }
 
 /// An hour in milliseconds.
@@ -80,6 +99,11 @@ impl Judged {
             None if rule.kind.is_rate() => {}
             None => episode.excess_mg = episode.excess_mg.max(above),
         }
+    }
+
+    /// The alarm that goes on.
+    pub(crate) fn open(&self) -> Option<&Episode> {
+        self.episodes.last().filter(|episode| episode.end.is_none())
     }
 
     fn turned(&mut self, turn: Turn) {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::alert::rule::{Sources, judge};
+use crate::alert::rule::{Sources, Until, judge};
 use crate::alert::{
-    Heard, Judged, Kind, MILLION, Machine, Period, Profile, Rule, Series, Silence, Stale, Sum, Watched, silences, stale,
+    Checkpoint, Heard, Judged, Kind, MILLION, Period, Profile, Rule, Series, Silence, Stale, Sum, Watched, silences,
+    stale,
 };
 use crate::cluster::{Entity, MeterIx, Topology};
 use crate::emission::Column;
@@ -30,19 +31,32 @@ pub trait Facts {
     fn began(&self) -> Time;
 }
 
-/// Judges a rule for one of what it watches, in `(after, to]`. Up to `closed_to` nothing but late readings is to come.
+/// Where judging begins.
+#[derive(Clone, Debug)]
+pub enum Begin {
+    /// After this time, with nothing known.
+    After(Time),
+    /// Where it has been before.
+    From(Checkpoint),
+}
+
+/// Judges a rule for one of what it watches. Without a checkpoint it begins at `after`, with nothing known.
 pub fn look<F: Facts>(
     rule: &Rule,
     watched: &Watched,
     topology: &Topology,
     facts: &F,
-    span: (Time, Time, Time),
+    (begin, until): (Begin, Until),
 ) -> Result<Judged, F::Error> {
+    let begin = match begin {
+        Begin::After(time) => Checkpoint::new(rule, time),
+        Begin::From(checkpoint) => checkpoint,
+    };
+    let (after, to) = (begin.at, until.to);
     if let Kind::Stale(stale) = &rule.kind {
-        return silent(stale, watched, topology, facts, (span.0, span.1));
+        return silent(stale, watched, topology, facts, (after, to));
     }
     let zone = watched.zone(topology);
-    let (after, to, closed_to) = span;
     let seasonal = as_last_year(rule, watched, topology, facts, to)?;
     let rule = seasonal.as_ref().unwrap_or(rule);
     let step = rule.step();
@@ -53,7 +67,9 @@ pub fn look<F: Facts>(
             sources.main = amounts(topology, facts, imbalance.sent, (step, range))?;
             sources.other = Some(amounts(topology, facts, imbalance.received, (step, range))?);
         }
-        (_, Watched::Entity(entity)) => sources.main = emissions(rule, topology, facts, *entity, range)?,
+        (_, Watched::Entity(entity)) => {
+            sources.main = emissions(rule, topology, facts, *entity, (range.0, after, range.1))?
+        }
         // Nothing of theirs is in the books.
         _ => return Ok(Judged::default()),
     }
@@ -62,11 +78,12 @@ pub fn look<F: Facts>(
     {
         sources.other = Some(amounts(topology, facts, gate.meter, (step, range))?);
     }
-    let mut judged = judge(rule, zone, &sources, &mut Machine::new(rule.guard), span);
+    let mut judged = judge(rule, zone, &sources, begin, until);
     if let Kind::Budget(budget) = &rule.kind
         && !matches!(budget.period, Period::Rolling(_))
     {
-        judged.forecast = sources.main.ends(after, closed_to).last().map(|at| budget.forecast(zone, &sources.main, at));
+        judged.forecast =
+            sources.main.ends(after, until.closed_to).last().map(|at| budget.forecast(zone, &sources.main, at));
     }
     Ok(judged)
 }
@@ -109,15 +126,27 @@ fn emissions<F: Facts>(
     topology: &Topology,
     facts: &F,
     entity: Entity,
-    (from, to): (Time, Time),
+    (from, after, to): (Time, Time, Time),
 ) -> Result<Series, F::Error> {
     let (window, step) = (rule.step(), rule.step().shortest());
+    let mut series = Series::new(from);
+    // Of a long period, days are enough for what lies behind.
+    let split = if rule.takes_days(entity) { topology.zone(entity).start(Window::Day, after).max(from) } else { from };
+    if from < split {
+        let days = facts.entries(entity, Window::Day, (from, split))?;
+        let days: BTreeMap<Time, Sum> = days.iter().map(|entry| (entry.key.start, sum_of(rule, entry))).collect();
+        let mut day = from;
+        while day < split {
+            let end = topology.zone(entity).end(Window::Day, day);
+            let sum = days.get(&day).copied().unwrap_or_default();
+            series.push(end, Sum { valid_ms: topology.valid_ms(entity, day, end), ..sum });
+            day = end;
+        }
+    }
+    let from = split;
     let mut sums: BTreeMap<Time, Sum> = BTreeMap::new();
     for entry in facts.entries(entity, window, (from, to))? {
-        let tally = &entry.tally;
-        let soft_mg = tally.mg(Column::Substituted).saturating_add(tally.mg(Column::Interpolated));
-        let sum = Sum { mg: rule.signal.of(tally), soft_mg, covered_ms: tally.covered_ms, valid_ms: 0 };
-        sums.insert(entry.key.start, sum);
+        sums.insert(entry.key.start, sum_of(rule, &entry));
     }
     if let Kind::Limit(limit) = &rule.kind {
         for event in &limit.events {
@@ -130,7 +159,6 @@ fn emissions<F: Facts>(
     // Adding it up takes a while, and mostly all parts are alike.
     let one = |at: Time| topology.valid_ms(entity, at, at.plus(step));
     let same = topology.is_steady(entity, from, to).then(|| one(from));
-    let mut series = Series::new(from);
     let mut at = from;
     while at < to {
         let sum = sums.get(&at).copied().unwrap_or_default();
@@ -138,6 +166,12 @@ fn emissions<F: Facts>(
         at = at.plus(step);
     }
     Ok(series)
+}
+
+fn sum_of(rule: &Rule, entry: &Entry) -> Sum {
+    let tally = &entry.tally;
+    let soft_mg = tally.mg(Column::Substituted).saturating_add(tally.mg(Column::Interpolated));
+    Sum { mg: rule.signal.of(tally), soft_mg, covered_ms: tally.covered_ms, valid_ms: 0 }
 }
 
 /// What a meter showed, in its base unit.

@@ -104,7 +104,7 @@ pub struct Turn {
 }
 
 /// Takes findings in the order of their times.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
     guard: Guard,
     state: State,

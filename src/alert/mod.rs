@@ -29,15 +29,15 @@ pub use alarm::{Acknowledged, Alarm, Followed, News, Outlook, Phase, Subject, fo
 pub use budget::{Budget, Forecast, Period};
 pub use burn::{Burn, Pace};
 pub use coverage::Coverage;
-pub use episode::{Episode, Judged};
-pub use facts::{Facts, look};
+pub use episode::{Checkpoint, Episode, Judged};
+pub use facts::{Begin, Facts, look};
 pub use imbalance::Imbalance;
 pub use limit::{Align, Gate, Limit};
 pub use machine::{Finding, Guard, Machine, NoData, Seen, State, Turn};
 pub use pathway::{Pathway, Shape};
 pub use plan::Profile;
 pub use quality::{Came, Lately, Quality};
-pub use rule::{Kind, Level, Priority, Rule, Signal};
+pub use rule::{Kind, Level, Priority, Rule, Signal, Until};
 pub use series::{Series, Sum};
 pub use stale::{Heard, Silence, Stale, silences};
 pub use telling::{Calm, Chatter, Hold, Line, Shelf, Telling, Update, Way, World};

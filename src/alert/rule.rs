@@ -2,10 +2,10 @@
 
 use crate::alert::plan::Plan;
 use crate::alert::{
-    Align, Budget, Burn, Coverage, Finding, Guard, Imbalance, Judged, Limit, Machine, Pathway, Period, Profile,
+    Align, Budget, Burn, Checkpoint, Coverage, Finding, Guard, Imbalance, Judged, Limit, Pathway, Period, Profile,
     Quality, Series, Stale, Watched,
 };
-use crate::cluster::Category;
+use crate::cluster::{Category, Entity};
 use crate::emission::{Column, Tally};
 use crate::quantity::{Id, Span, Time, Window, Zone};
 
@@ -196,6 +196,16 @@ impl Rule {
         }
     }
 
+    /// Whether whole days will do for what lies behind. The days of a network are its clusters' own.
+    pub(crate) fn takes_days(&self, entity: Entity) -> bool {
+        let is_calendar = match &self.kind {
+            Kind::Budget(budget) => !matches!(budget.period, Period::Rolling(_)),
+            Kind::Pathway(_) => true,
+            _ => false,
+        };
+        is_calendar && matches!(entity, Entity::Facility(_) | Entity::Cluster(_))
+    }
+
     /// From when on sums matter at `at`.
     pub fn reach(&self, zone: &Zone, at: Time) -> Time {
         match &self.kind {
@@ -248,6 +258,17 @@ impl Plans {
     }
 }
 
+/// How far a rule is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Until {
+    /// Up to here.
+    pub to: Time,
+    /// Up to here nothing but late readings is to come.
+    pub closed_to: Time,
+    /// Up to here nothing changes of what is there without notice.
+    pub settled: Time,
+}
+
 /// What a rule is judged by.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
@@ -257,17 +278,18 @@ pub(crate) struct Sources {
     pub other: Option<Series>,
 }
 
-/// Judges a rule at the ends of the parts of its series in `(after, to]`, each with what lies behind it. Up to `closed_to`
-/// nothing but late readings is to come.
+/// Judges a rule at the ends of the parts of its series after `begin` and up to `to`, each with what lies behind it. Up to
+/// `closed_to` nothing but late readings is to come, and up to `settled` nothing changes of what is there without notice.
 pub(crate) fn judge(
     rule: &Rule,
     zone: &Zone,
     sources: &Sources,
-    machine: &mut Machine,
-    (after, to, closed_to): (Time, Time, Time),
+    begin: Checkpoint,
+    Until { to, closed_to, settled }: Until,
 ) -> Judged {
     let mut plans = Plans::default();
-    let mut judged = Judged::default();
+    let (after, mut machine) = (begin.at, begin.machine);
+    let mut judged = Judged { episodes: begin.episode.into_iter().collect(), ..Judged::default() };
     let (series, nothing) = (&sources.main, Series::default());
     let other = sources.other.as_ref().unwrap_or(&nothing);
     for at in series.ends(after, to) {
@@ -302,10 +324,82 @@ pub(crate) fn judge(
         let finding = if closed { finding } else { finding.rising() };
         let turn = machine.step(at, finding);
         judged.note(rule, (at, rule.ends_window(zone, at)), finding, turn);
+        if at <= settled.min(closed_to) {
+            judged.checkpoint = Some(Checkpoint { at, machine: machine.clone(), episode: judged.open().cloned() });
+        }
     }
     judged
 }
 
 fn one(plans: &[((Time, Time), Plan)], find: impl Fn(&Plan) -> Finding) -> Finding {
     plans.first().map_or(Finding::Hold, |(_, plan)| find(plan))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{Episode, NoData, Sum};
+    use crate::quantity::Ratio;
+
+    fn rule(kind: Kind) -> Rule {
+        let guard = Guard { lasting: Span::minutes(2), keep: Span::minutes(3), no_data: NoData::Unknown, alarm: 3 };
+        Rule {
+            id: Id::parse("r").unwrap(),
+            watched: Vec::new(),
+            signal: Signal::Columns(Vec::new()),
+            kind,
+            guard,
+            priority: Priority::Medium,
+            response: String::new(),
+            notify: Vec::new(),
+            out_of_service: None,
+        }
+    }
+
+    fn limit() -> Kind {
+        Kind::Limit(Limit {
+            per_day: 1_440 * 100,
+            average: Span::minutes(5),
+            align: Align::Clock,
+            levels: vec![Ratio::whole(0), Ratio::new(9, 10).unwrap(), Ratio::ONE, Ratio::new(12, 10).unwrap()],
+            clear: Ratio::new(97, 100).unwrap(),
+            min_coverage_e4: 7_500,
+            projected: 1,
+            gate: None,
+            events: Vec::new(),
+        })
+    }
+
+    /// Judging on from a checkpoint is the same as judging all of it.
+    #[test]
+    fn a_checkpoint_leaves_nothing_out() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let rule = rule(limit());
+        for _ in 0..200 {
+            let mut sources = Sources { main: Series::new(Time(0)), other: None };
+            for minute in 1..=300 {
+                let covered_ms = if random.u8(..) < 20 { 0 } else { 60_000 };
+                let sum = Sum { mg: random.i128(60..140), covered_ms, valid_ms: 60_000, soft_mg: 0 };
+                sources.main.push(Time(minute * 60_000), sum);
+            }
+            let to = Time(300 * 60_000);
+            let whole = judge(
+                &rule,
+                &Zone::UTC,
+                &sources,
+                Checkpoint::new(&rule, Time(0)),
+                Until { to, closed_to: to, settled: to },
+            );
+            let settled = Time(random.i64(1..300) * 60_000);
+            let until = Until { to, closed_to: to, settled };
+            let begun = judge(&rule, &Zone::UTC, &sources, Checkpoint::new(&rule, Time(0)), until);
+            let checkpoint = begun.checkpoint.unwrap();
+            assert_eq!(checkpoint.at, settled);
+            let rest = judge(&rule, &Zone::UTC, &sources, checkpoint, until);
+            let after = |episodes: &[Episode]| -> Vec<Episode> {
+                episodes.iter().filter(|episode| episode.end.is_none_or(|end| end > settled)).cloned().collect()
+            };
+            assert_eq!(after(&rest.episodes), after(&whole.episodes));
+        }
+    }
 }

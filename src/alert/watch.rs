@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use crate::alert::{Facts, Heard, Rule, Turn, Watched, look};
+use crate::alert::{Begin, Facts, Heard, Rule, Turn, Until, Watched, look};
 use crate::cluster::{Entity, MeterIx};
 use crate::ledger::Entry;
 use crate::pipeline::{Amounts, Pipeline, meter_entries};
@@ -38,7 +38,13 @@ fn turns_of(pipeline: &Pipeline, rule: &Rule, watched: &Watched, now: Time) -> V
     let Some((first, to)) = reach(pipeline, rule, watched, now) else {
         return Vec::new();
     };
-    let Ok(judged) = look(rule, watched, topology, &Replayed(pipeline), (first, to, to));
+    let Ok(judged) = look(
+        rule,
+        watched,
+        topology,
+        &Replayed(pipeline),
+        (Begin::After(first), Until { to, closed_to: to, settled: first }),
+    );
     judged.turns
 }
 

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::alert::{Alarm, Calm, Followed, Kind, Line, News, Phase, Rule, Telling, Watched, World, follow, look};
+use crate::alert::{
+    Alarm, Begin, Calm, Checkpoint, Followed, Kind, Line, News, Phase, Rule, Telling, Until, Watched, World, follow,
+    look,
+};
 use crate::clock;
 use crate::cluster::{Entity, MeterIx};
 use crate::config::Plan;
@@ -56,6 +59,8 @@ pub(crate) struct Watcher {
     connected: Option<Instant>,
     /// When the silence of a gateway ended, by rule.
     ended: BTreeMap<String, BTreeMap<String, Time>>,
+    /// From where each rule is judged on.
+    checkpoints: RefCell<BTreeMap<Line, Checkpoint>>,
     /// How each rule stands.
     standings: RefCell<Standings>,
     /// What went wrong last: it is said once.
@@ -99,6 +104,7 @@ impl Watcher {
             health_looked: None,
             connected: None,
             ended: BTreeMap::new(),
+            checkpoints: RefCell::default(),
             standings: RefCell::new(standings),
             trouble: None,
         })
@@ -121,6 +127,10 @@ impl Watcher {
                     pulse.looked = Some(instant());
                     false
                 });
+            }
+            if looked.is_err() {
+                // What was found is not kept: it is to be found again.
+                self.checkpoints.borrow_mut().clear();
             }
             let trouble = looked.err().map(|error| error.to_string());
             if trouble != self.trouble {
@@ -366,10 +376,13 @@ impl Watcher {
         let (zone, subject) = (watched.zone(topology), watched.subject(topology));
         let step = rule.step();
         // What begins here does not hang on what was before: an alarm that was about to be would be one by now.
+        let line = (rule.id.to_string(), subject.entity.clone());
         let lead = Span(rule.guard.lasting.0 + rule.guard.keep.0 + step.shortest().0);
-        let mut from = zone.start(step, changed.minus(lead));
+        let known = self.checkpoints.borrow().get(&line).filter(|known| known.at <= changed).cloned();
+        let mut from = known.as_ref().map_or_else(|| zone.start(step, changed.minus(lead)), |known| known.at);
         let mut kept = self.store.since(rule.id.as_str(), &subject.entity, from)?;
-        while let Some(start) = kept.iter().filter_map(|alarm| Time::parse_rfc3339(&alarm.since)).min()
+        while known.is_none()
+            && let Some(start) = kept.iter().filter_map(|alarm| Time::parse_rfc3339(&alarm.since)).min()
             && start <= from
         {
             from = zone.start(step, start.minus(lead));
@@ -379,7 +392,12 @@ impl Watcher {
         let closed_to = if rule.kind.is_stale() { now } else { now.minus(self.rules.close_after) };
         let Seen { open, heard, .. } = seen;
         let facts = Live { rules: &self.rules, reader: &self.reader, open, heard, began: self.began };
-        let judged = look(rule, watched, topology, &facts, (from, to, closed_to))?;
+        let begin = known.map_or(Begin::After(from), Begin::From);
+        let until = Until { to, closed_to, settled: self.reader.open_from()?.start() };
+        let judged = look(rule, watched, topology, &facts, (begin, until))?;
+        if let Some(checkpoint) = judged.checkpoint.clone() {
+            self.checkpoints.borrow_mut().insert(line, checkpoint);
+        }
         self.standings.borrow_mut().note(rule, watched, topology, (&judged, now));
         Ok(follow(rule, &subject, kept, &judged, closed_to))
     }

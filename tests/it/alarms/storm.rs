@@ -14,7 +14,11 @@ use crate::servers::{Daemon, Mosquitto, wait_for, wait_for_long};
 fn flips_are_told_a_few_times() {
     let flips: i64 = number("EMISSIOND_STORM", 400);
     let (broker, hook) = (Mosquitto::start(), Hook::start(0));
-    let mut daemon = Daemon::new(&broker, &hook.config(&format!("{MINUTE}min_coverage = 0\n")), &[]);
+    let mut daemon = Daemon::new(
+        &broker,
+        &hook.config(&format!("{MINUTE}min_coverage = 0\n[ledger]\nlate_horizon = \"30d\"\n")),
+        &[],
+    );
     daemon.start();
     let start = emissiond::clock::now().0 - (2 * flips + 60) * 60_000;
     let at = |flip: i64| start + flip * 60_000;
