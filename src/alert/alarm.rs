@@ -75,6 +75,8 @@ pub struct Alarm {
     pub cluster: Option<String>,
     /// What there is to say of it, in words.
     pub detail: Option<String>,
+    /// What made it, the largest first, as it was when it began.
+    pub inputs: Vec<Input>,
     /// Where the total is going, when it was last told.
     pub outlook: Option<Outlook>,
     /// Why nobody is told of it.
@@ -85,6 +87,15 @@ pub struct Alarm {
     pub chattering: bool,
     /// It is told in a digest.
     pub digest: bool,
+}
+
+/// A part of what is watched, and what it emitted in the window that an alarm began with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// `meter/boiler-1`.
+    pub entity: String,
+    /// Kilograms.
+    pub kg: f64,
 }
 
 /// What an alarm is about.
@@ -222,6 +233,7 @@ impl Alarm {
             facility: subject.facility.clone(),
             cluster: subject.cluster.clone(),
             detail: episode.detail.clone(),
+            inputs: Vec::new(),
             outlook: None,
             held: None,
             told: None,
@@ -270,8 +282,9 @@ impl Alarm {
         news
     }
 
-    /// Takes what was told of it.
+    /// Takes what was told of it, and what made it.
     pub(crate) fn knows(&mut self, before: &Alarm) {
+        self.inputs.clone_from(&before.inputs);
         self.held.clone_from(&before.held);
         self.told.clone_from(&before.told);
         (self.chattering, self.digest) = (before.chattering, before.digest);

@@ -274,7 +274,7 @@ mod tests {
     fn alarm(rule: &str, start: i64) -> Alarm {
         let text = r#"{"id":"","sequence":0,"rule":"","kind":"limit","entity":"facility/f","state":"active","level":"over",
             "highest":"over","priority":"medium","provisional":false,"since":"","until":null,"value":1,"limit":1,"peak":1,
-            "unit":"kg/h","excess_kg":0,"response":"","acknowledged":null,"facility":"f","cluster":null,"detail":null,"outlook":null,
+            "unit":"kg/h","excess_kg":0,"response":"","acknowledged":null,"facility":"f","cluster":null,"detail":null,"inputs":[],"outlook":null,
             "held":null,"told":null,"chattering":false,"digest":false}"#;
         let since = Time(start * MINUTE).to_string();
         let alarm: Alarm = serde_json::from_str(text).unwrap();

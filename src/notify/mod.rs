@@ -52,6 +52,7 @@ pub fn sample() -> crate::alert::Alarm {
         facility: None,
         cluster: None,
         detail: None,
+        inputs: Vec::new(),
         outlook: None,
         held: None,
         told: None,

@@ -1,6 +1,6 @@
 //! Alarms in words.
 
-use crate::alert::{Alarm, News, Outlook, Phase};
+use crate::alert::{Alarm, Input, News, Outlook, Phase};
 use crate::notify::Letter;
 use crate::store::Notice;
 
@@ -37,6 +37,10 @@ fn paragraph(notice: &Notice) -> String {
     let until = alarm.until.as_ref().map(|until| format!(", until {until}")).unwrap_or_default();
     let provisional = if alarm.provisional { ", provisional" } else { "" };
     lines.push(format!("priority {}, since {}{until}{provisional}", alarm.priority, alarm.since));
+    if !alarm.inputs.is_empty() {
+        let input = |input: &Input| format!("{} {}", input.entity, shown(input.kg, "kg"));
+        lines.push(format!("most of it: {}", alarm.inputs.iter().map(input).collect::<Vec<_>>().join(", ")));
+    }
     if alarm.excess_kg > 0.0 {
         lines.push(format!("above the limit so far: {}", shown(alarm.excess_kg, "kg")));
     }

@@ -44,12 +44,17 @@ impl Wanted {
 /// What is open of all that is watched. `None`: the desk is gone.
 pub(crate) async fn open(ask: &Ask, wanted: &Wanted) -> Option<Open> {
     let mut open = Open::new();
-    for (window, entities) in &wanted.0 {
-        let (reply, answer) = oneshot::channel();
-        ask(Question::Open(entities.clone(), *window, reply));
-        open.insert(*window, answer.await.ok()?);
+    for (window, of) in &wanted.0 {
+        open.insert(*window, entities(ask, of.clone(), *window).await?);
     }
     Some(open)
+}
+
+/// What is open of some entities. `None`: the desk is gone.
+pub(crate) async fn entities(ask: &Ask, of: Vec<Entity>, window: Window) -> Option<OpenView> {
+    let (reply, answer) = oneshot::channel();
+    ask(Question::Open(of, window, reply));
+    answer.await.ok()
 }
 
 /// When meters were heard; of some, every reading in memory. `None`: the desk is gone.

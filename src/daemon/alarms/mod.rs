@@ -2,6 +2,7 @@
 
 mod health;
 mod holds;
+mod inputs;
 mod live;
 mod silence;
 mod standings;

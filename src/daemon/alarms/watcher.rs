@@ -19,7 +19,7 @@ use crate::daemon::alarms::health::{Health, Now, Surroundings};
 use crate::daemon::alarms::holds::Holds;
 use crate::daemon::alarms::live::{self, Live, Open, Wanted};
 use crate::daemon::alarms::standings::Standings;
-use crate::daemon::alarms::{log, silence};
+use crate::daemon::alarms::{inputs, log, silence};
 use crate::http::{Ask, DeskView, HeardView, Question};
 use crate::notify::Pulse;
 use crate::pipeline::Rules;
@@ -399,7 +399,12 @@ impl Watcher {
             self.checkpoints.borrow_mut().insert(line, checkpoint);
         }
         self.standings.borrow_mut().note(rule, watched, topology, (&judged, now));
-        Ok(follow(rule, &subject, kept, &judged, closed_to))
+        let mut followed = follow(rule, &subject, kept, &judged, closed_to);
+        for (alarm, _) in followed.iter_mut().filter(|(_, news)| *news == Some(News::Raised)) {
+            let since = Time::parse_rfc3339(&alarm.since).unwrap_or(now);
+            alarm.inputs = inputs::inputs((rule, watched, since), &self.rules, (&self.reader, &self.ask))?;
+        }
+        Ok(followed)
     }
 }
 

@@ -124,6 +124,7 @@ fn an_alarm_is_on_its_topic_and_is_acknowledged() {
     };
     let alarm = wait_for("the alarm", active);
     let id = alarm["id"].as_str().unwrap();
+    assert_eq!(alarm["inputs"], serde_json::json!([{ "entity": "meter/m", "kg": 101.0 }]));
     let retained = || block_on(retained(broker.port, "plant/alarms/alarm/minute/facility/f"));
     let shown = wait_for("its topic", retained);
     assert_eq!((&shown["id"], &shown["state"], &shown["v"]), (&alarm["id"], &"active".into(), &1.into()), "{shown}");
