@@ -134,8 +134,10 @@ fn print(of: &Of, alarms: &[Alarm]) {
             (Phase::Active, None) => "not seen yet".to_owned(),
         };
         let held = alarm.held.as_ref().map(|held| format!("; not told: {held}")).unwrap_or_default();
-        println!(
-            "{since} {level:<9} {priority:<6} {entity} {rule}: {value} {unit} against {limit} {unit}; {state}{held}"
-        );
+        let seen = match &alarm.detail {
+            Some(detail) => detail.clone(),
+            None => format!("{value} {unit} against {limit} {unit}"),
+        };
+        println!("{since} {level:<9} {priority:<6} {entity} {rule}: {seen}; {state}{held}");
     }
 }

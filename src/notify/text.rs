@@ -56,13 +56,22 @@ pub(crate) fn line(notice: &Notice) -> String {
     let alarm = &notice.alarm;
     let Alarm { entity, rule, level, unit, .. } = alarm;
     let at = || format!("{} against {}", shown(alarm.value, unit), shown(alarm.limit, unit));
+    let is_at = |word: &str| match &alarm.detail {
+        Some(detail) => format!("{entity}: {rule}: {detail}"),
+        None => format!("{entity}: {rule} is {word}{level}: {}", at()),
+    };
+    // Of what is about data, the peak says nothing.
+    let peak = match alarm.kind.as_str() {
+        "limit" | "budget" | "pathway" => format!("; at most {}", shown(alarm.peak, unit)),
+        _ => String::new(),
+    };
     let comes_and_goes = if alarm.chattering { "; it comes and goes, its end is told when it is quiet" } else { "" };
     match notice.news {
         News::Raised | News::Changed | News::Reopened => {
-            format!("{entity}: {rule} is {level}: {}{comes_and_goes}", at())
+            format!("{}{comes_and_goes}", is_at(""))
         }
-        News::Reminded => format!("{entity}: {rule} is still {level}: {}", at()),
-        News::Returned => format!("{entity}: {rule} is back to normal; at most {}", shown(alarm.peak, unit)),
+        News::Reminded => is_at("still "),
+        News::Returned => format!("{entity}: {rule} is back to normal{peak}"),
         News::Withdrawn => format!("{entity}: {rule} is withdrawn: late data changed the result"),
     }
 }
