@@ -62,6 +62,11 @@ impl Teller {
         }
     }
 
+    /// Whether people read it, who are told many things together. Topics and Alertmanager keep states apart.
+    pub(crate) fn collects(&self) -> bool {
+        matches!(self.way, Way::Webhook(_) | Way::Mail(_))
+    }
+
     /// How often all that goes on is to be told again. `None`: never.
     pub(crate) fn refresh_every(&self) -> Option<Duration> {
         matches!(self.way, Way::Alertmanager(_)).then_some(REFRESH_EVERY)

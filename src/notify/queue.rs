@@ -120,7 +120,7 @@ impl Queue {
             let mut last = None;
             for lane in [Lane::Now, Lane::Digest] {
                 let batch = open()?.next(&self.id, lane, BATCH_MAX)?;
-                if lane == Lane::Digest && !self.is_due(&batch) {
+                if lane == Lane::Digest && self.teller.collects() && !self.is_due(&batch) {
                     continue;
                 }
                 last = batch.last().map(|notice| notice.number).or(last);

@@ -12,7 +12,7 @@ const SETTLE: Span = Span::seconds(30);
 
 /// The meters of a rule that are silent now, or were when it was last looked.
 pub(crate) fn suspects(
-    rule: &Rule,
+    (rule, stale): (&Rule, &Stale),
     topology: &Topology,
     heard: &HeardView,
     (active, changed): (&[Alarm], &BTreeSet<MeterIx>),
@@ -30,7 +30,14 @@ pub(crate) fn suspects(
         let is_silent = seen.latest.is_none_or(|latest| now.since(latest) > meter.stale_after);
         is_silent || seen.gone.is_some() || changed.contains(ix) || alarmed.contains(watched.text(topology).as_str())
     };
-    meters.filter(is_suspect).map(|(ix, _)| ix).collect()
+    let mut suspects: BTreeSet<MeterIx> = meters.filter(is_suspect).map(|(ix, _)| ix).collect();
+    // The end of a gateway's silence hangs on all of it.
+    for (gateway, members) in &stale.gateways {
+        if alarmed.contains(Watched::Gateway(gateway.clone()).text(topology).as_str()) {
+            suspects.extend(members);
+        }
+    }
+    suspects
 }
 
 /// The alarms that are not told because of their gateway. `ended`: when the gateway's last silence ended.

@@ -176,9 +176,11 @@ impl Watcher {
         });
         let changed: BTreeSet<MeterIx> = changed.collect();
         let mut suspects = BTreeSet::new();
-        for rule in self.alarms.iter().filter(|rule| rule.kind.is_stale()) {
-            let topology = &self.rules.topology;
-            suspects.extend(silence::suspects(rule, topology, heard, (&active, &changed), clock::now()));
+        for rule in self.alarms.iter() {
+            if let Kind::Stale(stale) = &rule.kind {
+                let (topology, known) = (&self.rules.topology, (active.as_slice(), &changed));
+                suspects.extend(silence::suspects((rule, stale), topology, heard, known, clock::now()));
+            }
         }
         Ok(suspects.into_iter().collect())
     }
