@@ -49,13 +49,20 @@ pub struct Alarm {
     pub highest: String,
     /// How soon somebody must act.
     pub priority: String,
+    /// The priority of the rule, which is the same for all its alarms.
+    pub rule_priority: String,
+    /// Tells one state of the rule from another.
+    pub rule_print: String,
+    /// It is worse than it ever was.
+    #[serde(skip)]
+    pub rises: bool,
     /// It rests on windows that may still grow.
     pub provisional: bool,
     /// When it began, in the time of the readings.
     pub since: String,
     /// When it ended.
     pub until: Option<String>,
-    /// What was seen when it began, in `unit`.
+    /// What was seen when it began, or its level was another last, in `unit`.
     pub value: f64,
     /// What that is held against.
     pub limit: f64,
@@ -148,27 +155,30 @@ pub enum News {
 pub type Followed = (Alarm, Option<News>);
 
 /// Compares the alarms that are kept of a time with what the time is judged to hold now. Returns those that are new or changed.
-pub fn follow(rule: &Rule, subject: &Subject, kept: Vec<Alarm>, judged: &Judged, closed_to: Time) -> Vec<Followed> {
+/// `is_taken`: an alarm of another time has this id.
+pub fn follow(
+    rule: &Rule,
+    subject: &Subject,
+    (kept, is_taken): (Vec<Alarm>, &dyn Fn(&str) -> bool),
+    judged: &Judged,
+    closed_to: Time,
+) -> Vec<Followed> {
     let mut left: Vec<Alarm> = kept;
-    let mut followed = Vec::new();
+    let mut followed: Vec<Followed> = Vec::new();
     let outlook = judged.forecast.as_ref().map(Outlook::of);
     for episode in &judged.episodes {
         let mut fresh = Alarm { outlook: outlook.clone(), ..Alarm::new(rule, subject, episode, closed_to) };
-        let is_it = |alarm: &Alarm| match alarm.state {
-            // It is back.
-            Phase::Withdrawn => alarm.id == fresh.id,
-            Phase::Active | Phase::Returned => alarm.overlaps(episode),
-        };
-        let same = left.iter().position(is_it);
-        let Some(same) = same else {
+        // Late data may move the beginning of one and leave its id to another.
+        let by_id = left.iter().position(|alarm| alarm.id == fresh.id);
+        let overlaps = |alarm: &Alarm| alarm.state != Phase::Withdrawn && alarm.overlaps(episode);
+        let Some(same) = by_id.or_else(|| left.iter().position(overlaps)) else {
+            let is_known = |id: &str| is_taken(id) || followed.iter().any(|(alarm, _)| alarm.id == id);
+            fresh.id = unique(&fresh.id, is_known);
             followed.extend(raised(fresh));
             continue;
         };
         let before = left.remove(same);
-        let news = fresh.continues(&before);
-        if fresh != before {
-            followed.push((fresh, news));
-        }
+        followed.extend(fresh.continues(&before));
     }
     for mut gone in left.into_iter().filter(|alarm| alarm.state != Phase::Withdrawn) {
         gone.state = Phase::Withdrawn;
@@ -177,6 +187,11 @@ pub fn follow(rule: &Rule, subject: &Subject, kept: Vec<Alarm>, judged: &Judged,
         followed.push((gone, Some(News::Withdrawn)));
     }
     followed
+}
+
+fn unique(id: &str, is_known: impl Fn(&str) -> bool) -> String {
+    let others = (2u32..).map(|at| format!("{id}/{at}"));
+    std::iter::once(id.to_owned()).chain(others).find(|id| !is_known(id)).unwrap_or_default()
 }
 
 /// What is over already is told twice: that it was, and that it is over.
@@ -220,6 +235,9 @@ impl Alarm {
             level: episode.level().name().to_owned(),
             highest: episode.highest().name().to_owned(),
             priority: rule.priority(episode.highest()).name().to_owned(),
+            rule_priority: rule.priority.name().to_owned(),
+            rule_print: rule.print(),
+            rises: false,
             provisional: episode.start > closed_to || !episode.is_firm,
             since,
             until: episode.end.map(|end| end.to_string()),
@@ -259,18 +277,23 @@ impl Alarm {
     }
 
     /// Takes what is known of it from before, and says what is news.
-    fn continues(&mut self, before: &Alarm) -> Option<News> {
+    fn continues(mut self, before: &Alarm) -> Vec<Followed> {
         self.id.clone_from(&before.id);
         self.sequence = before.sequence;
         self.acknowledged.clone_from(&before.acknowledged);
         self.knows(before);
+        let is_worse = rank(&self.highest) > rank(&before.highest);
         let news = match (before.state, self.state) {
             (Phase::Active, Phase::Returned) => Some(News::Returned),
             (Phase::Returned | Phase::Withdrawn, Phase::Active) => Some(News::Reopened),
             (Phase::Active, Phase::Active) if before.level != self.level => Some(News::Changed),
+            // It was more than was told, and is over.
+            (Phase::Withdrawn, Phase::Returned) => return self.again(),
+            (Phase::Returned, Phase::Returned) if is_worse => return self.again(),
             _ => None,
         };
-        if news == Some(News::Reopened) || self.is_worse(before) {
+        self.rises = is_worse;
+        if news == Some(News::Reopened) || is_worse {
             // Whoever has seen it has seen something less.
             self.acknowledged = None;
         }
@@ -279,7 +302,16 @@ impl Alarm {
             // It changes all the time.
             self.outlook.clone_from(&before.outlook);
         }
-        news
+        if self == *before { Vec::new() } else { vec![(self, news)] }
+    }
+
+    /// It is told once more, and that it is over.
+    fn again(mut self) -> Vec<Followed> {
+        self.acknowledged = None;
+        self.sequence += 1;
+        let first = Alarm { state: Phase::Active, until: None, ..self.clone() };
+        let then = Alarm { sequence: self.sequence + 1, ..self };
+        vec![(first, Some(News::Reopened)), (then, Some(News::Returned))]
     }
 
     /// Takes what was told of it, and what made it.
@@ -304,11 +336,11 @@ impl Alarm {
             (Phase::Active, None) => "active-unacknowledged",
         }
     }
+}
 
-    fn is_worse(&self, before: &Alarm) -> bool {
-        let rank = |priority: &str| ["low", "medium", "high"].iter().position(|known| *known == priority);
-        rank(&self.priority) > rank(&before.priority)
-    }
+/// The levels in order.
+fn rank(level: &str) -> Option<usize> {
+    ["projected", "warning", "over", "critical"].iter().position(|known| *known == level)
 }
 
 #[cfg(test)]
@@ -367,7 +399,7 @@ mod tests {
         let mut told = Vec::new();
         for episodes in judged {
             let judged = Judged { episodes: episodes.to_vec(), ..Judged::default() };
-            for (alarm, news) in follow(&rule(), &subject(), kept.clone(), &judged, Time(0)) {
+            for (alarm, news) in follow(&rule(), &subject(), (kept.clone(), &|_| false), &judged, Time(0)) {
                 told.extend(news.map(|news| format!("{news:?} {} #{}", alarm.since, alarm.sequence)));
                 kept.retain(|before| before.id != alarm.id);
                 kept.push(alarm);
@@ -396,6 +428,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_worse_than_told_is_told_and_ids_are_not_used_twice() {
+        let over = |from, to, level| episode(from, to, &[(from, level)]);
+        let seen = told(&[&[over(5, Some(9), Level::Warning)], &[over(5, Some(9), Level::Critical)]]);
+        assert_eq!(seen, ["Raised 05 #0", "Returned 05 #1", "Reopened 05 #2", "Returned 05 #3"]);
+        let seen = told(&[&[over(5, Some(9), Level::Over)], &[], &[over(5, Some(9), Level::Over)]]);
+        assert_eq!(seen, ["Raised 05 #0", "Returned 05 #1", "Withdrawn 05 #2", "Reopened 05 #3", "Returned 05 #4"]);
+        // The beginning moves, and then it is two: the second has the id of the first.
+        let (whole, early, late) =
+            (over(2, Some(9), Level::Over), over(2, Some(4), Level::Over), over(6, Some(9), Level::Over));
+        let kept = vec![Alarm::new(&rule(), &subject(), &over(6, Some(9), Level::Over), Time(0))];
+        let follow = |kept: Vec<Alarm>, episodes: &[Episode]| -> Vec<Alarm> {
+            let judged = Judged { episodes: episodes.to_vec(), ..Judged::default() };
+            super::follow(&rule(), &subject(), (kept, &|_| false), &judged, Time(0))
+                .into_iter()
+                .map(|(alarm, _)| alarm)
+                .collect()
+        };
+        let moved = follow(kept, &[whole]);
+        let split = follow(moved, &[early, late]);
+        let mut ids: Vec<&str> = split.iter().map(|alarm| alarm.id.as_str()).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), 2, "{ids:?}");
+    }
+
+    #[test]
     fn who_has_seen_less_sees_it_again() {
         let mut alarm = Alarm::new(&rule(), &subject(), &episode(5, None, &[(5, Level::Over)]), Time(0));
         let seen = Acknowledged { by: "A. Lee".to_owned(), note: String::new(), at: String::new() };
@@ -403,7 +460,7 @@ mod tests {
         let followed = |level| {
             let levels = [(5, Level::Over), (6, level)];
             let judged = Judged { episodes: vec![episode(5, None, &levels)], ..Judged::default() };
-            follow(&rule(), &subject(), vec![alarm.clone()], &judged, Time(0))
+            follow(&rule(), &subject(), (vec![alarm.clone()], &|_| false), &judged, Time(0))
         };
         assert!(followed(Level::Warning)[0].0.acknowledged.is_some());
         assert!(followed(Level::Critical)[0].0.acknowledged.is_none());

@@ -98,7 +98,7 @@ impl Budget {
         let sum = series.sum(period.0, at);
         let planned = plan.part(self.total, period.0, at);
         let ahead = planned.saturating_add(self.margin.of_floor(self.total));
-        let level = |clear: Ratio| match sum.mg {
+        let level = |clear: Ratio| match sum.surely_mg() {
             mg if mg > clear.of_floor(self.total) => OVER,
             mg if !self.is_rolling() && mg > clear.of_floor(ahead) => AHEAD,
             _ => 0,

@@ -12,7 +12,7 @@ pub struct Episode {
     pub end: Option<Time>,
     /// Its levels over time; the first begins with it.
     pub levels: Vec<(Time, Level)>,
-    /// What was seen when it began. `None`: too little, which is an alarm of this rule.
+    /// What was seen when it began, or its level was another last. `None`: too little, which is an alarm of this rule.
     pub seen: Option<Seen>,
     /// The highest value, in the unit of the rule.
     pub peak: i128,
@@ -111,7 +111,10 @@ impl Judged {
         match (open, turn.state) {
             (None, State::Normal | State::Unknown | State::Suppressed) => {}
             (Some(open), State::Normal | State::Unknown | State::Suppressed) => open.end = Some(turn.at),
-            (Some(open), State::Over(level)) => open.levels.extend(Level::of(level).map(|level| (turn.at, level))),
+            (Some(open), State::Over(level)) => {
+                open.levels.extend(Level::of(level).map(|level| (turn.at, level)));
+                open.seen = turn.seen.or(open.seen);
+            }
             (None, State::Over(level)) => {
                 let levels = Level::of(level).map(|level| (turn.at, level)).into_iter().collect();
                 let Turn { at: start, seen, .. } = turn;

@@ -10,7 +10,7 @@ use crate::alert::{
 use crate::cluster::{Entity, MeterIx, Topology};
 use crate::emission::Column;
 use crate::ledger::Entry;
-use crate::quantity::{Quarter, Span, Time, Window};
+use crate::quantity::{QUARTER_MS, Quarter, Span, Time, Window, Zone};
 use crate::window::Activity;
 
 /// Where the figures are.
@@ -57,7 +57,7 @@ pub fn look<F: Facts>(
         return silent(stale, watched, topology, facts, (after, to));
     }
     let zone = watched.zone(topology);
-    let seasonal = as_last_year(rule, watched, topology, facts, to)?;
+    let seasonal = as_last_year(rule, watched, topology, facts, (after, to))?;
     let rule = seasonal.as_ref().unwrap_or(rule);
     let step = rule.step();
     let range = (zone.start(step, rule.reach(zone, Time(after.0 + 1)).min(after)), to);
@@ -88,13 +88,13 @@ pub fn look<F: Facts>(
     Ok(judged)
 }
 
-/// The rule with the plan that the year before makes. `None`: it does not hang on that.
+/// The rule with the plans that the years before make. `None`: it does not hang on that.
 fn as_last_year<F: Facts>(
     rule: &Rule,
     watched: &Watched,
     topology: &Topology,
     facts: &F,
-    at: Time,
+    (after, to): (Time, Time),
 ) -> Result<Option<Rule>, F::Error> {
     let mut rule = rule.clone();
     let (Some(profile), Some(entity)) = (rule.kind.profile_mut(), watched.entity()) else {
@@ -104,20 +104,30 @@ fn as_last_year<F: Facts>(
         return Ok(None);
     }
     let zone = watched.zone(topology);
-    let this = zone.start(Window::Year, Time(at.0 - 1));
-    let before = zone.start(Window::Year, Time(this.0 - 1));
-    let months = facts.entries(entity, Window::Month, (before, this))?;
+    let mut years = BTreeMap::new();
+    // Of the year before as well: a burn looks behind the period.
+    let mut year = zone.start(Window::Year, Time(zone.start(Window::Year, after).0 - 1));
+    while year < to {
+        let before = zone.start(Window::Year, Time(year.0 - 1));
+        let months = facts.entries(entity, Window::Month, (before, year))?;
+        years.extend(weights(&rule, zone, &months).map(|weights| (zone.year(year), weights)));
+        year = zone.end(Window::Year, year);
+    }
+    if let Some(profile) = rule.kind.profile_mut() {
+        *profile = Profile::Years(years);
+    }
+    Ok(Some(rule))
+}
+
+/// What each month is of all, in millionths. `None`: nothing is known of them.
+fn weights(rule: &Rule, zone: &Zone, months: &[Entry]) -> Option<[u32; 12]> {
     let total: i128 = months.iter().map(|entry| rule.signal.of(&entry.tally).max(0)).sum();
     let mut weights = [0u32; 12];
-    for entry in &months {
-        // In millionths of the year.
+    for entry in months {
         let share = rule.signal.of(&entry.tally).max(0).saturating_mul(MILLION) / total.max(1);
         weights[zone.month(entry.key.start)] = u32::try_from(share).unwrap_or(0);
     }
-    if let Some(profile) = rule.kind.profile_mut() {
-        *profile = if total > 0 { Profile::Months(weights) } else { Profile::Linear };
-    }
-    Ok(Some(rule))
+    (total > 0).then_some(weights)
 }
 
 /// The sums of what a rule looks at in `[from, to)`; where there is no entry, nothing was measured.
@@ -171,7 +181,10 @@ fn emissions<F: Facts>(
 fn sum_of(rule: &Rule, entry: &Entry) -> Sum {
     let tally = &entry.tally;
     let soft_mg = tally.mg(Column::Substituted).saturating_add(tally.mg(Column::Interpolated));
-    Sum { mg: rule.signal.of(tally), soft_mg, covered_ms: tally.covered_ms, valid_ms: 0 }
+    // A window of minutes is cut from what was rounded once.
+    let quarters = entry.key.window.shortest().0 / QUARTER_MS;
+    let rounded = i128::from(if tally.is_empty() { 0 } else { quarters });
+    Sum { mg: rule.signal.of(tally), soft_mg, rounded, covered_ms: tally.covered_ms, valid_ms: 0 }
 }
 
 /// What a meter showed, in its base unit.

@@ -46,17 +46,19 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Whether the plant was in this state in the minute that ends at `at`. `None`: nothing is known.
+    /// Whether the plant was in this state in the minute that ends at `at`, as far as it is measured. `None`: nothing is known.
     pub(crate) fn is_open(&self, series: &Series, at: Time) -> Option<bool> {
-        let minute = Span::minutes(1);
-        let sum = series.sum(at.minus(minute), at);
-        let is_above = sum.mg.saturating_mul(DAY_MS) > self.above_per_day.saturating_mul(i128::from(minute.0));
+        let sum = series.sum(at.minus(Span::minutes(1)), at);
+        let measured = i128::from(sum.covered_ms);
+        let is_above = sum.mg.saturating_mul(DAY_MS) > self.above_per_day.saturating_mul(measured);
         (sum.covered_ms > 0).then_some(is_above)
     }
 }
 
 /// The present rate is that of this time.
 const PRESENT: Span = Span::minutes(5);
+/// A projection counts from this part above the limit.
+const SURE: i128 = 10_000;
 const DAY_MS: i128 = 86_400_000;
 const HOUR_MS: i128 = 3_600_000;
 
@@ -107,7 +109,10 @@ impl Limit {
             return Finding::Hold;
         }
         let rest = present.mg.saturating_mul(i128::from(to.since(at).0)) / i128::from(PRESENT.0);
-        let seen = self.seen(sum.mg.saturating_add(rest), length);
+        let expected = sum.mg.saturating_add(rest);
+        // What goes to the limit must not be called too much for a rounding, which the rest makes larger.
+        let surely = self.seen(expected - expected / SURE, length);
+        let seen = Seen { over: surely.over, ..self.seen(expected, length) };
         match self.real(seen.over) {
             0 => Finding::Hold,
             _ => Finding::Seen(Seen { over: self.projected, ..seen }).rising(),
@@ -163,7 +168,7 @@ mod tests {
         for (at, kg) in kg.iter().enumerate() {
             let covered_ms = if *kg < 0 { 0 } else { 60_000 };
             let end = Time(start.0 + 60_000 * (at as i64 + 1));
-            series.push(end, Sum { mg: (*kg).max(0) * KG, soft_mg: 0, covered_ms, valid_ms: 60_000 });
+            series.push(end, Sum { mg: (*kg).max(0) * KG, covered_ms, valid_ms: 60_000, ..Sum::default() });
         }
         series
     }

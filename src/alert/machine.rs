@@ -150,6 +150,17 @@ impl Machine {
         if self.state.level() > 0 { None } else { self.turn(at, State::Unknown, None) }
     }
 
+    /// What was over in a period before this one is over no more, though nothing is known of this one.
+    pub(crate) fn lapse(&mut self, start: Time, at: Time) -> Option<Turn> {
+        let level = usize::from(self.state.level());
+        let is_old = self.met.get(level).copied().flatten().is_none_or(|met| met <= start);
+        if level == 0 || !is_old {
+            return None;
+        }
+        (self.rising, self.met) = Default::default();
+        self.turn(at, State::Unknown, None)
+    }
+
     /// Nothing is over, whatever was.
     fn put_aside(&mut self, at: Time) -> Option<Turn> {
         (self.rising, self.met) = Default::default();

@@ -74,7 +74,7 @@ impl Pathway {
         let planned = plan.part(self.total(zone.year(period.0)), period.0, at);
         let margin = self.over.of_floor(planned).max(self.over_mg);
         let bound = planned.saturating_add(margin);
-        let level = |clear: Ratio| if sum.mg > clear.of_floor(bound) { OVER } else { 0 };
+        let level = |clear: Ratio| if sum.surely_mg() > clear.of_floor(bound) { OVER } else { 0 };
         let (over, held) = (level(Ratio::ONE), level(self.clear));
         match (over, closed) {
             (0, false) => Finding::Hold,

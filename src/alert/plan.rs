@@ -1,5 +1,7 @@
 //! How a year's or a month's emission is meant to spread over it.
 
+use std::collections::BTreeMap;
+
 use crate::quantity::{Time, Window, Zone};
 
 /// The shape of a plan.
@@ -14,6 +16,8 @@ pub enum Profile {
     Hours(Box<[u32; 168]>),
     /// As the months of the year before went; even where nothing is known of it.
     LastYear,
+    /// The weights of the months by year.
+    Years(BTreeMap<i16, [u32; 12]>),
 }
 
 /// A plan of one period: the weight of all up to each of some instants, even in between.
@@ -25,8 +29,12 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan of the period `[from, to)`.
     pub(crate) fn new(profile: &Profile, zone: &Zone, (from, to): (Time, Time)) -> Plan {
+        if let Profile::Years(years) = profile {
+            let of = years.get(&zone.year(from)).map_or(Profile::Linear, |weights| Profile::Months(*weights));
+            return Plan::new(&of, zone, (from, to));
+        }
         let window = match profile {
-            Profile::Linear | Profile::LastYear => {
+            Profile::Linear | Profile::LastYear | Profile::Years(_) => {
                 return Plan { edges: vec![(from, 0), (to, i128::from(to.since(from).0))] };
             }
             Profile::Months(_) => Window::Month,
@@ -40,7 +48,7 @@ impl Plan {
             let next = end.min(to);
             let length = i128::from(next.since(at).0);
             let (weight, whole) = match profile {
-                Profile::Linear | Profile::LastYear => (1, 1),
+                Profile::Linear | Profile::LastYear | Profile::Years(_) => (1, 1),
                 Profile::Months(weights) => (of(weights, zone.month(start)), i128::from(end.since(start).0)),
                 Profile::Hours(weights) => (of(&**weights, zone.hour_of_week(start)), 3_600_000),
             };

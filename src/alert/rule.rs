@@ -6,7 +6,7 @@ use crate::alert::{
     Quality, Series, Stale, Watched,
 };
 use crate::cluster::{Category, Entity};
-use crate::emission::{Column, Tally};
+use crate::emission::{Column, SourceKey, Tally};
 use crate::quantity::{Id, Span, Time, Window, Zone};
 
 /// How far a rule is exceeded.
@@ -186,6 +186,13 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Tells one state of the rule from another: another one is about something else.
+    pub fn print(&self) -> String {
+        // What is watched may grow.
+        let kind = if self.kind.is_booked() { format!("{:?}", self.kind) } else { self.kind.name().to_owned() };
+        SourceKey::of("rule", &format!("{kind} {:?} {:?}", self.signal, self.guard)).0.to_string()
+    }
+
     /// The parts of time that it is judged by.
     pub fn step(&self) -> Window {
         match &self.kind {
@@ -193,6 +200,15 @@ impl Rule {
             Kind::Burn(burn) if burn.period == Window::Month => Window::Minute,
             Kind::Coverage(_) => Window::Minute,
             _ => Window::Quarter,
+        }
+    }
+
+    /// The start of the period that `at` ends in, of what is counted by the calendar.
+    fn period(&self, zone: &Zone, at: Time) -> Option<Time> {
+        match &self.kind {
+            Kind::Budget(budget) if !matches!(budget.period, Period::Rolling(_)) => Some(budget.bounds(zone, at).0),
+            Kind::Pathway(_) => Some(Pathway::bounds(zone, at).0),
+            _ => None,
         }
     }
 
@@ -322,7 +338,11 @@ pub(crate) fn judge(
             Kind::Stale(_) | Kind::Quality(_) | Kind::Daemon => Finding::Hold,
         };
         let finding = if closed { finding } else { finding.rising() };
-        let turn = machine.step(at, finding);
+        let lapsed = rule.period(zone, at).filter(|_| finding == Finding::Unknown);
+        let turn = match lapsed.and_then(|start| machine.lapse(start, at)) {
+            Some(turn) => Some(turn),
+            None => machine.step(at, finding),
+        };
         judged.note(rule, (at, rule.ends_window(zone, at)), finding, turn);
         if at <= settled.min(closed_to) {
             judged.checkpoint = Some(Checkpoint { at, machine: machine.clone(), episode: judged.open().cloned() });
@@ -379,7 +399,7 @@ mod tests {
             let mut sources = Sources { main: Series::new(Time(0)), other: None };
             for minute in 1..=300 {
                 let covered_ms = if random.u8(..) < 20 { 0 } else { 60_000 };
-                let sum = Sum { mg: random.i128(60..140), covered_ms, valid_ms: 60_000, soft_mg: 0 };
+                let sum = Sum { mg: random.i128(60..140), covered_ms, valid_ms: 60_000, ..Sum::default() };
                 sources.main.push(Time(minute * 60_000), sum);
             }
             let to = Time(300 * 60_000);

@@ -9,6 +9,8 @@ pub struct Sum {
     pub mg: i128,
     /// Those of them that rest on substituted data, or whose time is interpolated.
     pub soft_mg: i128,
+    /// How many quarters were rounded to make it.
+    pub rounded: i128,
     /// Meter time that is covered by measurement.
     pub covered_ms: i64,
     /// Meter time that could be.
@@ -20,6 +22,7 @@ impl Sum {
         Sum {
             mg: self.mg.saturating_add(other.mg),
             soft_mg: self.soft_mg.saturating_add(other.soft_mg),
+            rounded: self.rounded.saturating_add(other.rounded),
             covered_ms: self.covered_ms.saturating_add(other.covered_ms),
             valid_ms: self.valid_ms.saturating_add(other.valid_ms),
         }
@@ -29,9 +32,15 @@ impl Sum {
         Sum {
             mg: self.mg.saturating_sub(other.mg),
             soft_mg: self.soft_mg.saturating_sub(other.soft_mg),
+            rounded: self.rounded.saturating_sub(other.rounded),
             covered_ms: self.covered_ms.saturating_sub(other.covered_ms),
             valid_ms: self.valid_ms.saturating_sub(other.valid_ms),
         }
+    }
+
+    /// Its milligrams without what roundings may have added: a milligram a quarter.
+    pub fn surely_mg(&self) -> i128 {
+        self.mg.saturating_sub(self.rounded)
     }
 
     /// Whether at least so many ten-thousandths of the meter time are covered.
@@ -88,7 +97,7 @@ mod tests {
     fn ranges_are_summed() {
         let mut series = Series::new(Time(0));
         for at in 1..=10 {
-            series.push(Time(at * 10), Sum { mg: i128::from(at), soft_mg: 0, covered_ms: 5, valid_ms: 10 });
+            series.push(Time(at * 10), Sum { mg: i128::from(at), covered_ms: 5, valid_ms: 10, ..Sum::default() });
         }
         assert_eq!(series.sum(Time(0), Time(100)).mg, 55);
         assert_eq!(series.sum(Time(20), Time(50)).mg, 3 + 4 + 5);

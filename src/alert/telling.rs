@@ -70,7 +70,7 @@ pub struct Shelf {
     pub until: String,
 }
 
-/// An alarm that comes and goes: it is told once, and when it is quiet again.
+/// An alarm that comes and goes, or changes its level again and again: it is told once, and when it is quiet again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chatter {
     /// Began with the alarm of this time.
@@ -113,6 +113,8 @@ pub struct Telling {
     pub chatters: BTreeMap<Line, Chatter>,
     /// When somebody was told of a new alarm, by the clock.
     pub raised: Vec<Time>,
+    /// When somebody was told of another level, by the clock.
+    pub changed: BTreeMap<Line, Vec<Time>>,
 }
 
 /// What is known from elsewhere.
@@ -170,7 +172,9 @@ impl Telling {
         let chatters = self.chatter(&alarm, news, world);
         match news {
             News::Raised | News::Changed | News::Reopened | News::Reminded => {
-                match (world.hold)(&alarm).or(chatters.then_some(Hold::Chattering)) {
+                // What is worse than ever is told, however often it changes.
+                let quiet = chatters && !(news == News::Changed && alarm.rises);
+                match (world.hold)(&alarm).or(quiet.then_some(Hold::Chattering)) {
                     Some(hold) => alarm.held = Some(hold.text()),
                     None => return self.told(alarm, news, world),
                 }
@@ -195,6 +199,9 @@ impl Telling {
             chatter.count += u32::from(comes);
             return true;
         }
+        if news == News::Changed {
+            return self.wavers(alarm, line, world);
+        }
         let Some(start) = Time::parse_rfc3339(&alarm.since).filter(|_| comes) else {
             return false;
         };
@@ -206,6 +213,19 @@ impl Telling {
         if recent > world.calm.chatter_above {
             let chatter = Chatter { since: alarm.since.clone(), noticed: world.now.0, count: recent as u32 };
             self.chatters.insert(line, chatter);
+        }
+        false
+    }
+
+    /// Whether its level changed too often. The last of the changes is told, and says so.
+    fn wavers(&mut self, alarm: &Alarm, line: Line, world: &World<'_>) -> bool {
+        let changed = self.changed.entry(line.clone()).or_default();
+        changed.retain(|at| world.now.since(*at) < WITHIN);
+        changed.push(world.now);
+        if changed.len() > world.calm.chatter_above {
+            let count = changed.len() as u32;
+            self.changed.remove(&line);
+            self.chatters.insert(line, Chatter { since: alarm.since.clone(), noticed: world.now.0, count });
         }
         false
     }
@@ -273,7 +293,7 @@ mod tests {
 
     fn alarm(rule: &str, start: i64) -> Alarm {
         let text = r#"{"id":"","sequence":0,"rule":"","kind":"limit","entity":"facility/f","state":"active","level":"over",
-            "highest":"over","priority":"medium","provisional":false,"since":"","until":null,"value":1,"limit":1,"peak":1,
+            "highest":"over","priority":"medium","rule_priority":"medium","rule_print":"","provisional":false,"since":"","until":null,"value":1,"limit":1,"peak":1,
             "unit":"kg/h","excess_kg":0,"response":"","acknowledged":null,"facility":"f","cluster":null,"detail":null,"inputs":[],"outlook":null,
             "held":null,"told":null,"chattering":false,"digest":false}"#;
         let since = Time(start * MINUTE).to_string();
@@ -346,6 +366,22 @@ mod tests {
         assert!(stage.at(9_999 + 29, &[]).told().is_empty());
         assert_eq!(stage.at(9_999 + 30, &[]).told(), ["Returned r@6 Now"]);
         assert_eq!(stage.at(10_100, &[(News::Raised, "r", 10_100)]).told(), ["Raised r@10100 Now"]);
+    }
+
+    #[test]
+    fn a_level_that_wavers_is_told_a_few_times() {
+        let mut stage = Stage::default();
+        stage.at(0, &[(News::Raised, "r", 0)]);
+        for minute in 1..200 {
+            stage.at(minute, &[(News::Changed, "r", 0)]);
+        }
+        let told = stage.told();
+        assert_eq!((told.len(), told[4].as_str()), (5, "Changed r@0 Now"));
+        assert!(stage.kept[0].chattering);
+        // What is worse than ever is told all the same.
+        stage.kept[0].rises = true;
+        assert_eq!(stage.at(200, &[(News::Changed, "r", 0)]).told(), ["Changed r@0 Now"]);
+        assert_eq!(stage.at(231, &[]).told(), ["Reminded r@0 Now"]);
     }
 
     #[test]

@@ -138,6 +138,6 @@ fn print(of: &Of, alarms: &[Alarm]) {
             Some(detail) => detail.clone(),
             None => format!("{value} {unit} against {limit} {unit}"),
         };
-        println!("{since} {level:<9} {priority:<6} {entity} {rule}: {seen}; {state}{held}");
+        println!("{since} {level:<9} {priority:<6} {entity} {rule}: {seen}; {state}{held}; id {}", alarm.id);
     }
 }

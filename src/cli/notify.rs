@@ -138,6 +138,7 @@ fn of_rule(rule: &Rule, topology: &Topology) -> Alarm {
         facility: subject.as_ref().and_then(|subject| subject.facility.clone()),
         cluster: subject.and_then(|subject| subject.cluster),
         priority: rule.priority.name().to_owned(),
+        rule_priority: rule.priority.name().to_owned(),
         value: limit * 1.05,
         peak: limit * 1.05,
         limit,

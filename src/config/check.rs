@@ -101,7 +101,10 @@ impl Checker {
         let routes = Routes::new(&mappings);
         let mqtt = self.mqtt(&file, &routes);
         let rules = Rules { topology: Arc::new(topology), routes, accounts, late_horizon, close_after };
-        check_reach(self, &alarms, &rules);
+        // Of what is faulty no figures can be told.
+        if self.problems.iter().all(|problem| problem.severity != Severity::Error) {
+            check_reach(self, &alarms, &rules);
+        }
         Some(Plan {
             rules: Arc::new(rules),
             alarms: alarms.into(),

@@ -15,5 +15,5 @@ mod tls;
 pub use health::{Health, HealthView};
 pub use listen::listen;
 pub use options::{Options, Server};
-pub use publish::publish;
+pub use publish::{Message, publish};
 pub use session::{Delivery, News, Orders, Session, Wanted, Wanting};

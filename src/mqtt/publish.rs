@@ -5,11 +5,14 @@ use rumqttc::{AsyncClient, ConnectReturnCode, Event, Packet, QoS};
 use crate::mqtt::Options;
 use crate::mqtt::connection::connection;
 
-/// Publishes payloads on a topic at QoS 1, in order, each retained or not; returns when all are confirmed.
-pub async fn publish(options: &Options, topic: &str, payloads: &[(String, bool)]) -> Result<(), String> {
+/// A topic, a payload, and whether it is retained.
+pub type Message = (String, String, bool);
+
+/// Publishes messages at QoS 1, in order; returns when all are confirmed.
+pub async fn publish(options: &Options, messages: &[Message]) -> Result<(), String> {
     let id = format!("emissiond-tell-{:08x}", fastrand::u32(..));
     let (client, mut events) =
-        AsyncClient::new(connection(options, id).map_err(|e| e.to_string())?, payloads.len() + 10);
+        AsyncClient::new(connection(options, id).map_err(|e| e.to_string())?, messages.len() + 10);
     let mut confirmed = 0;
     loop {
         match events.poll().await.map_err(|e| e.to_string())? {
@@ -17,14 +20,14 @@ pub async fn publish(options: &Options, topic: &str, payloads: &[(String, bool)]
                 return Err(format!("the broker refused the connection: {:?}", connack.code));
             }
             Event::Incoming(Packet::ConnAck(_)) => {
-                for (payload, retain) in payloads {
+                for (topic, payload, retain) in messages {
                     let sent = client.try_publish(topic, QoS::AtLeastOnce, *retain, payload.clone());
                     sent.map_err(|e| e.to_string())?;
                 }
             }
             Event::Incoming(Packet::PubAck(_)) => {
                 confirmed += 1;
-                if confirmed == payloads.len() {
+                if confirmed == messages.len() {
                     return Ok(());
                 }
             }

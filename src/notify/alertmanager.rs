@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::alert::{Alarm, News};
 use crate::notify::Letter;
-use crate::notify::alert::{annotations, is_over, labels};
+use crate::notify::alert::{annotations, is_over, labels, started};
 use crate::notify::post::Post;
 use crate::notify::queue::Failed;
 use crate::quantity::{Span, Time};
@@ -66,6 +66,6 @@ impl Alertmanager {
             _ => (self.now)().plus(HOLDS).to_string(),
         };
         let (labels, annotations) = (labels(alarm), annotations(notice));
-        json!({ "labels": labels, "annotations": annotations, "startsAt": alarm.since, "endsAt": until })
+        json!({ "labels": labels, "annotations": annotations, "startsAt": started(notice), "endsAt": until })
     }
 }

@@ -69,13 +69,14 @@ impl Teller {
 
     /// How often all that goes on is to be told again. `None`: never.
     pub(crate) fn refresh_every(&self) -> Option<Duration> {
-        matches!(self.way, Way::Alertmanager(_)).then_some(REFRESH_EVERY)
+        matches!(self.way, Way::Alertmanager(_) | Way::Topics(_)).then_some(REFRESH_EVERY)
     }
 
     pub(crate) async fn refresh(&self, alarms: Vec<Alarm>) -> Result<(), Failed> {
         match &self.way {
             Way::Alertmanager(alertmanager) => alertmanager.refresh(alarms).await,
-            Way::Webhook(_) | Way::Topics(_) | Way::Mail(_) => Ok(()),
+            Way::Topics(topics) => topics.refresh(alarms).await,
+            Way::Webhook(_) | Way::Mail(_) => Ok(()),
         }
     }
 

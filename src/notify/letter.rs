@@ -52,7 +52,8 @@ impl Label {
             Label::Entity => Some(&alarm.entity),
             Label::Facility => alarm.facility.as_deref(),
             Label::Cluster => alarm.cluster.as_deref(),
-            Label::Priority => Some(&alarm.priority),
+            // The same for as long as the alarm is: others know it by its labels.
+            Label::Priority => Some(&alarm.rule_priority),
         }
     }
 }

@@ -91,25 +91,36 @@ impl Queue {
         })
     }
 
-    /// Tells what is to be told, until the watch ends.
-    pub async fn run(self, mut pulse: watch::Receiver<Pulse>) {
-        let (mut refreshed, mut beaten) = (None, None);
+    /// Tells what is to be told, until the watch ends. What cannot be told holds up neither what is said again and again nor
+    /// the heartbeat.
+    pub async fn run(self, pulse: watch::Receiver<Pulse>) {
+        tokio::join!(self.run_news(pulse.clone()), self.run_upkeep(pulse));
+    }
+
+    async fn run_news(&self, mut pulse: watch::Receiver<Pulse>) {
         loop {
-            let told = self.tell_all().await;
-            let told = match told {
-                Ok(()) => self.refresh(&mut refreshed).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = told {
-                tracing::error!(notifier = self.id, %error, "what is to be told cannot be read; it is tried again");
+            self.report(self.tell_all().await);
+            if let Ok(Err(_)) = tokio::time::timeout(TICK, pulse.changed()).await {
+                return;
             }
+        }
+    }
+
+    async fn run_upkeep(&self, pulse: watch::Receiver<Pulse>) {
+        let (mut refreshed, mut beaten) = (None, None);
+        while pulse.has_changed().is_ok() {
+            self.report(self.refresh(&mut refreshed).await);
             let looked = pulse.borrow().looked;
             if looked.is_some_and(|at| at.elapsed() < PULSE_MAX) {
                 self.beat(&mut beaten).await;
             }
-            if let Ok(Err(_)) = tokio::time::timeout(TICK, pulse.changed()).await {
-                return;
-            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    fn report(&self, result: Result<(), StoreError>) {
+        if let Err(error) = result {
+            tracing::error!(notifier = self.id, %error, "what is to be told cannot be read; it is tried again");
         }
     }
 

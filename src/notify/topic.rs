@@ -1,11 +1,11 @@
-//! Alarms on topics of the broker: what is over is retained, so that whoever comes later knows.
+//! Alarms on topics of the broker: what goes on is retained, so that whoever comes later knows.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::alert::Phase;
-use crate::mqtt;
+use crate::alert::{Alarm, News, Phase};
+use crate::mqtt::{self, Message};
 use crate::notify::Letter;
 use crate::notify::queue::Failed;
 use crate::quantity::{Span, Time};
@@ -24,44 +24,53 @@ impl Topics {
     }
 
     pub(crate) async fn send(&self, letter: &Letter) -> Result<(), Failed> {
-        for notice in &letter.notices {
-            self.publish(&self.topic(notice), &payloads(notice)).await?;
-        }
-        Ok(())
+        let messages = letter.notices.iter().flat_map(|notice| self.messages(notice));
+        self.publish(&messages.collect::<Vec<_>>()).await
+    }
+
+    /// Says again what goes on: a broker may have lost it, somebody may have seen it, and an older alarm of the same rule that
+    /// ended late has cleared the topic.
+    pub(crate) async fn refresh(&self, alarms: Vec<Alarm>) -> Result<(), Failed> {
+        let going = alarms.into_iter().filter(|alarm| alarm.state == Phase::Active);
+        let notices = going.map(|alarm| Notice { number: 0, made: String::new(), news: News::Reminded, alarm });
+        let messages: Vec<Message> = notices.flat_map(|notice| self.messages(&notice)).collect();
+        if messages.is_empty() { Ok(()) } else { self.publish(&messages).await }
     }
 
     /// Says that we live, and until when that may be believed.
     pub(crate) async fn beat(&self, now: Time, every: Span) -> Result<(), Failed> {
         let until = now.plus(Span(every.0.saturating_mul(3)));
         let text = json!({ "v": 1, "at": now.to_string(), "until": until.to_string() }).to_string();
-        self.publish(&format!("{}/heartbeat", self.root), &[(text, true)]).await
+        self.publish(&[(format!("{}/heartbeat", self.root), text, true)]).await
     }
 
     pub(crate) fn render(&self, letter: &Letter) -> String {
-        let shown = |notice: &Notice| {
-            let topic = self.topic(notice);
-            let line =
-                |(text, retain): (String, bool)| format!("{topic}{} {text}\n", if retain { " (retained)" } else { "" });
-            payloads(notice).into_iter().map(line).collect::<String>()
-        };
+        let line =
+            |(topic, text, retain): Message| format!("{topic}{} {text}\n", if retain { " (retained)" } else { "" });
+        let shown = |notice: &Notice| self.messages(notice).into_iter().map(line).collect::<String>();
         letter.notices.iter().map(shown).collect()
     }
 
     fn topic(&self, notice: &Notice) -> String {
-        format!("{}/alarm/{}/{}", self.root, notice.alarm.rule, notice.alarm.entity)
+        // A gateway's name is not ours.
+        let entity = notice.alarm.entity.replace(['#', '+', '\0'], "_");
+        format!("{}/alarm/{}/{entity}", self.root, notice.alarm.rule)
     }
 
-    async fn publish(&self, topic: &str, payloads: &[(String, bool)]) -> Result<(), Failed> {
-        let published = tokio::time::timeout(TIMEOUT, mqtt::publish(&self.options, topic, payloads)).await;
+    /// Of what is over nothing retained is left.
+    fn messages(&self, notice: &Notice) -> Vec<Message> {
+        let (topic, text) = (self.topic(notice), payload(notice).to_string());
+        match notice.alarm.state {
+            Phase::Active => vec![(topic, text, true)],
+            Phase::Returned | Phase::Withdrawn => vec![(topic.clone(), text, false), (topic, String::new(), true)],
+        }
+    }
+
+    async fn publish(&self, messages: &[Message]) -> Result<(), Failed> {
+        let published = tokio::time::timeout(TIMEOUT, mqtt::publish(&self.options, messages)).await;
         let published = published.unwrap_or_else(|_| Err("the broker does not answer".to_owned()));
         published.map_err(Failed::later)
     }
-}
-
-/// Payloads, and whether each is retained. Of what is over nothing retained is left.
-fn payloads(notice: &Notice) -> Vec<(String, bool)> {
-    let text = payload(notice).to_string();
-    if notice.alarm.state == Phase::Active { vec![(text, true)] } else { vec![(text, false), (String::new(), true)] }
 }
 
 fn payload(notice: &Notice) -> Value {

@@ -7,7 +7,7 @@ use minijinja::Environment;
 use serde_json::{Value, json};
 
 use crate::alert::News;
-use crate::notify::alert::{annotations, is_over, labels};
+use crate::notify::alert::{annotations, is_over, labels, started};
 use crate::notify::post::Post;
 use crate::notify::queue::Failed;
 use crate::notify::{Body, Letter, sample, text};
@@ -102,7 +102,7 @@ fn version_4(receiver: &str, letter: &Letter) -> Value {
             "status": status(is_over(alarm)),
             "labels": labels(alarm),
             "annotations": annotations(notice),
-            "startsAt": alarm.since,
+            "startsAt": started(notice),
             "endsAt": alarm.until.as_deref().filter(|_| is_over(alarm)).unwrap_or(NEVER),
             "generatorURL": "",
             "fingerprint": alarm.id,

@@ -11,7 +11,7 @@ use crate::quantity::{Span, Time};
 use crate::store::{StoreError, schema};
 
 /// Another number is another file.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// `open`: it goes on, or whoever was told of it is not told yet that it is over. `lane`: see [`crate::store::Lane`].
 const TABLES: &str = "
@@ -36,6 +36,8 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS sent(
         notifier TEXT NOT NULL, lane INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(notifier, lane)) WITHOUT ROWID;";
 
+/// What is over is kept so long.
+const KEEP_ALARMS: Span = Span::days(3 * 366);
 /// What was told is kept so long, for who asks.
 const KEEP_NOTICES: Span = Span::days(35);
 
@@ -177,6 +179,8 @@ impl AlarmStore {
                 let sql = "INSERT OR REPLACE INTO meta(key, value) VALUES ('cursor', ?1)";
                 transaction.prepare_cached(sql)?.execute([cursor])?;
             }
+            let sql = "DELETE FROM alarm WHERE end < ?1 AND NOT open";
+            transaction.prepare_cached(sql)?.execute([now.minus(KEEP_ALARMS).0])?;
             // Long after it was told or given up.
             let sql = "DELETE FROM notice WHERE made < ?1";
             transaction.prepare_cached(sql)?.execute([now.minus(KEEP_NOTICES).0])?;

@@ -96,6 +96,12 @@ pub(super) fn put(connection: &Connection, update: &Update, now: Time) -> rusqli
     let Some(news) = update.news else {
         return Ok(());
     };
+    if update.way == Way::Now {
+        // What waits for a digest and was overtaken would be told after its end.
+        let sql = "UPDATE notice SET lane = ?2 WHERE lane = ?3 AND key > ?1 || '#' AND key < ?1 || '$'";
+        let row = (&update.alarm.id, Lane::Quiet as i64, Lane::Digest as i64);
+        connection.prepare_cached(sql)?.execute(row)?;
+    }
     let notice = Notice { number: 0, made: now.to_string(), news, alarm: update.alarm.clone() };
     let sql = "INSERT OR IGNORE INTO notice(key, made, lane, body) VALUES (?1, ?2, ?3, ?4)";
     let row = (update.alarm.key(), now.0, Lane::of(update.way) as i64, body(&notice));

@@ -63,7 +63,7 @@ impl Health {
                 let subject = watched.subject(now.topology);
                 if let Some(episode) = episode {
                     let judged = Judged { episodes: vec![episode], ..Judged::default() };
-                    followed.extend(follow(rule, &subject, kept.into_iter().collect(), &judged, now.at));
+                    followed.extend(follow(rule, &subject, (kept.into_iter().collect(), &|_| false), &judged, now.at));
                 }
             }
         }

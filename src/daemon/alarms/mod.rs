@@ -65,14 +65,19 @@ pub(crate) fn start(
     Ok(Watching { tasks, rules: standings.look() })
 }
 
-/// What nobody watches any more is over: its rule is gone, or selects something else.
+/// What nobody watches any more is over: its rule is gone, or another.
 fn retired(active: Vec<Alarm>, plan: &Plan, now: Time) -> Vec<Followed> {
     let topology = &plan.rules.topology;
     let of = |rule: &Rule| -> Vec<(String, String)> {
         rule.watched.iter().map(|watched| (rule.id.to_string(), watched.text(topology))).collect()
     };
     let watched: HashSet<(String, String)> = plan.alarms.iter().flat_map(of).collect();
-    let gone = active.into_iter().filter(|alarm| !watched.contains(&alarm.line()));
+    let prints: HashSet<(String, String)> =
+        plan.alarms.iter().map(|rule| (rule.id.to_string(), rule.print())).collect();
+    let is_kept = |alarm: &Alarm| {
+        watched.contains(&alarm.line()) && prints.contains(&(alarm.rule.clone(), alarm.rule_print.clone()))
+    };
+    let gone = active.into_iter().filter(|alarm| !is_kept(alarm));
     let over = |alarm: Alarm| {
         let (sequence, until) = (alarm.sequence + 1, Some(now.to_string()));
         (Alarm { state: Phase::Returned, sequence, until, ..alarm }, Some(News::Returned))

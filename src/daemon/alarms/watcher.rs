@@ -401,7 +401,11 @@ impl Watcher {
             self.checkpoints.borrow_mut().insert(line, checkpoint);
         }
         self.standings.borrow_mut().note(rule, watched, topology, (&judged, now));
-        let mut followed = follow(rule, &subject, kept, &judged, closed_to);
+        // What an earlier state of the rule made is not this one's.
+        let print = rule.print();
+        kept.retain(|alarm| alarm.rule_print == print);
+        let is_taken = |id: &str| self.store.alarm(id).is_ok_and(|alarm| alarm.is_some());
+        let mut followed = follow(rule, &subject, (kept, &is_taken), &judged, closed_to);
         for (alarm, _) in followed.iter_mut().filter(|(_, news)| *news == Some(News::Raised)) {
             let since = Time::parse_rfc3339(&alarm.since).unwrap_or(now);
             alarm.inputs = inputs::inputs((rule, watched, since), &self.rules, (&self.reader, &self.ask))?;

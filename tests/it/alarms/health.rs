@@ -179,6 +179,32 @@ fn rules_about_the_data_that_cannot_be_meant_are_told() {
     assert!(problems.iter().any(|(_, message)| message.contains("is no schedule")), "{problems:?}");
 }
 
+/// What is wrong with a meter is told, and no figure is looked for that it would have.
+#[test]
+fn a_limit_over_a_faulty_meter_is_checked() {
+    let limit = "kind = \"limit\"\nselect = { facility = \"f\" }\naverage = \"1h\"\nlimit = \"600 kg/h\"\n";
+    for (right, wrong, code) in [
+        ("unit = \"kg\"\nstale_after", "unit = \"MWx\"\nstale_after", "C008"),
+        ("category = \"memo\"", "category = \"stationary-combustion\"\nfactor = \"nothing\"", "C009"),
+    ] {
+        let plant = format!("{CLUSTER}{PLANT}").replace(right, wrong);
+        let problems = problems_in(&plant, limit);
+        assert!(problems.iter().any(|(found, _)| found == code), "{wrong}: {problems:?}");
+    }
+}
+
+/// What is exactly the budget is not over it, whatever was rounded on the way.
+#[test]
+fn a_budget_that_is_just_spent_is_not_over() {
+    let rule = "kind = \"budget\"\nselect = { facility = \"f\" }\nbudget = \"100 kg\"\nperiod = \"day\"\nmargin = 1\n\
+                min_coverage = 0\n";
+    let test = "[[tests]]\nname = \"t\"\nstart = \"2026-04-01T00:00\"\nevery = \"90m\"\nrules = [\"r\"]\n\
+                readings = { m = \"0+6.25x47\" }\nturns = [{ at = \"2026-04-01T00:15\", rule = \"r\", entity = \"facility/f\", \
+                state = \"normal\" }]\n";
+    let cluster = CLUSTER.replace("max_gap = \"2m\"", "max_gap = \"3h\"");
+    assert_eq!(failed(&cluster, &format!("[rules.r]\n{rule}"), test), "");
+}
+
 #[test]
 fn notifiers_that_cannot_be_meant_are_told() {
     let told = |notifier: &str, words: &str| {
