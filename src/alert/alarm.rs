@@ -154,12 +154,15 @@ pub enum News {
 /// An alarm as it is from now on, with what is to be told of it. `None`: nothing.
 pub type Followed = (Alarm, Option<News>);
 
+/// Whether an id is that of an alarm.
+pub type IsTaken<'a> = &'a dyn Fn(&str) -> bool;
+
 /// Compares the alarms that are kept of a time with what the time is judged to hold now. Returns those that are new or changed.
 /// `is_taken`: an alarm of another time has this id.
 pub fn follow(
     rule: &Rule,
     subject: &Subject,
-    (kept, is_taken): (Vec<Alarm>, &dyn Fn(&str) -> bool),
+    (kept, is_taken): (Vec<Alarm>, IsTaken<'_>),
     judged: &Judged,
     closed_to: Time,
 ) -> Vec<Followed> {

@@ -37,7 +37,7 @@ pub enum Begin {
     /// After this time, with nothing known.
     After(Time),
     /// Where it has been before.
-    From(Checkpoint),
+    From(Box<Checkpoint>),
 }
 
 /// Judges a rule for one of what it watches. Without a checkpoint it begins at `after`, with nothing known.
@@ -50,7 +50,7 @@ pub fn look<F: Facts>(
 ) -> Result<Judged, F::Error> {
     let begin = match begin {
         Begin::After(time) => Checkpoint::new(rule, time),
-        Begin::From(checkpoint) => checkpoint,
+        Begin::From(checkpoint) => *checkpoint,
     };
     let (after, to) = (begin.at, until.to);
     if let Kind::Stale(stale) = &rule.kind {

@@ -25,7 +25,7 @@ mod telling;
 mod watch;
 mod watched;
 
-pub use alarm::{Acknowledged, Alarm, Followed, Input, News, Outlook, Phase, Subject, follow};
+pub use alarm::{Acknowledged, Alarm, Followed, Input, IsTaken, News, Outlook, Phase, Subject, follow};
 pub use budget::{Budget, Forecast, Period};
 pub use burn::{Burn, Pace};
 pub use coverage::Coverage;

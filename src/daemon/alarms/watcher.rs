@@ -394,7 +394,7 @@ impl Watcher {
         let closed_to = if rule.kind.is_stale() { now } else { now.minus(self.rules.close_after) };
         let Seen { open, heard, .. } = seen;
         let facts = Live { rules: &self.rules, reader: &self.reader, open, heard, began: self.began };
-        let begin = known.map_or(Begin::After(from), Begin::From);
+        let begin = known.map_or(Begin::After(from), |known| Begin::From(Box::new(known)));
         let until = Until { to, closed_to, settled: self.reader.open_from()?.start() };
         let judged = look(rule, watched, topology, &facts, (begin, until))?;
         if let Some(checkpoint) = judged.checkpoint.clone() {
