@@ -260,6 +260,9 @@ impl Telling {
         }
         // What is told as chattering goes on being told as that.
         let own = alarm.told.is_some() && alarm.chattering;
+        if chatters && own && (world.hold)(&alarm).is_none() {
+            return None;
+        }
         let chatters = chatters && !own;
         if let Some(hold) = (world.hold)(&alarm).or(chatters.then_some(Hold::Chattering)) {
             let text = Some(hold.text());
@@ -373,7 +376,7 @@ mod tests {
         let mut stage = Stage::default();
         stage.at(0, &[(News::Raised, "r", 0)]);
         for minute in 1..200 {
-            stage.at(minute, &[(News::Changed, "r", 0)]);
+            stage.at(minute, &[(News::Changed, "r", 0)]).at(minute, &[]);
         }
         let told = stage.told();
         assert_eq!((told.len(), told[4].as_str()), (5, "Changed r@0 Now"));
