@@ -96,13 +96,10 @@ fn as_last_year<F: Facts>(
     facts: &F,
     (after, to): (Time, Time),
 ) -> Result<Option<Rule>, F::Error> {
-    let mut rule = rule.clone();
-    let (Some(profile), Some(entity)) = (rule.kind.profile_mut(), watched.entity()) else {
+    let Some(entity) = watched.entity().filter(|_| rule.kind.profile() == Some(&Profile::LastYear)) else {
         return Ok(None);
     };
-    if *profile != Profile::LastYear {
-        return Ok(None);
-    }
+    let mut rule = rule.clone();
     let zone = watched.zone(topology);
     let mut years = BTreeMap::new();
     // Of the year before as well: a burn looks behind the period.

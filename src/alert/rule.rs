@@ -137,6 +137,16 @@ impl Kind {
     }
 
     /// How a total is meant to spread.
+    pub(crate) fn profile(&self) -> Option<&Profile> {
+        match self {
+            Kind::Budget(budget) => Some(&budget.profile),
+            Kind::Burn(burn) => Some(&burn.profile),
+            Kind::Pathway(pathway) => Some(&pathway.profile),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
     pub(crate) fn profile_mut(&mut self) -> Option<&mut Profile> {
         match self {
             Kind::Budget(budget) => Some(&mut budget.profile),
