@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Episode, Forecast, Judged, Rule};
+use crate::alert::{Episode, Forecast, Hold, Judged, Level, Priority, Rule};
 use crate::quantity::Time;
 
 /// How an alarm stands.
@@ -44,13 +44,13 @@ pub struct Alarm {
     /// How it stands.
     pub state: Phase,
     /// How far the rule is exceeded, or was last.
-    pub level: String,
+    pub level: Level,
     /// The same at its worst.
-    pub highest: String,
+    pub highest: Level,
     /// How soon somebody must act.
-    pub priority: String,
+    pub priority: Priority,
     /// The priority of the rule, which is the same for all its alarms.
-    pub rule_priority: String,
+    pub rule_priority: Priority,
     /// Tells one state of the rule from another.
     pub rule_print: String,
     /// It is worse than it ever was.
@@ -87,7 +87,7 @@ pub struct Alarm {
     /// Where the total is going, when it was last told.
     pub outlook: Option<Outlook>,
     /// Why nobody is told of it.
-    pub held: Option<String>,
+    pub held: Option<Hold>,
     /// When somebody was last told that it goes on. `None`: nobody knows of it, or that it is over.
     pub told: Option<String>,
     /// It comes and goes.
@@ -235,10 +235,10 @@ impl Alarm {
             kind: rule.kind.name().to_owned(),
             entity: entity.clone(),
             state: if episode.end.is_some() { Phase::Returned } else { Phase::Active },
-            level: episode.level().name().to_owned(),
-            highest: episode.highest().name().to_owned(),
-            priority: rule.priority(episode.highest()).name().to_owned(),
-            rule_priority: rule.priority.name().to_owned(),
+            level: episode.level(),
+            highest: episode.highest(),
+            priority: rule.priority(episode.highest()),
+            rule_priority: rule.priority,
             rule_print: rule.print(),
             rises: false,
             provisional: episode.start > closed_to || !episode.is_firm,
@@ -285,7 +285,7 @@ impl Alarm {
         self.sequence = before.sequence;
         self.acknowledged.clone_from(&before.acknowledged);
         self.knows(before);
-        let is_worse = rank(&self.highest) > rank(&before.highest);
+        let is_worse = self.highest > before.highest;
         let news = match (before.state, self.state) {
             (Phase::Active, Phase::Returned) => Some(News::Returned),
             (Phase::Returned | Phase::Withdrawn, Phase::Active) => Some(News::Reopened),
@@ -327,23 +327,17 @@ impl Alarm {
 
     /// How it stands, in the words of ISA-18.2.
     pub fn condition(&self) -> &'static str {
-        let held = self.held.as_deref().unwrap_or("");
-        match (self.state, &self.acknowledged) {
-            (Phase::Withdrawn, _) => "withdrawn",
-            (Phase::Returned, Some(_)) => "normal",
-            (Phase::Returned, None) => "returned-unacknowledged",
-            (Phase::Active, _) if held.starts_with("shelved") => "shelved",
-            (Phase::Active, _) if held.starts_with("out of service") => "out-of-service",
-            (Phase::Active, _) if held.starts_with("suppressed") => "suppressed",
-            (Phase::Active, Some(_)) => "active-acknowledged",
-            (Phase::Active, None) => "active-unacknowledged",
+        match (self.state, &self.held, &self.acknowledged) {
+            (Phase::Withdrawn, ..) => "withdrawn",
+            (Phase::Returned, _, Some(_)) => "normal",
+            (Phase::Returned, _, None) => "returned-unacknowledged",
+            (Phase::Active, Some(Hold::Shelved(_)), _) => "shelved",
+            (Phase::Active, Some(Hold::OutOfService { .. }), _) => "out-of-service",
+            (Phase::Active, Some(Hold::Hidden { .. }), _) => "suppressed",
+            (Phase::Active, _, Some(_)) => "active-acknowledged",
+            (Phase::Active, _, None) => "active-unacknowledged",
         }
     }
-}
-
-/// The levels in order.
-fn rank(level: &str) -> Option<usize> {
-    ["projected", "warning", "over", "critical"].iter().position(|known| *known == level)
 }
 
 #[cfg(test)]

@@ -24,6 +24,9 @@ pub trait Facts {
     /// What a meter showed in the quarters of a time.
     fn amounts(&self, meter: MeterIx, span: (Time, Time)) -> Result<Vec<(Quarter, Activity)>, Self::Error>;
 
+    /// Since when anything of an entity is stored. `None`: nothing is.
+    fn stored_from(&self, entity: Entity) -> Result<Option<Time>, Self::Error>;
+
     /// When a meter was heard since a time, and last before it.
     fn heard(&self, meter: MeterIx, since: Time) -> Result<Heard, Self::Error>;
 
@@ -163,13 +166,19 @@ fn emissions<F: Facts>(
             }
         }
     }
+    // Before anybody measured, nothing is missing.
+    let begun = match rule.kind {
+        Kind::Coverage(_) => facts.stored_from(entity)?.or_else(|| sums.keys().next().copied()).unwrap_or(to),
+        _ => from,
+    };
     // Adding it up takes a while, and mostly all parts are alike.
     let one = |at: Time| topology.valid_ms(entity, at, at.plus(step));
     let same = topology.is_steady(entity, from, to).then(|| one(from));
     let mut at = from;
     while at < to {
         let sum = sums.get(&at).copied().unwrap_or_default();
-        series.push(at.plus(step), Sum { valid_ms: same.unwrap_or_else(|| one(at)), ..sum });
+        let valid_ms = if at < begun { 0 } else { same.unwrap_or_else(|| one(at)) };
+        series.push(at.plus(step), Sum { valid_ms, ..sum });
         at = at.plus(step);
     }
     Ok(series)

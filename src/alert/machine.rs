@@ -29,7 +29,7 @@ impl Finding {
 }
 
 /// A value and where it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The highest level that it is over; 0: none.
     pub over: u8,
@@ -124,6 +124,11 @@ impl Machine {
     pub fn resume(guard: Guard, level: u8) -> Machine {
         let state = if level > 0 { State::Over(level) } else { State::Unknown };
         Machine { state, ..Machine::new(guard) }
+    }
+
+    /// How things stand.
+    pub fn state(&self) -> State {
+        self.state
     }
 
     /// Takes what was found at `at`. Returns the turn that it makes, if any.

@@ -1,5 +1,7 @@
 //! A rule as declared, and how it is judged over time.
 
+use serde::{Deserialize, Serialize};
+
 use crate::alert::plan::Plan;
 use crate::alert::{
     Align, Budget, Burn, Checkpoint, Coverage, Finding, Guard, Imbalance, Judged, Limit, Pathway, Period, Profile,
@@ -10,7 +12,8 @@ use crate::emission::{Column, SourceKey, Tally};
 use crate::quantity::{Id, Span, Time, Window, Zone};
 
 /// How far a rule is exceeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// It will be, as things are going.
     Projected,
@@ -46,7 +49,8 @@ impl Level {
 }
 
 /// How soon somebody must act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// When there is time.
     Low,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alarm, Followed, News, Phase};
+use crate::alert::{Alarm, Followed, News, Phase, Priority};
 use crate::quantity::{Span, Time};
 
 /// How calm it is kept.
@@ -33,25 +33,32 @@ const WITHIN: Span = Span::minutes(10);
 const QUIET: Span = Span::minutes(30);
 
 /// Why nobody is told of an alarm.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
 pub enum Hold {
-    /// Its rule is out of service, for this reason.
-    OutOfService(String),
+    /// Its rule is out of service.
+    OutOfService {
+        /// For this reason.
+        reason: String,
+    },
     /// Somebody put it aside for a while.
     Shelved(Shelf),
     /// Something else says as much.
-    Hidden(String),
+    Hidden {
+        /// What that is.
+        by: String,
+    },
     /// It comes and goes.
     Chattering,
 }
 
 impl Hold {
-    /// For the record.
+    /// For people.
     pub fn text(&self) -> String {
         match self {
-            Hold::OutOfService(reason) => format!("out of service: {reason}"),
+            Hold::OutOfService { reason } => format!("out of service: {reason}"),
             Hold::Shelved(shelf) => format!("shelved by {} until {}: {}", shelf.by, shelf.until, shelf.reason),
-            Hold::Hidden(by) => format!("suppressed: {by}"),
+            Hold::Hidden { by } => format!("suppressed: {by}"),
             Hold::Chattering => "chattering".to_owned(),
         }
     }
@@ -73,12 +80,8 @@ pub struct Shelf {
 /// An alarm that comes and goes, or changes its level again and again: it is told once, and when it is quiet again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chatter {
-    /// Began with the alarm of this time.
-    pub since: String,
     /// When it last came or went, by the clock.
     pub noticed: i64,
-    /// How often it has come.
-    pub count: u32,
 }
 
 /// How somebody is told.
@@ -175,7 +178,7 @@ impl Telling {
                 // What is worse than ever is told, however often it changes.
                 let quiet = chatters && !(news == News::Changed && alarm.rises);
                 match (world.hold)(&alarm).or(quiet.then_some(Hold::Chattering)) {
-                    Some(hold) => alarm.held = Some(hold.text()),
+                    Some(hold) => alarm.held = Some(hold),
                     None => return self.told(alarm, news, world),
                 }
             }
@@ -184,7 +187,7 @@ impl Telling {
                     return self.told(alarm, news, world);
                 }
                 // Who was told that it chatters is told of its end when it is quiet.
-                alarm.held = if chatters { Some(Hold::Chattering.text()) } else { None };
+                alarm.held = chatters.then_some(Hold::Chattering);
             }
         }
         Update { alarm, news: Some(news), way: Way::Quiet }
@@ -196,11 +199,10 @@ impl Telling {
         let comes = matches!(news, News::Raised | News::Reopened);
         if let Some(chatter) = self.chatters.get_mut(&line) {
             chatter.noticed = world.now.0;
-            chatter.count += u32::from(comes);
             return true;
         }
         if news == News::Changed {
-            return self.wavers(alarm, line, world);
+            return self.wavers(line, world);
         }
         let Some(start) = Time::parse_rfc3339(&alarm.since).filter(|_| comes) else {
             return false;
@@ -211,21 +213,19 @@ impl Telling {
         }
         let recent = starts.iter().filter(|at| **at <= start && start.since(**at) < WITHIN).count();
         if recent > world.calm.chatter_above {
-            let chatter = Chatter { since: alarm.since.clone(), noticed: world.now.0, count: recent as u32 };
-            self.chatters.insert(line, chatter);
+            self.chatters.insert(line, Chatter { noticed: world.now.0 });
         }
         false
     }
 
     /// Whether its level changed too often. The last of the changes is told, and says so.
-    fn wavers(&mut self, alarm: &Alarm, line: Line, world: &World<'_>) -> bool {
+    fn wavers(&mut self, line: Line, world: &World<'_>) -> bool {
         let changed = self.changed.entry(line.clone()).or_default();
         changed.retain(|at| world.now.since(*at) < WITHIN);
         changed.push(world.now);
         if changed.len() > world.calm.chatter_above {
-            let count = changed.len() as u32;
             self.changed.remove(&line);
-            self.chatters.insert(line, Chatter { since: alarm.since.clone(), noticed: world.now.0, count });
+            self.chatters.insert(line, Chatter { noticed: world.now.0 });
         }
         false
     }
@@ -240,7 +240,7 @@ impl Telling {
             self.raised.push(world.now);
             alarm.digest = is_flood;
         }
-        alarm.digest &= alarm.priority != "high";
+        alarm.digest &= alarm.priority != Priority::High;
         let way = if alarm.digest { Way::Digest } else { Way::Now };
         Update { alarm, news: Some(news), way }
     }
@@ -265,9 +265,9 @@ impl Telling {
         }
         let chatters = chatters && !own;
         if let Some(hold) = (world.hold)(&alarm).or(chatters.then_some(Hold::Chattering)) {
-            let text = Some(hold.text());
-            let is_new = alarm.held != text;
-            alarm.held = text;
+            let held = Some(hold);
+            let is_new = alarm.held != held;
+            alarm.held = held;
             return is_new.then_some(Update { alarm, news: None, way: Way::Quiet });
         }
         let ended = alarm.held.is_some() || calmed.contains(&line);
@@ -282,7 +282,7 @@ impl Telling {
 
 /// What goes on and nobody has acknowledged is told again.
 fn is_due(alarm: &Alarm, world: &World<'_>) -> bool {
-    let every = if alarm.priority == "low" { world.calm.repeat_low } else { world.calm.repeat };
+    let every = if alarm.priority == Priority::Low { world.calm.repeat_low } else { world.calm.repeat };
     let told = alarm.told.as_deref().and_then(Time::parse_rfc3339);
     alarm.acknowledged.is_none() && told.is_none_or(|told| world.now.since(told) >= every)
 }

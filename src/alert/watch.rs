@@ -95,6 +95,10 @@ impl Facts for Replayed<'_> {
         Ok(within.map(|(quarter, activity, _)| (quarter, activity)).collect())
     }
 
+    fn stored_from(&self, _entity: Entity) -> Result<Option<Time>, Infallible> {
+        Ok(None)
+    }
+
     fn heard(&self, meter: MeterIx, _since: Time) -> Result<Heard, Infallible> {
         let rules = self.0.rules();
         let gone = rules.routes.gone(meter, self.0.births());

@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 
 use crate::alert::{Alarm, Phase};
 use crate::cli::run::failure;
-use crate::cli::{FAILED, Failure, USAGE, plan};
+use crate::cli::{FAILED, Failure, USAGE, state_dir};
 use crate::clock;
-use crate::http::{Acknowledgement, Shelving, alarms_json, shelve};
-use crate::store::{AlarmStore, StoreError};
+use crate::http::{Acknowledgement, Shelving, alarm_json, alarms_json, seen_before, shelve};
+use crate::store::{AlarmStore, Noted, StoreError};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -87,17 +87,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Action::History(of) => print(of, &open(&of.config)?.latest(of.limit).map_err(|e| failure(e.into()))?),
         Action::Show(one) => {
             let alarm = open(&one.config)?.alarm(&one.id).map_err(|e| failure(e.into()))?;
-            print!("{}", alarms_json(&[alarm.ok_or_else(|| unknown(&one.id))?]));
+            println!("{:#}", alarm_json(&alarm.ok_or_else(|| unknown(&one.id))?));
         }
         Action::Ack(ack) => {
             let acknowledgement = Acknowledgement { by: ack.by.clone(), note: ack.note.clone() };
             let acknowledged = acknowledgement.checked(clock::now()).map_err(|message| Failure::new(USAGE, message))?;
-            found(&ack.one, open(&ack.one.config)?.acknowledge(&ack.one.id, &acknowledged))?;
+            noted(&ack.one, open(&ack.one.config)?.acknowledge(&ack.one.id, &acknowledged))?;
+            println!("acknowledged by {}", acknowledged.by);
         }
         Action::Shelve(Shelve { one, by, reason, lasts }) => {
             let shelving = Shelving { by: by.clone(), reason: reason.clone(), lasts: lasts.clone() };
             let shelf = shelving.checked(clock::now()).map_err(|message| Failure::new(USAGE, message))?;
-            found(one, shelve(&open(&one.config)?, &one.id, &shelf))?;
+            noted(one, shelve(&open(&one.config)?, &one.id, &shelf))?;
             println!("nobody is told of it until {}; it stays in the list", shelf.until);
         }
     }
@@ -105,7 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn open(config: &PathBuf) -> Result<AlarmStore, Failure> {
-    let state = plan(Some(config))?.daemon.state_dir;
+    let state = state_dir(Some(config))?;
     if !state.is_dir() {
         let message = format!("there is no state directory at {}; see `daemon.state_dir`", state.display());
         return Err(Failure::new(FAILED, message));
@@ -113,8 +114,12 @@ fn open(config: &PathBuf) -> Result<AlarmStore, Failure> {
     AlarmStore::open(&state).map_err(|e| failure(e.into()))
 }
 
-fn found(one: &One, result: Result<bool, StoreError>) -> Result<(), Failure> {
-    if result.map_err(|e| failure(e.into()))? { Ok(()) } else { Err(unknown(&one.id)) }
+fn noted(one: &One, result: Result<Noted, StoreError>) -> Result<(), Failure> {
+    match result.map_err(|e| failure(e.into()))? {
+        Noted::Done => Ok(()),
+        Noted::Before(first) => Err(Failure::new(FAILED, seen_before(&first))),
+        Noted::Unknown => Err(unknown(&one.id)),
+    }
 }
 
 fn unknown(id: &str) -> Failure {
@@ -126,18 +131,20 @@ fn print(of: &Of, alarms: &[Alarm]) {
         return print!("{}", alarms_json(alarms.get(..of.limit).unwrap_or(alarms)));
     }
     for alarm in alarms.iter().take(of.limit) {
-        let Alarm { since, level, priority, entity, rule, value, limit, unit, .. } = alarm;
+        let Alarm { since, entity, rule, value, limit, unit, .. } = alarm;
+        let (level, priority) = (alarm.level.name(), alarm.priority.name());
         let state = match (alarm.state, &alarm.acknowledged) {
             (Phase::Withdrawn, _) => "withdrawn".to_owned(),
             (Phase::Returned, _) => format!("until {}", alarm.until.as_deref().unwrap_or("")),
             (Phase::Active, Some(seen)) => format!("seen by {}", seen.by),
             (Phase::Active, None) => "not seen yet".to_owned(),
         };
-        let held = alarm.held.as_ref().map(|held| format!("; not told: {held}")).unwrap_or_default();
+        let held = alarm.held.as_ref().map(|held| format!("; not told: {}", held.text())).unwrap_or_default();
         let seen = match &alarm.detail {
             Some(detail) => detail.clone(),
             None => format!("{value} {unit} against {limit} {unit}"),
         };
-        println!("{since} {level:<9} {priority:<6} {entity} {rule}: {seen}; {state}{held}; id {}", alarm.id);
+        let digest = if alarm.digest { "; told in a digest" } else { "" };
+        println!("{since} {level:<9} {priority:<6} {entity} {rule}: {seen}; {state}{held}{digest}; id {}", alarm.id);
     }
 }

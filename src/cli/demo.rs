@@ -179,7 +179,8 @@ async fn table(url: &str) -> Result<(), Failure> {
 }
 
 fn alarm_line(alarm: &Alarm) -> String {
-    let Alarm { entity, rule, level, value, limit, unit, .. } = alarm;
+    let Alarm { entity, rule, value, limit, unit, .. } = alarm;
+    let level = alarm.level.name();
     format!("ALARM (SIMULATED)  {entity}: {rule} is {level}: {value} {unit} against {limit} {unit}")
 }
 

@@ -192,6 +192,12 @@ pub(crate) fn address(file: Option<&PathBuf>) -> Result<std::net::SocketAddr, Fa
     address.ok_or_else(|| Failure::new(CONFIGURATION, "`daemon.http` is no address; write \"127.0.0.1:8077\""))
 }
 
+/// Where the daemon of a configuration keeps its state; the file may be faulty by now.
+pub(crate) fn state_dir(file: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    let state = crate::config::state_dir(file.map(PathBuf::as_path));
+    state.ok_or_else(|| Failure::new(CONFIGURATION, "`daemon.state_dir` cannot be read; write a path"))
+}
+
 /// The lock of a state directory that has a ledger. `None`: a daemon runs, and is asked instead.
 pub(crate) fn lock(plan: &Plan) -> Result<Option<Lock>, Failure> {
     let ledger = plan.daemon.state_dir.join("ledger.db");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -21,7 +21,7 @@ use crate::config::plan::{Parts, Plan};
 use crate::config::problem::{Problem, Report, Severity};
 use crate::config::rule::check_rules;
 use crate::config::rule_reach::check_reach;
-use crate::config::service::DEFAULT_HTTP;
+use crate::config::service::{DEFAULT_HTTP, DEFAULT_STATE_DIR};
 use crate::decode::Routes;
 use crate::factor::{Catalogue, GwpSet};
 use crate::pipeline::Rules;
@@ -72,6 +72,16 @@ pub fn address(file: Option<&Path>) -> Option<SocketAddr> {
     let tree = layers::read(file, None).tree;
     let written = tree.get("daemon").and_then(|daemon| daemon.get("http"));
     written.map_or(Some(DEFAULT_HTTP), |written| written.as_str()?.parse().ok())
+}
+
+/// Where the daemon of a configuration keeps its state, whatever else is wrong with that.
+pub fn state_dir(file: Option<&Path>) -> Option<PathBuf> {
+    let layers = layers::read(file, None);
+    match layers.tree.get("daemon").and_then(|daemon| daemon.get("state_dir")) {
+        Some(written) => written.as_str().map(|written| layers.resolve(&["daemon", "state_dir"], written)),
+        // What cannot be read may say anything.
+        None => layers.problems.is_empty().then(|| PathBuf::from(DEFAULT_STATE_DIR)),
+    }
 }
 
 /// The plan, or all problems.

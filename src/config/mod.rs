@@ -28,7 +28,7 @@ mod show;
 mod source;
 mod value;
 
-pub use check::{Loaded, address, check, load, load_with};
+pub use check::{Loaded, address, check, load, load_with, state_dir};
 pub use file::schema;
 pub use layers::List;
 pub use plan::{Daemon, Parts, Plan, Retention};

@@ -88,7 +88,7 @@ impl<'a> RuleCheck<'a> {
             return Vec::new();
         }
         self.out_of_place(kind);
-        let guard = self.guard();
+        let guard = self.guard(kind);
         let priority = self.priority();
         let notify = self.section.notify.as_ref().map(|names| names.0.clone()).unwrap_or_default();
         let response = self.section.response.clone().unwrap_or_default();
@@ -179,10 +179,12 @@ impl<'a> RuleCheck<'a> {
 
     // ---- how it turns --------------------------------------------------------------------------------------------
 
-    fn guard(&mut self) -> Guard {
+    fn guard(&mut self, kind: &str) -> Guard {
         let section = self.section;
-        let lasting = self.delay("for", section.lasting.as_ref());
-        let keep = self.delay("keep", section.keep.as_ref());
+        // A daemon that is started takes a moment until all its connections are up.
+        let default = if kind == "daemon" { Span::minutes(1) } else { Span(0) };
+        let lasting = self.delay("for", section.lasting.as_ref(), default);
+        let keep = self.delay("keep", section.keep.as_ref(), Span(0));
         let words = [("unknown", NoData::Unknown), ("alarm", NoData::Alarm), ("ok", NoData::Normal)];
         let path = ["rules", self.id, "on_no_data"];
         let no_data = self.checker.word(&path, section.on_no_data.as_ref(), &words).unwrap_or_default();
@@ -190,10 +192,10 @@ impl<'a> RuleCheck<'a> {
     }
 
     /// A span that may be nought.
-    fn delay(&mut self, key: &'static str, written: Option<&String>) -> Span {
+    fn delay(&mut self, key: &'static str, written: Option<&String>, default: Span) -> Span {
         match written.map(|text| Span::parse(text)) {
             Some(Some(Span(0))) => Span(0),
-            _ => self.checker.span(&["rules", self.id, key], written, Span(0)),
+            _ => self.checker.span(&["rules", self.id, key], written, default),
         }
     }
 

@@ -15,6 +15,8 @@ use crate::influx;
 use crate::mqtt;
 use crate::quantity::{Span, Window};
 
+/// Beside the configuration.
+pub(crate) const DEFAULT_STATE_DIR: &str = "state";
 /// For this machine only.
 pub(crate) const DEFAULT_HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8077);
 
@@ -32,7 +34,7 @@ impl Checker {
         }
         let state_dir = match &section.state_dir {
             Some(written) => self.layers.resolve(&["daemon", "state_dir"], written),
-            None => PathBuf::from("state"),
+            None => PathBuf::from(DEFAULT_STATE_DIR),
         };
         let token_file = section.token_file.as_ref().map(|w| self.secret(&["daemon", "token_file"], w));
         if token_file.is_none() && parsed.as_ref().is_ok_and(|address| !address.ip().is_loopback()) {

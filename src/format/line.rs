@@ -62,7 +62,7 @@ pub fn alarm_line(alarm: &Alarm, at: Time) -> String {
         Phase::Returned => "returned",
         Phase::Withdrawn => "withdrawn",
     };
-    let (entity, priority, rule) = (tag(&alarm.entity), tag(&alarm.priority), tag(&alarm.rule));
+    let (entity, priority, rule) = (tag(&alarm.entity), alarm.priority.name(), tag(&alarm.rule));
     let Alarm { value, limit, excess_kg, .. } = alarm;
     format!(
         "alarms,entity={entity},priority={priority},rule={rule} \

@@ -13,7 +13,7 @@ use crate::alert::{Acknowledged, Alarm, Shelf};
 use crate::http::App;
 use crate::http::server::{json, read_query, stopping};
 use crate::quantity::{Span, Time};
-use crate::store::{AlarmStore, StoreError};
+use crate::store::{AlarmStore, Noted, StoreError};
 
 /// Alarms in one answer.
 const ALARMS_MAX: usize = 10_000;
@@ -49,20 +49,29 @@ const SHELF_MAX: Span = Span::minutes(12 * 60);
 
 /// Alarms as a JSON array, one a line.
 pub fn alarms_json(alarms: &[Alarm]) -> String {
-    let line = |alarm: &Alarm| {
-        let mut value = serde_json::to_value(alarm).unwrap_or_default();
-        value["condition"] = alarm.condition().into();
-        value.to_string()
-    };
+    let line = |alarm: &Alarm| alarm_json(alarm).to_string();
     format!("[{}]\n", alarms.iter().map(line).collect::<Vec<_>>().join(",\n"))
 }
 
-/// With `state=active` those that go on.
+/// An alarm with how it stands in the words of ISA-18.2.
+pub fn alarm_json(alarm: &Alarm) -> Value {
+    let mut value = serde_json::to_value(alarm).unwrap_or_default();
+    value["condition"] = alarm.condition().into();
+    value
+}
+
+/// What may be asked for.
+const PARAMETERS: [&str; 4] = ["state", "rule", "entity", "limit"];
+
+/// With `state=active` those that go on; of a `rule` or an `entity`.
 pub(crate) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Response {
     let query = match read_query(&uri) {
         Ok(query) => query,
         Err(message) => return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
     };
+    if let Some(unknown) = query.keys().find(|key| !PARAMETERS.contains(&key.as_str())) {
+        return bad(&format!("`{unknown}` is no parameter; allowed: {}", PARAMETERS.join(", ")));
+    }
     let limit = match query.get("limit").map(|text| text.parse::<usize>()) {
         None => 100,
         Some(Ok(limit)) if limit <= ALARMS_MAX => limit,
@@ -75,13 +84,14 @@ pub(crate) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Response {
     };
     let read = move || {
         let store = app.alarms.lock().ok()?;
-        Some(if active { store.active() } else { store.latest(limit) })
+        // What is filtered out does not count.
+        let alarms = if active { store.active() } else { store.latest(ALARMS_MAX) };
+        let is = |key: &str, value: &str| query.get(key).is_none_or(|wanted| wanted == value);
+        let is_wanted = |alarm: &Alarm| is("rule", &alarm.rule) && is("entity", &alarm.entity);
+        Some(alarms.map(|alarms| alarms.into_iter().filter(is_wanted).take(limit).collect::<Vec<_>>()))
     };
     match tokio::task::spawn_blocking(read).await {
-        Ok(Some(Ok(mut alarms))) => {
-            alarms.truncate(limit);
-            json(alarms_json(&alarms))
-        }
+        Ok(Some(Ok(alarms))) => json(alarms_json(&alarms)),
         Ok(Some(Err(error))) => failed(&error),
         _ => stopping(),
     }
@@ -116,8 +126,13 @@ pub(crate) async fn change(
         Some(change.apply(&store))
     };
     match tokio::task::spawn_blocking(write).await {
-        Ok(Some(Ok(true))) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Some(Ok(false))) => (StatusCode::NOT_FOUND, "no alarm has this id; see /api/v1/alarms\n").into_response(),
+        Ok(Some(Ok(Noted::Done))) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Some(Ok(Noted::Before(first)))) => {
+            (StatusCode::CONFLICT, format!("{}\n", seen_before(&first))).into_response()
+        }
+        Ok(Some(Ok(Noted::Unknown))) => {
+            (StatusCode::NOT_FOUND, "no alarm has this id; see /api/v1/alarms\n").into_response()
+        }
         Ok(Some(Err(error))) => failed(&error),
         _ => stopping(),
     }
@@ -144,8 +159,7 @@ impl Change {
         Ok(Some(Change::Shelve(id.to_owned(), shelving.checked(now)?)))
     }
 
-    /// False: there is no such alarm.
-    fn apply(&self, store: &AlarmStore) -> Result<bool, StoreError> {
+    fn apply(&self, store: &AlarmStore) -> Result<Noted, StoreError> {
         match self {
             Change::Acknowledge(id, acknowledged) => store.acknowledge(id, acknowledged),
             Change::Shelve(id, shelf) => shelve(store, id, shelf),
@@ -153,13 +167,18 @@ impl Change {
     }
 }
 
-/// Puts the line of an alarm aside. False: there is no such alarm.
-pub fn shelve(store: &AlarmStore, id: &str, shelf: &Shelf) -> Result<bool, StoreError> {
+/// Puts the line of an alarm aside.
+pub fn shelve(store: &AlarmStore, id: &str, shelf: &Shelf) -> Result<Noted, StoreError> {
     let Some(alarm) = store.alarm(id)? else {
-        return Ok(false);
+        return Ok(Noted::Unknown);
     };
     store.shelve((&alarm.rule, &alarm.entity), shelf)?;
-    Ok(true)
+    Ok(Noted::Done)
+}
+
+/// For whoever comes second.
+pub fn seen_before(first: &Acknowledged) -> String {
+    format!("{} has seen it before, at {}; that stays in the record", first.by, first.at)
 }
 
 impl Acknowledgement {

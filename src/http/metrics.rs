@@ -55,6 +55,7 @@ pub(crate) fn render(desk: &DeskView, app: &App) -> String {
     gateways(&mut registry, desk);
     influx(&mut registry, app);
     rates(&mut registry, desk);
+    notifiers(&mut registry, app);
     alarms(&mut registry, app);
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -133,10 +134,23 @@ fn alarms(registry: &mut Registry, app: &App) {
     let active = app.alarms.lock().ok().and_then(|store| store.active().ok());
     for alarm in active.unwrap_or_default() {
         let state = if alarm.acknowledged.is_some() { "acknowledged" } else { "unacknowledged" };
-        let labels = vec![("state", state.to_owned()), ("priority", alarm.priority)];
+        let labels = vec![("state", state.to_owned()), ("priority", alarm.priority.name().to_owned())];
         family.get_or_create(&labels).inc();
     }
     registry.register("alarms", "Alarms that go on", family);
+}
+
+fn notifiers(registry: &mut Registry, app: &App) {
+    let (letters, up) = (Family::<Labels, Counter>::default(), Family::<Labels, Gauge>::default());
+    for view in (app.notifiers)() {
+        let labels = |result: &str| vec![("notifier", view.id.clone()), ("result", result.to_owned())];
+        letters.get_or_create(&labels("ok")).inc_by(view.told);
+        letters.get_or_create(&labels("failed")).inc_by(view.failed);
+        let is_up = i64::from(view.trouble.is_none());
+        up.get_or_create(&vec![("notifier", view.id)]).set(is_up);
+    }
+    registry.register("notifier_letters", "What notifiers were to tell, by result of the attempt", letters);
+    registry.register("notifier_up", "1 unless the last attempt failed", up);
 }
 
 fn rates(registry: &mut Registry, desk: &DeskView) {

@@ -9,12 +9,12 @@ mod server;
 mod status;
 mod trail;
 
-pub use alarms::{Acknowledgement, Shelving, alarms_json, shelve};
+pub use alarms::{Acknowledgement, Shelving, alarm_json, alarms_json, seen_before, shelve};
 pub use entries::{Asked, collect};
 pub use quarantine::{Decision, Undecided, quarantine_json};
 pub use question::{
-    Ask, BrokerView, ConfigView, DatabaseView, DeskView, HeardView, Look, MeterHeard, MeterRow, OpenView, Quarters,
-    Question, Rate, ReloadView, RuleView, UnmappedTopic,
+    Ask, BrokerView, ConfigView, DatabaseView, DeskView, HeardView, Look, MeterHeard, MeterRow, NotifierView, OpenView,
+    Quarters, Question, Rate, ReloadView, RuleView, UnmappedTopic,
 };
 pub use server::{App, Guard, Shared, read_query, serve};
 pub use status::{is_reason, refused_json};

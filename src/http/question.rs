@@ -153,6 +153,19 @@ pub struct RuleView {
     pub out_of_service: Option<String>,
 }
 
+/// How a notifier gets through.
+#[derive(Clone, Debug)]
+pub struct NotifierView {
+    /// Its id.
+    pub id: String,
+    /// What was taken since the start.
+    pub told: u64,
+    /// Attempts that failed since the start.
+    pub failed: u64,
+    /// Since when nothing gets through, and why.
+    pub trouble: Option<(Time, String)>,
+}
+
 /// When meters were heard, by meter index.
 #[derive(Clone, Debug, Default)]
 pub struct HeardView {

@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::http::{
-    Ask, BrokerView, ConfigView, DatabaseView, DeskView, Look, MeterRow, Question, RuleView, alarms, entries, metrics,
-    quarantine, status, trail,
+    Ask, BrokerView, ConfigView, DatabaseView, DeskView, Look, MeterRow, NotifierView, Question, RuleView, alarms,
+    entries, metrics, quarantine, status, trail,
 };
 use crate::pipeline::Rules;
 use crate::quantity::Time;
@@ -41,6 +41,8 @@ pub struct App {
     pub rules: Arc<Rules>,
     /// How each rule of alarms stands.
     pub standings: Look<Vec<RuleView>>,
+    /// How each notifier gets through.
+    pub notifiers: Look<Vec<NotifierView>>,
     /// The broker session.
     pub broker: Look<BrokerView>,
     /// The database writer, if there is one.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::decode::{DeviceView, GatewayView, Refusal};
-use crate::http::{App, DeskView, MeterRow, ReloadView, UnmappedTopic};
+use crate::http::{App, DeskView, MeterRow, NotifierView, ReloadView, UnmappedTopic};
 use crate::pipeline::{Outcome, Tallied};
 use crate::store::{Gap, Lost, Refused, SESSION_LOST};
 
@@ -29,6 +29,7 @@ pub(crate) fn status_json(desk: &DeskView, app: &App) -> String {
         "store": { "damaged": desk.damage.len(), "damage": damage(desk) },
         "mqtt": broker(desk, app),
         "influxdb": influx(app),
+        "notifiers": notifiers(app),
         "gateways": gateways(desk),
         "declared": {
             "networks": topology.networks.len(),
@@ -148,6 +149,15 @@ fn influx(app: &App) -> Value {
         "behind": view.behind,
         "trouble": view.trouble,
     })
+}
+
+fn notifiers(app: &App) -> Value {
+    let notifier = |view: NotifierView| {
+        let (since, trouble) = view.trouble.unzip();
+        let since = since.map(|since| since.to_string());
+        json!({ "id": view.id, "told": view.told, "failed": view.failed, "trouble": trouble, "since": since })
+    };
+    (app.notifiers)().into_iter().map(notifier).collect()
 }
 
 pub(crate) fn ready_json(held: Option<&str>, app: &App) -> String {

@@ -12,7 +12,8 @@ use crate::quantity::Time;
 use crate::store::{AlarmStore, Lane, Notice, StoreError};
 
 /// How the store knows how far these are written; no notifier has such a name.
-const NAME: &str = "[influxdb]";
+/// Under this name it is kept how far alarms are written.
+pub const ALARM_READER: &str = "[influxdb]";
 const EVERY: Duration = Duration::from_secs(5);
 const WAIT_AFTER_FAILURE: Duration = Duration::from_secs(30);
 const POINTS_MAX: usize = 1_000;
@@ -47,8 +48,9 @@ impl Alarms {
     /// False: there was nothing to write.
     async fn write(&self) -> Result<bool, String> {
         let text = |error: StoreError| error.to_string();
-        let notices =
-            AlarmStore::open(&self.state).and_then(|store| store.next_of_all(NAME, POINTS_MAX)).map_err(text)?;
+        let notices = AlarmStore::open(&self.state)
+            .and_then(|store| store.next_of_all(ALARM_READER, POINTS_MAX))
+            .map_err(text)?;
         let Some(last) = notices.last().map(|notice| notice.number) else {
             return Ok(false);
         };
@@ -59,7 +61,7 @@ impl Alarms {
             Err(WriteError::Split(why)) => tracing::error!(why, "the database does not take the alarms"),
             Err(WriteError::Broken(why) | WriteError::Later { trouble: why, .. }) => return Err(why),
         }
-        let confirmed = AlarmStore::open(&self.state).and_then(|store| store.confirm(NAME, Lane::Quiet, last));
+        let confirmed = AlarmStore::open(&self.state).and_then(|store| store.confirm(ALARM_READER, Lane::Quiet, last));
         confirmed.map(|()| true).map_err(text)
     }
 }

@@ -19,7 +19,7 @@ mod retention;
 mod sink;
 mod world;
 
-pub use alarms::Alarms;
+pub use alarms::{ALARM_READER, Alarms};
 pub use client::{Bucket, retry_after, shown};
 pub use database::{Database, QueryError, WriteError};
 pub use health::{Health, HealthView};

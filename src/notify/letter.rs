@@ -53,7 +53,7 @@ impl Label {
             Label::Facility => alarm.facility.as_deref(),
             Label::Cluster => alarm.cluster.as_deref(),
             // The same for as long as the alarm is: others know it by its labels.
-            Label::Priority => Some(&alarm.rule_priority),
+            Label::Priority => Some(alarm.rule_priority.name()),
         }
     }
 }

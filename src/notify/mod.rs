@@ -9,6 +9,7 @@ mod mail;
 mod options;
 mod post;
 mod queue;
+mod record;
 mod text;
 mod topic;
 mod webhook;
@@ -16,7 +17,8 @@ mod webhook;
 pub use channel::Teller;
 pub use letter::{Label, Letter};
 pub use options::{Body, Channel, MailOptions, Options, Security};
-pub use queue::{Failed, Pulse, Queue, Troubles};
+pub use queue::{Failed, Pulse, Queue};
+pub use record::{Record, Records};
 pub use webhook::check_template;
 
 /// Bodies of webhooks that people need often.
@@ -28,7 +30,7 @@ pub const TEMPLATES: [(&str, &str); 3] = [
 
 /// An alarm for tests, and for those who want to see what they will be told.
 pub fn sample() -> crate::alert::Alarm {
-    use crate::alert::{Alarm, Phase};
+    use crate::alert::{Alarm, Level, Phase, Priority};
     Alarm {
         id: "gas/facility/f/2026-01-01T00:05:00Z".to_owned(),
         sequence: 1,
@@ -36,10 +38,10 @@ pub fn sample() -> crate::alert::Alarm {
         kind: "limit".to_owned(),
         entity: "facility/f".to_owned(),
         state: Phase::Returned,
-        level: "over".to_owned(),
-        highest: "over".to_owned(),
-        priority: "high".to_owned(),
-        rule_priority: "high".to_owned(),
+        level: Level::Over,
+        highest: Level::Over,
+        priority: Priority::High,
+        rule_priority: Priority::High,
         rule_print: String::new(),
         rises: false,
         provisional: false,

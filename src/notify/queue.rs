@@ -1,9 +1,8 @@
 //! The queue of one notifier: what it has not confirmed is sent again, later and later.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -11,9 +10,9 @@ use tokio::sync::watch;
 use crate::alert::{Alarm, Rule};
 use crate::mqtt;
 use crate::notify::alertmanager::RESOLVED_FOR;
-use crate::notify::{Label, Letter, Options, Teller};
+use crate::notify::{Label, Letter, Options, Records, Teller};
 use crate::quantity::{Span, Time};
-use crate::store::{AlarmStore, Lane, Notice, StoreError};
+use crate::store::{AlarmStore, Lane, Notice, StoreError, Welcome};
 
 /// Why something was not told.
 #[derive(Debug)]
@@ -40,9 +39,6 @@ pub struct Pulse {
     pub looked: Option<Instant>,
 }
 
-/// Why notifiers do not get through, and since when; by id.
-pub type Troubles = Arc<Mutex<BTreeMap<String, (Time, String)>>>;
-
 const WAIT_FIRST: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// What could not be told for so long is given up.
@@ -66,18 +62,20 @@ pub struct Queue {
     others: HashSet<String>,
     state: PathBuf,
     now: fn() -> Time,
-    troubles: Troubles,
+    records: Records,
+    welcome: Option<Welcome>,
 }
 
 impl Queue {
-    /// A notifier is told of all rules that do not name others.
+    /// A notifier is told of all rules that do not name others. `welcome`: it was not there before.
     pub fn new(
         options: &Options,
         broker: &mqtt::Options,
         rules: &[Rule],
         (state, now): (&Path, fn() -> Time),
-        troubles: &Troubles,
+        (records, welcome): (&Records, Option<Welcome>),
     ) -> io::Result<Queue> {
+        records.begin(&options.id);
         let is_others = |rule: &&Rule| !rule.notify.is_empty() && !rule.notify.contains(&options.id);
         Ok(Queue {
             id: options.id.clone(),
@@ -87,7 +85,8 @@ impl Queue {
             others: rules.iter().filter(is_others).map(|rule| rule.id.to_string()).collect(),
             state: state.to_owned(),
             now,
-            troubles: Arc::clone(troubles),
+            records: records.clone(),
+            welcome,
         })
     }
 
@@ -98,6 +97,7 @@ impl Queue {
     }
 
     async fn run_news(&self, mut pulse: watch::Receiver<Pulse>) {
+        self.report(self.begin().await);
         loop {
             self.report(self.tell_all().await);
             if let Ok(Err(_)) = tokio::time::timeout(TICK, pulse.changed()).await {
@@ -122,6 +122,18 @@ impl Queue {
         if let Err(error) = result {
             tracing::error!(notifier = self.id, %error, "what is to be told cannot be read; it is tried again");
         }
+    }
+
+    /// Who was not there before is told what goes on.
+    async fn begin(&self) -> Result<(), StoreError> {
+        let Some(welcome) = &self.welcome else {
+            return Ok(());
+        };
+        let mine = welcome.going.iter().filter(|notice| !self.others.contains(&notice.alarm.rule)).cloned().collect();
+        for letter in Letter::all(mine, &self.group_by) {
+            self.tell(letter).await;
+        }
+        AlarmStore::open(&self.state)?.begin(&self.id, welcome)
     }
 
     async fn tell_all(&self) -> Result<(), StoreError> {
@@ -172,7 +184,7 @@ impl Queue {
     async fn deliver(&self, letter: &Letter) -> bool {
         let mut wait = WAIT_FIRST;
         while let Err(failed) = self.teller.send(letter).await {
-            self.trouble(Some(&failed.why));
+            self.failed("alarms are not told yet; it is tried again", &failed);
             let made = letter.notices.last().and_then(|notice| Time::parse_rfc3339(&notice.made));
             let is_old = (self.now)().since(made.unwrap_or(Time::MIN)) > GIVE_UP_AFTER;
             if failed.is_final || is_old {
@@ -180,11 +192,10 @@ impl Queue {
                 tracing::error!(notifier = self.id, key, why, "alarms could not be told");
                 return is_old;
             }
-            tracing::warn!(notifier = self.id, why = failed.why, "alarms are not told yet; it is tried again");
             tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
             wait = (wait * 2).min(WAIT_MAX);
         }
-        self.trouble(None);
+        self.succeeded();
         true
     }
 
@@ -217,22 +228,22 @@ impl Queue {
     }
 
     fn note(&self, what: &str, result: Result<(), Failed>) {
-        if let Err(failed) = &result {
-            tracing::warn!(notifier = self.id, why = failed.why, "{what}");
+        match result {
+            Ok(()) => self.succeeded(),
+            Err(failed) => self.failed(what, &failed),
         }
-        self.trouble(result.err().map(|failed| failed.why).as_deref());
     }
 
-    fn trouble(&self, why: Option<&str>) {
-        let Ok(mut troubles) = self.troubles.lock() else {
-            return;
-        };
-        match why {
-            Some(why) => {
-                let since = troubles.get(&self.id).map_or_else(self.now, |(since, _)| *since);
-                troubles.insert(self.id.clone(), (since, why.to_owned()));
-            }
-            None => drop(troubles.remove(&self.id)),
+    /// An outage is said once.
+    fn failed(&self, what: &str, failed: &Failed) {
+        if self.records.failed(&self.id, &failed.why, (self.now)()) {
+            tracing::warn!(notifier = self.id, why = failed.why, "{what}");
+        }
+    }
+
+    fn succeeded(&self) {
+        if let Some(since) = self.records.succeeded(&self.id) {
+            tracing::info!(notifier = self.id, %since, "the notifier gets through again");
         }
     }
 }

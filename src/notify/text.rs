@@ -36,7 +36,7 @@ fn paragraph(notice: &Notice) -> String {
     lines.extend(alarm.outlook.as_ref().map(outlook));
     let until = alarm.until.as_ref().map(|until| format!(", until {until}")).unwrap_or_default();
     let provisional = if alarm.provisional { ", provisional" } else { "" };
-    lines.push(format!("priority {}, since {}{until}{provisional}", alarm.priority, alarm.since));
+    lines.push(format!("priority {}, since {}{until}{provisional}", alarm.priority.name(), alarm.since));
     if !alarm.inputs.is_empty() {
         let input = |input: &Input| format!("{} {}", input.entity, shown(input.kg, "kg"));
         lines.push(format!("most of it: {}", alarm.inputs.iter().map(input).collect::<Vec<_>>().join(", ")));
@@ -54,7 +54,8 @@ fn paragraph(notice: &Notice) -> String {
 /// One alarm in a line.
 pub(crate) fn line(notice: &Notice) -> String {
     let alarm = &notice.alarm;
-    let Alarm { entity, rule, level, unit, .. } = alarm;
+    let Alarm { entity, rule, unit, .. } = alarm;
+    let level = alarm.level.name();
     let at = || format!("{} against {}", shown(alarm.value, unit), shown(alarm.limit, unit));
     let is_at = |word: &str| match &alarm.detail {
         Some(detail) => format!("{entity}: {rule}: {detail}"),

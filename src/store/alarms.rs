@@ -11,7 +11,7 @@ use crate::quantity::{Span, Time};
 use crate::store::{StoreError, schema};
 
 /// Another number is another file.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// `open`: it goes on, or whoever was told of it is not told yet that it is over. `lane`: see [`crate::store::Lane`].
 const TABLES: &str = "
@@ -40,6 +40,17 @@ const TABLES: &str = "
 const KEEP_ALARMS: Span = Span::days(3 * 366);
 /// What was told is kept so long, for who asks.
 const KEEP_NOTICES: Span = Span::days(35);
+
+/// What became of an acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It is in the record.
+    Done,
+    /// Somebody had seen it before.
+    Before(Acknowledged),
+    /// There is no such alarm.
+    Unknown,
+}
 
 /// The open file.
 #[derive(Debug)]
@@ -90,11 +101,13 @@ impl AlarmStore {
                 return Err(error);
             }
             let path = state.join("alarms.db");
-            tracing::error!(%error, "the alarms were damaged and are set aside: what goes on is told again");
+            let number = (1u32..).find(|at| !Path::new(&format!("{}.damaged-{at}", path.display())).exists());
+            let aside = format!("{}.damaged-{}", path.display(), number.unwrap_or(0));
+            tracing::error!(%error, aside, "the alarms were damaged and are set aside: what goes on is told again");
             for suffix in ["-wal", "-shm", ""] {
                 let from = format!("{}{suffix}", path.display());
                 // What is not there need not go.
-                let _ = std::fs::rename(&from, format!("{}.damaged-1{suffix}", path.display()));
+                let _ = std::fs::rename(&from, format!("{aside}{suffix}"));
             }
             AlarmStore::open(state)
         })
@@ -229,11 +242,15 @@ impl AlarmStore {
         read().map_err(StoreError::database(&self.path))
     }
 
-    /// Somebody has seen an alarm. False: there is none of that id.
-    pub fn acknowledge(&self, id: &str, acknowledged: &Acknowledged) -> Result<bool, StoreError> {
-        let sql = "UPDATE alarm SET acknowledged = ?2 WHERE id = ?1";
-        let found = self.connection.execute(sql, (id, body(acknowledged)));
-        Ok(found.map_err(StoreError::database(&self.path))? > 0)
+    /// Somebody has seen an alarm. Whoever was first stays in the record.
+    pub fn acknowledge(&self, id: &str, acknowledged: &Acknowledged) -> Result<Noted, StoreError> {
+        let sql = "UPDATE alarm SET acknowledged = ?2 WHERE id = ?1 AND acknowledged IS NULL";
+        let written = self.connection.execute(sql, (id, body(acknowledged)));
+        if written.map_err(StoreError::database(&self.path))? > 0 {
+            return Ok(Noted::Done);
+        }
+        let first = self.alarm(id)?.map(|alarm| alarm.acknowledged);
+        Ok(first.map_or(Noted::Unknown, |first| first.map_or(Noted::Done, Noted::Before)))
     }
 }
 

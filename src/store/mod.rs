@@ -42,7 +42,7 @@ mod schema;
 mod space;
 
 pub use adjustment::{Adjustment, Settled};
-pub use alarms::AlarmStore;
+pub use alarms::{AlarmStore, Noted};
 pub use codec::{read_activity, read_balance, read_held};
 pub use counters::read_counters;
 pub use cursors::{Cursors, SetAside};
@@ -54,7 +54,7 @@ pub use lock::Lock;
 pub use lost::Lost;
 pub use names::Names;
 pub use notes::{BROKER_DROPPED, Gap, SESSION_LOST};
-pub use notices::{Lane, Notice};
+pub use notices::{Lane, Notice, Welcome};
 pub use poison::Poison;
 pub use progress::{NONE, Place, Position as ProgressPosition, Progress, WHOLE};
 pub use raw::received;

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alarm, News, Update, Way};
+use crate::alert::{Alarm, News, Phase, Update, Way};
 use crate::quantity::Time;
 use crate::store::alarms::{body, parsed};
 use crate::store::{AlarmStore, StoreError};
@@ -20,6 +20,23 @@ pub struct Notice {
     pub news: News,
     /// The alarm as it was then.
     pub alarm: Alarm,
+}
+
+/// What a notifier is told that was not there before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Welcome {
+    /// What was noticed up to here it is not told.
+    number: i64,
+    /// But what goes on.
+    pub going: Vec<Notice>,
+}
+
+impl Notice {
+    /// Of an alarm that others were told of. `None`: nobody was.
+    fn of_told(alarm: Alarm) -> Option<Notice> {
+        let made = alarm.told.clone()?;
+        Some(Notice { number: 0, made, news: News::Raised, alarm })
+    }
 }
 
 /// Each is told in its own order.
@@ -79,15 +96,43 @@ impl AlarmStore {
         written.map(drop).map_err(StoreError::database(&self.path))
     }
 
-    /// A notifier that was not there before is not told of what is long over.
-    pub fn welcome(&self, notifier: &str) -> Result<(), StoreError> {
-        let sql =
-            "INSERT OR IGNORE INTO sent(notifier, lane, number) SELECT ?1, ?2, coalesce(max(number), 0) FROM notice";
+    /// What a notifier is told first that was not there before. `None`: it was.
+    pub fn welcome(&self, notifier: &str) -> Result<Option<Welcome>, StoreError> {
+        let read = || -> rusqlite::Result<Option<Welcome>> {
+            // One snapshot: what is noticed in between is told in its turn.
+            let snapshot = self.connection.unchecked_transaction()?;
+            let known = "SELECT EXISTS(SELECT 1 FROM sent WHERE notifier = ?1)";
+            if snapshot.query_row(known, [notifier], |row| row.get(0))? {
+                return Ok(None);
+            }
+            let number =
+                snapshot.query_row("SELECT coalesce(max(number), 0) FROM notice", [], |row| row.get::<_, i64>(0))?;
+            let mut statement = snapshot.prepare("SELECT body FROM alarm WHERE open ORDER BY start, id")?;
+            let mut going = Vec::new();
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                going.extend(parsed::<Alarm>(row, 0)?.filter(|alarm| alarm.state == Phase::Active));
+            }
+            let going = going.into_iter().filter_map(Notice::of_told).collect();
+            Ok(Some(Welcome { number, going }))
+        };
+        read().map_err(StoreError::database(&self.path))
+    }
+
+    /// A notifier was told what goes on, and waits for what comes after.
+    pub fn begin(&self, notifier: &str, welcome: &Welcome) -> Result<(), StoreError> {
         for lane in [Lane::Now, Lane::Digest, Lane::Quiet] {
-            let written = self.connection.execute(sql, (notifier, lane as i64));
-            written.map_err(StoreError::database(&self.path))?;
+            self.confirm(notifier, lane, welcome.number)?;
         }
         Ok(())
+    }
+
+    /// Forgets how far others have told than these: whoever comes back is a new one.
+    pub fn forget_others(&self, known: &[&str]) -> Result<(), StoreError> {
+        let known = serde_json::to_string(known).unwrap_or_default();
+        let sql = "DELETE FROM sent WHERE notifier NOT IN (SELECT value FROM json_each(?1))";
+        let written = self.connection.execute(sql, [known]);
+        written.map(drop).map_err(StoreError::database(&self.path))
     }
 }
 

@@ -75,6 +75,25 @@ impl Reader {
         entries.ok_or_else(|| self.damaged(&format!("an entry {window}"), entity))
     }
 
+    /// The start of the first quarter that is stored of an entity. `None`: nothing is.
+    pub fn stored_from(&self, entity: Entity) -> Result<Option<Time>, StoreError> {
+        let number = self.names.number(entity);
+        let read = || -> rusqlite::Result<Option<Time>> {
+            if let Entity::Meter(_) = entity {
+                let sql = "SELECT min(first) FROM (SELECT min(start) AS first FROM quarter WHERE meter = ?1
+                           UNION ALL SELECT min(start) FROM day WHERE meter = ?1)";
+                let quarter =
+                    self.connection.prepare_cached(sql)?.query_row([number], |row| row.get::<_, Option<i32>>(0));
+                return Ok(quarter?.map(|quarter: i32| Quarter(quarter).start()));
+            }
+            let sql = "SELECT min(start) FROM entry WHERE entity = ?1 AND window = ?2";
+            let parameters = (number, Window::Quarter as i64);
+            let start = self.connection.prepare_cached(sql)?.query_row(parameters, |row| row.get::<_, Option<i64>>(0));
+            Ok(start?.map(Time))
+        };
+        read().map_err(StoreError::database(&self.path))
+    }
+
     /// Stored activity of a meter in quarters that begin in `[from, to)`, with revisions.
     pub fn activities(
         &self,

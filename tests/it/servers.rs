@@ -120,6 +120,10 @@ impl Mosquitto {
         Mosquitto { port, process, files }
     }
 
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// Killed and started again: without persistence, sessions and queues are gone.
     pub fn restart(&mut self) {
         self.process.kill();

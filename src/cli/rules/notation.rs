@@ -17,7 +17,7 @@ pub(crate) fn readings(text: &str, (start, step): (Time, Span), zone: &Zone) -> 
     let (mut at, mut last) = (start, start);
     for word in text.split_whitespace() {
         if let Some(time) = word.strip_prefix('@') {
-            at = time_of(time, zone).ok_or_else(|| format!("`{word}` is no time; write @2026-03-29T03:00"))?;
+            at = time_of(time, zone)?;
             continue;
         }
         let values = values(word).ok_or_else(|| format!("`{word}` is no reading; write 5, 5x3, 0+10x3, _ or _x3"))?;
@@ -36,11 +36,22 @@ pub(crate) fn readings(text: &str, (start, step): (Time, Span), zone: &Zone) -> 
 /// Readings of a meter, and the time of the last, missing or not.
 pub(crate) type Readings = (Vec<(Time, Decimal)>, Time);
 
-/// `2026-03-29T03:00` or `2026-03-29 03:00`, with or without seconds, in local time, or RFC 3339.
-pub(crate) fn time_of(text: &str, zone: &Zone) -> Option<Time> {
-    let local = |form| zone.parse_local(form, text);
-    let forms = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
-    Time::parse_rfc3339(text).or_else(|| forms.into_iter().find_map(local))
+/// `2026-03-29T03:00` or `2026-03-29 03:00`, with or without seconds, in local time, or RFC 3339. Of an hour that there is
+/// twice it is the first. An error says what is wrong.
+pub(crate) fn time_of(text: &str, zone: &Zone) -> Result<Time, String> {
+    const FORMS: [&str; 4] = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"];
+    if let Some(time) = Time::parse_rfc3339(text) {
+        return Ok(time);
+    }
+    let local = |form| Some((form, zone.parse_local(form, text)?));
+    match FORMS.into_iter().find_map(local) {
+        None => Err(format!("`{text}` is no time; write 2026-03-29T03:00")),
+        Some((form, time)) if zone.text(form, time) != text => {
+            let there = zone.text(form, time);
+            Err(format!("there is no `{text}`: the clock goes on to {there}; write it in full, with an offset"))
+        }
+        Some((_, time)) => Ok(time),
+    }
 }
 
 /// `None` stands for a missing reading.
@@ -97,16 +108,20 @@ mod tests {
         check("1 @1970-01-01T01:00 2 @1970-01-01T01:30:00Z 3", "0:1 60:2 90:3");
         check("5 nonsense", "`nonsense` is no reading; write 5, 5x3, 0+10x3, _ or _x3");
         check("1x9999999", "`1x9999999` is no reading; write 5, 5x3, 0+10x3, _ or _x3");
-        check("@noon", "`@noon` is no time; write @2026-03-29T03:00");
+        check("@noon", "`noon` is no time; write 2026-03-29T03:00");
     }
 
     #[test]
     fn local_times_know_the_change_of_the_clock() {
         let zone = Zone::parse("Europe/Paris").unwrap();
-        let text = |text: &str| time_of(text, &zone).map(|time| time.to_string());
-        assert_eq!(text("2026-03-29T01:59").as_deref(), Some("2026-03-29T00:59:00Z"));
-        assert_eq!(text("2026-03-29T01:59:30").as_deref(), Some("2026-03-29T00:59:30Z"));
-        assert_eq!(text("2026-03-29 03:00").as_deref(), Some("2026-03-29T01:00:00Z"));
-        assert_eq!(text("2026-10-25T02:30:00+01:00").as_deref(), Some("2026-10-25T01:30:00Z"));
+        let text = |text: &str| time_of(text, &zone).map_or_else(|error| error, |time| time.to_string());
+        assert_eq!(text("2026-03-29T01:59"), "2026-03-29T00:59:00Z");
+        assert_eq!(text("2026-03-29T01:59:30"), "2026-03-29T00:59:30Z");
+        assert_eq!(text("2026-03-29 03:00"), "2026-03-29T01:00:00Z");
+        assert_eq!(text("2026-10-25T02:30"), "2026-10-25T00:30:00Z");
+        assert_eq!(text("2026-10-25T02:30:00+01:00"), "2026-10-25T01:30:00Z");
+        let skipped =
+            "there is no `2026-03-29T02:30`: the clock goes on to 2026-03-29T03:30; write it in full, with an offset";
+        assert_eq!(text("2026-03-29T02:30"), skipped);
     }
 }

@@ -82,7 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let differences = test.differences(&plan).map_err(wrong)?;
         let (word, count) = if differences.is_empty() { ("ok", &mut passed) } else { ("FAILED", &mut failed) };
         *count += 1;
-        println!("{word:<7} {}\n{differences}", test.name);
+        // Whoever expects nothing is told that nothing was found.
+        let note = if test.turns.is_empty() && word == "ok" { " (no rule turned at all)" } else { "" };
+        println!("{word:<7} {}{note}\n{differences}", test.name);
     }
     match (passed, failed) {
         (0, 0) => Err(Failure::new(FAILED, "no test has such a name")),
@@ -104,10 +106,9 @@ impl Test {
     /// Lines of what is expected and not found, `-`, and the other way round, `+`. An error: the test is none.
     fn differences(&self, plan: &Plan) -> Result<String, String> {
         let zone = self.zone(plan)?;
-        let known = |rule: &str| plan.alarms.iter().any(|known| known.id.as_str() == rule);
-        let named = self.rules.iter().chain(self.turns.iter().map(|turn| &turn.rule));
-        if let Some(unknown) = named.into_iter().find(|rule| !known(rule)) {
-            return Err(format!("no rule is called `{unknown}`; see `emissiond rules list`"));
+        let problems = self.problems(plan, &zone);
+        if !problems.is_empty() {
+            return Err(problems.join("\n  "));
         }
         let mut pipeline = Pipeline::offline(Arc::clone(&plan.rules));
         let mut effects = Vec::new();
@@ -127,6 +128,22 @@ impl Test {
         self.compare(plan, &zone, all.into_iter().filter(tested).collect())
     }
 
+    /// What it asks for that cannot be, all of it.
+    fn problems(&self, plan: &Plan, zone: &Zone) -> Vec<String> {
+        let known = |rule: &str| plan.alarms.iter().any(|known| known.id.as_str() == rule);
+        let unknown = |rule: &String| format!("no rule is called `{rule}`; see `emissiond rules list`");
+        let named = self.rules.iter().filter(|rule| !known(rule)).map(unknown);
+        let turns = self.turns.iter().zip(1..);
+        let of_turns = turns.flat_map(|(turn, number)| {
+            let place = move |problem: String| format!("turn {number}: {problem}");
+            turn.problems(plan, zone).into_iter().map(place).collect::<Vec<_>>()
+        });
+        let not_tested = |turn: &&Expected| !self.rules.is_empty() && !self.rules.contains(&turn.rule);
+        let aside =
+            self.turns.iter().filter(not_tested).map(|turn| format!("`{}` is not among its `rules`", turn.rule));
+        named.chain(of_turns).chain(aside).collect()
+    }
+
     /// The zone in which its local times are.
     fn zone(&self, plan: &Plan) -> Result<Zone, String> {
         let topology = &plan.rules.topology;
@@ -138,7 +155,7 @@ impl Test {
 
     /// Readings in the order of their times, and when the test ends.
     fn messages(&self, plan: &Plan, zone: &Zone) -> Result<(Vec<(Time, Decoded)>, Time), String> {
-        let start = time_of(&self.start, zone).ok_or_else(|| format!("`start` is no time: `{}`", self.start))?;
+        let start = time_of(&self.start, zone).map_err(|problem| format!("`start`: {problem}"))?;
         let every = Span::parse(&self.every).filter(|span| span.0 > 0);
         let every = every.ok_or_else(|| format!("`every` is no duration: `{}`", self.every))?;
         let mut messages = Vec::new();
@@ -162,7 +179,7 @@ impl Test {
         let mut text = String::new();
         let mut left = found;
         for expected in &self.turns {
-            let at = time_of(&expected.at, zone).ok_or_else(|| format!("`at` is no time: `{}`", expected.at))?;
+            let at = time_of(&expected.at, zone)?;
             let is_it = |turned: &Turned<'_>| expected.is(turned, at, plan);
             match left.iter().position(is_it) {
                 Some(place) => drop(left.remove(place)),
@@ -185,10 +202,33 @@ impl Test {
     }
 }
 
+/// What a rule can turn to.
+const STATES: [&str; 7] = ["normal", "unknown", "suppressed", "projected", "warning", "over", "critical"];
+
 /// Local time with its offset.
 const SHOWN: &str = "%Y-%m-%dT%H:%M:%S%:z";
 
 impl Expected {
+    /// What cannot be.
+    fn problems(&self, plan: &Plan, zone: &Zone) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Err(problem) = time_of(&self.at, zone) {
+            problems.push(format!("`at`: {problem}"));
+        }
+        if !STATES.contains(&self.state.as_str()) {
+            problems.push(format!("`state` cannot be `{}`; allowed: {}", self.state, STATES.join(", ")));
+        }
+        let topology = &plan.rules.topology;
+        let mut rules = plan.alarms.iter().filter(|rule| rule.id.as_str() == self.rule).peekable();
+        if rules.peek().is_none() {
+            problems.push(format!("no rule is called `{}`; see `emissiond rules list`", self.rule));
+        } else if !rules.flat_map(|rule| &rule.watched).any(|watched| watched.text(topology) == self.entity) {
+            problems
+                .push(format!("the rule `{}` does not watch `{}`; see `emissiond rules list`", self.rule, self.entity));
+        }
+        problems
+    }
+
     fn is(&self, turned: &Turned<'_>, at: Time, plan: &Plan) -> bool {
         let Turned { rule, watched, turn } = turned;
         let value = |expected: f64| turn.seen.is_some_and(|seen| (seen.value as f64 / 1e6 - expected).abs() < 0.000_5);

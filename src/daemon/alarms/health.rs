@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::alert::{
-    Alarm, Came, Episode, Finding, Followed, Judged, Kind, Lately, Level, Line, Machine, Part, Rule, Seen, Turn,
+    Alarm, Came, Episode, Finding, Followed, Judged, Kind, Lately, Level, Line, Machine, Part, Rule, Seen, State,
     Watched, follow,
 };
 use crate::cluster::{Entity, MeterIx, Topology};
+use crate::daemon::alarms::standings::Standings;
 use crate::http::{BrokerView, DatabaseView, DeskView, HeardView, Look};
-use crate::notify::Troubles;
+use crate::notify::{Record, Records};
 use crate::quantity::Time;
 
 /// What is looked at from outside.
@@ -17,8 +18,8 @@ pub(crate) struct Surroundings {
     pub broker: Look<BrokerView>,
     /// The database writer, if there is one.
     pub database: Option<Look<DatabaseView>>,
-    /// Notifiers that do not get through.
-    pub troubles: Troubles,
+    /// How notifiers get through.
+    pub records: Records,
 }
 
 /// Less room than this is too little.
@@ -48,7 +49,13 @@ type Found = (Finding, Option<String>);
 
 impl Health {
     /// Looks at all that a rule watches. `active`: the alarms that go on.
-    pub(crate) fn look(&mut self, rule: &Rule, now: &Now<'_>, active: &[Alarm]) -> Vec<Followed> {
+    pub(crate) fn look(
+        &mut self,
+        rule: &Rule,
+        now: &Now<'_>,
+        active: &[Alarm],
+        standings: &mut Standings,
+    ) -> Vec<Followed> {
         let mut followed = Vec::new();
         for watched in &rule.watched {
             let line = (rule.id.to_string(), watched.text(now.topology));
@@ -58,13 +65,14 @@ impl Health {
             let kept = active.iter().find(|alarm| alarm.line() == line).cloned();
             let known = kept.as_ref().map_or(0, |_| WRONG);
             let machine = self.machines.entry(line).or_insert_with(|| Machine::resume(rule.guard, known));
-            if let Some(turn) = machine.step(now.at, finding) {
-                let episode = episode(turn, kept.as_ref(), detail);
+            let turn = machine.step(now.at, finding);
+            let last = if let Finding::Seen(seen) = finding { Some(seen) } else { None };
+            let mut judged = Judged { turns: turn.into_iter().collect(), last, ..Judged::default() };
+            standings.note(rule, watched, now.topology, (&judged, now.at));
+            judged.episodes = episode((machine.state(), now.at), last, kept.as_ref(), detail).into_iter().collect();
+            if !judged.episodes.is_empty() {
                 let subject = watched.subject(now.topology);
-                if let Some(episode) = episode {
-                    let judged = Judged { episodes: vec![episode], ..Judged::default() };
-                    followed.extend(follow(rule, &subject, (kept.into_iter().collect(), &|_| false), &judged, now.at));
-                }
+                followed.extend(follow(rule, &subject, (kept.into_iter().collect(), &|_| false), &judged, now.at));
             }
         }
         followed
@@ -85,23 +93,34 @@ impl Health {
     }
 }
 
-/// What a turn makes of the alarm that goes on, or begins.
-fn episode(turn: Turn, kept: Option<&Alarm>, detail: Option<String>) -> Option<Episode> {
-    let is_over = turn.state.level() > 0;
-    let start = match kept {
-        Some(alarm) => Time::parse_rfc3339(&alarm.since)?,
-        None if is_over => turn.at,
-        None => return None,
-    };
+/// The alarm as it goes on, begins or ends. `None`: there is none.
+fn episode(
+    (state, at): (State, Time),
+    last: Option<Seen>,
+    kept: Option<&Alarm>,
+    detail: Option<String>,
+) -> Option<Episode> {
+    let is_over = state.level() > 0;
+    if kept.is_none() && !is_over {
+        return None;
+    }
+    let millionths = |value: f64| (value * 1e6).round() as i128;
+    let before =
+        |alarm: &Alarm| Seen { value: millionths(alarm.value), limit: millionths(alarm.limit), ..Seen::default() };
+    let start = kept.and_then(|alarm| Time::parse_rfc3339(&alarm.since)).unwrap_or(at);
+    let known = kept.map(|alarm| millionths(alarm.peak));
+    let peak = known.max(last.filter(|_| is_over).map(|seen| seen.value));
+    // It changes all the time: what there was to say at the worst is kept.
+    let detail = if peak > known { detail } else { kept.and_then(|alarm| alarm.detail.clone()) };
     Some(Episode {
         start,
-        end: (!is_over).then_some(turn.at),
+        end: (!is_over).then_some(at),
         levels: Level::of(WRONG).map(|level| (start, level)).into_iter().collect(),
-        seen: turn.seen,
-        peak: turn.seen.map_or(0, |seen| seen.value),
+        seen: kept.map(before).or(last),
+        peak: peak.unwrap_or(0),
         excess_mg: 0,
         is_firm: true,
-        detail: if is_over { detail } else { kept.and_then(|alarm| alarm.detail.clone()) },
+        detail,
     })
 }
 
@@ -126,10 +145,8 @@ fn of_part(part: Part, now: &Now<'_>) -> Found {
             ahead.map(|ahead| format!("the system's clock is {} s behind the books", ahead / 1_000))
         }
         Part::Notifiers => {
-            let troubles = now.surroundings.troubles.lock();
-            let first = troubles
-                .ok()
-                .and_then(|troubles| troubles.first_key_value().map(|(id, why)| (id.clone(), why.clone())));
+            let troubled = |(id, record): (String, Record)| Some((id, record.trouble?));
+            let first = now.surroundings.records.all().into_iter().find_map(troubled);
             first.map(|(id, (since, why))| format!("`{id}` is not told since {since}: {why}"))
         }
     };

@@ -24,9 +24,9 @@ impl Holds {
     /// Why nobody is to be told of an alarm.
     pub(crate) fn of(&self, alarm: &Alarm) -> Option<Hold> {
         let line = alarm.line();
-        let out = self.out_of_service.get(&alarm.rule).cloned().map(Hold::OutOfService);
+        let out = self.out_of_service.get(&alarm.rule).cloned().map(|reason| Hold::OutOfService { reason });
         let shelved = || self.shelves.get(&line).cloned().map(Hold::Shelved);
-        let hidden = || self.hidden.get(&line).cloned().map(Hold::Hidden);
+        let hidden = || self.hidden.get(&line).cloned().map(|by| Hold::Hidden { by });
         out.or_else(shelved).or_else(hidden)
     }
 }

@@ -104,6 +104,10 @@ impl Facts for Live<'_> {
         Ok(all.into_iter().collect())
     }
 
+    fn stored_from(&self, entity: Entity) -> Result<Option<Time>, StoreError> {
+        self.reader.stored_from(entity)
+    }
+
     fn heard(&self, meter: MeterIx, since: Time) -> Result<Heard, StoreError> {
         let gone = self.latest(meter).gone;
         let Some(resident) = self.heard.details.get(&meter) else {

@@ -14,15 +14,16 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::alert::{Alarm, Followed, News, Phase, Rule, Update, World};
+use crate::alert::{Alarm, Followed, Hold, News, Phase, Rule, Update, World};
 use crate::clock;
 use crate::config::Plan;
 use crate::daemon::StartError;
 use crate::daemon::alarms::health::Surroundings;
 use crate::daemon::alarms::standings::Standings;
 use crate::daemon::alarms::watcher::Watcher;
-use crate::http::{Ask, BrokerView, DatabaseView, Look, RuleView};
-use crate::notify::{Pulse, Queue, Troubles};
+use crate::http::{Ask, BrokerView, DatabaseView, Look, NotifierView, RuleView};
+use crate::influx;
+use crate::notify::{Pulse, Queue, Record, Records};
 use crate::quantity::Time;
 use crate::store::{AlarmStore, Reader};
 
@@ -32,6 +33,8 @@ pub(crate) struct Watching {
     pub tasks: Vec<JoinHandle<()>>,
     /// How each rule stands.
     pub rules: Look<Vec<RuleView>>,
+    /// How each notifier gets through.
+    pub notifiers: Look<Vec<NotifierView>>,
 }
 
 /// Starts the watch and the notifiers. What the rules before left open is closed.
@@ -50,19 +53,30 @@ pub(crate) fn start(
     store.keep(&updates, &telling, None, now)?;
     updates.iter().for_each(log);
     let (pulse, told) = watch::channel(Pulse::default());
-    let (troubles, standings) = (Troubles::default(), Standings::default());
+    let (records, standings) = (Records::default(), Standings::new(&plan.alarms, &plan.rules.topology));
+    let known: Vec<&str> =
+        plan.notifiers.iter().map(|options| options.id.as_str()).chain([influx::ALARM_READER]).collect();
+    store.forget_others(&known)?;
     let mut tasks = Vec::new();
     for options in &plan.notifiers {
-        store.welcome(&options.id)?;
-        let queue = Queue::new(options, &plan.mqtt, &plan.alarms, (state, clock::now), &troubles)?;
+        let mut welcome = store.welcome(&options.id)?;
+        if let Some(nothing) = welcome.take_if(|welcome| welcome.going.is_empty()) {
+            store.begin(&options.id, &nothing)?;
+        }
+        let queue = Queue::new(options, &plan.mqtt, &plan.alarms, (state, clock::now), (&records, welcome))?;
         tasks.push(tokio::spawn(queue.run(told.clone())));
     }
     if !plan.alarms.is_empty() || !plan.notifiers.is_empty() {
-        let surroundings = Surroundings { broker, database, troubles };
+        let surroundings = Surroundings { broker, database, records: records.clone() };
         let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), pulse, (surroundings, standings.clone()))?;
         tasks.push(tokio::spawn(watcher.run()));
     }
-    Ok(Watching { tasks, rules: standings.look() })
+    Ok(Watching { tasks, rules: standings.look(), notifiers: Arc::new(move || notifiers(&records)) })
+}
+
+fn notifiers(records: &Records) -> Vec<NotifierView> {
+    let view = |(id, Record { told, failed, trouble })| NotifierView { id, told, failed, trouble };
+    records.all().into_iter().map(view).collect()
 }
 
 /// What nobody watches any more is over: its rule is gone, or another.
@@ -88,10 +102,10 @@ fn retired(active: Vec<Alarm>, plan: &Plan, now: Time) -> Vec<Followed> {
 /// With fields by which a journal can be searched.
 fn log(update: &Update) {
     let alarm = &update.alarm;
-    let (rule, entity, level, priority) = (&alarm.rule, &alarm.entity, &alarm.level, &alarm.priority);
+    let (rule, entity, level, priority) = (&alarm.rule, &alarm.entity, alarm.level.name(), alarm.priority.name());
     let (facility, cluster) = (alarm.facility.as_deref().unwrap_or(""), alarm.cluster.as_deref().unwrap_or(""));
     let (value, limit, unit, key) = (alarm.value, alarm.limit, &alarm.unit, alarm.key());
-    let held = alarm.held.as_deref().unwrap_or("");
+    let held = alarm.held.as_ref().map(Hold::text).unwrap_or_default();
     match update.news {
         Some(News::Raised | News::Changed | News::Reopened | News::Reminded) => {
             // A journal has a priority of its own.

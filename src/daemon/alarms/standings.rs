@@ -13,7 +13,7 @@ use crate::quantity::Time;
 const MARKS: [i128; 3] = [50, 75, 90];
 
 /// How each rule stands for each of what it watches.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Standings {
     rules: Arc<Mutex<BTreeMap<Line, RuleView>>>,
     /// The period, and the last mark that was passed in it.
@@ -21,6 +21,13 @@ pub(crate) struct Standings {
 }
 
 impl Standings {
+    /// Nothing is known yet.
+    pub(crate) fn new(rules: &[Rule], topology: &Topology) -> Standings {
+        let of = |rule| move |watched: &Watched| (line(rule, watched, topology), unknown(rule, watched, topology));
+        let rules = rules.iter().flat_map(|rule| rule.watched.iter().map(of(rule))).collect();
+        Standings { rules: Arc::new(Mutex::new(rules)), marks: BTreeMap::new() }
+    }
+
     pub(crate) fn look(&self) -> Look<Vec<RuleView>> {
         let rules = Arc::clone(&self.rules);
         Arc::new(move || rules.lock().map(|rules| rules.values().cloned().collect()).unwrap_or_default())
@@ -28,23 +35,12 @@ impl Standings {
 
     /// Takes how a rule was judged.
     pub(crate) fn note(&mut self, rule: &Rule, watched: &Watched, topology: &Topology, (judged, now): (&Judged, Time)) {
-        let line = (rule.id.to_string(), watched.text(topology));
+        let line = line(rule, watched, topology);
         self.mark(rule, watched, topology, (judged, now), &line);
         let Ok(mut rules) = self.rules.lock() else {
             return;
         };
-        let view = rules.entry(line.clone()).or_insert_with(|| RuleView {
-            rule: line.0,
-            entity: line.1,
-            kind: rule.kind.name(),
-            priority: rule.priority.name(),
-            state: "unknown",
-            value: None,
-            limit: None,
-            unit: rule.kind.unit(),
-            outlook: None,
-            out_of_service: rule.out_of_service.clone(),
-        });
+        let view = rules.entry(line).or_insert_with(|| unknown(rule, watched, topology));
         if let Some(turn) = judged.turns.last() {
             view.state = state_name(turn.state);
         }
@@ -80,5 +76,25 @@ impl Standings {
             let (rule, entity) = line;
             tracing::info!(rule, entity, used_pct = mark as i64, "a mark of the budget is passed");
         }
+    }
+}
+
+fn line(rule: &Rule, watched: &Watched, topology: &Topology) -> Line {
+    (rule.id.to_string(), watched.text(topology))
+}
+
+fn unknown(rule: &Rule, watched: &Watched, topology: &Topology) -> RuleView {
+    let (rule_id, entity) = line(rule, watched, topology);
+    RuleView {
+        rule: rule_id,
+        entity,
+        kind: rule.kind.name(),
+        priority: rule.priority.name(),
+        state: "unknown",
+        value: None,
+        limit: None,
+        unit: rule.kind.unit(),
+        outlook: None,
+        out_of_service: rule.out_of_service.clone(),
     }
 }

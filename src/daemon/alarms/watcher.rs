@@ -255,7 +255,7 @@ impl Watcher {
         let now = Now { at, topology, heard, desk, surroundings: &self.surroundings };
         let mut followed = Vec::new();
         for rule in self.alarms.iter().filter(|rule| !rule.kind.is_booked() && !rule.kind.is_stale()) {
-            followed.extend(self.health.look(rule, &now, &active));
+            followed.extend(self.health.look(rule, &now, &active, self.standings.get_mut()));
         }
         Ok(followed)
     }

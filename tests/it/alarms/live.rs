@@ -9,7 +9,7 @@ use fastrand::Rng;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::Value;
 
-use crate::alarms::hook::{Hook, METERS, MINUTE, alerts, minute};
+use crate::alarms::hook::{Hook, METERS, MINUTE, alerts, end_of, minute, overrun};
 use crate::broker::publish;
 use crate::harness::{emissiond, number, run};
 use crate::servers::{Daemon, Mosquitto, Process, block_on, wait_for, wait_for_long};
@@ -36,6 +36,74 @@ fn an_overrun_is_told_at_once() {
     assert_eq!(daemon.hang_up()["last_reload"]["result"], "applied");
     wait_for("its end", || hook.taken().iter().any(|(_, status)| status == "resolved").then_some(()));
     assert_eq!(daemon.get("/api/v1/alarms?state=active").unwrap().1, "[]\n");
+    assert!(daemon.stop().success());
+}
+
+/// Who comes while an alarm is on is told of it, and not of what is over; who was away is a newcomer.
+#[test]
+fn a_new_notifier_is_told_what_goes_on() {
+    let (broker, hook, other) = (Mosquitto::start(), Hook::start(0), Hook::start(0));
+    let mut daemon = Daemon::new(&broker, &hook.config(MINUTE), &[]);
+    daemon.start();
+    let alone = std::fs::read_to_string(daemon.files.path("c.toml")).unwrap();
+    let url = format!("http://127.0.0.1:{}/alarm", other.port);
+    let both = format!("{alone}[notify.night]\nkind = \"webhook\"\nurl = \"{url}\"\n");
+    let set = |text: &str| {
+        std::fs::write(daemon.files.path("c.toml"), text).unwrap();
+        assert_eq!(daemon.hang_up()["last_reload"]["result"], "applied");
+    };
+    let (at, over) = overrun();
+    publish(&broker, 1e6, &over);
+    publish(&broker, 1e6, &end_of(at));
+    wait_for("its end", || (hook.taken().len() == 2).then_some(()));
+    publish(&broker, 1e6, &[minute("co2", emissiond::clock::now().0, 101)]);
+    wait_for("the alarm that goes on", || (hook.taken().len() == 3).then_some(()));
+    set(&both);
+    wait_for("the newcomer", || (other.taken().len() == 1).then_some(()));
+    assert_eq!(other.taken()[0], hook.taken()[2], "with the same key");
+    set(&alone);
+    set(&both);
+    wait_for("it once more", || (other.taken().len() == 2).then_some(()));
+    let up = r#"emissiond_notifier_up{notifier="night"} 1"#;
+    wait_for("its metric", || daemon.get("/metrics")?.1.contains(up).then_some(()));
+    assert_eq!((hook.taken().len(), other.taken()[0] == other.taken()[1]), (3, true));
+    assert!(daemon.stop().success());
+}
+
+/// What is not in the books: readings of no use, and a broker that is gone.
+#[test]
+fn bad_data_and_a_lost_broker_are_told() {
+    let (mut broker, hook) = (Mosquitto::start(), Hook::start(0));
+    let rules = "[rules.bad]\nkind = \"quality\"\nselect = { meter = \"m\" }\nat_most = 0.2\n\
+                 [rules.self]\nkind = \"daemon\"\nwatch = [\"broker\"]\nfor = \"0s\"\n";
+    let mut daemon = Daemon::new(&broker, &hook.config(rules), &[]);
+    daemon.start();
+    let standing = |rule: &str| -> Option<Value> {
+        let rules: Vec<Value> = serde_json::from_str(&daemon.get("/api/v1/rules")?.1).ok()?;
+        rules.into_iter().find(|of| of["rule"] == rule)
+    };
+    assert_eq!(standing("bad").unwrap()["state"], "unknown");
+    wait_for("the broker's state", || standing("self").filter(|of| of["state"] == "normal"));
+    let now = emissiond::clock::now().0;
+    let good = (1..=9).map(|ago| minute("co2", now - ago * 60_000, 1));
+    let bad = (0..6).map(|_| ("plant/co2".to_owned(), b"{\"kg\":\"x\"}".to_vec(), false));
+    publish(&broker, 1e6, &good.chain(bad).collect::<Vec<_>>());
+    let alert = |entity: &'static str, status: &'static str| {
+        let found = || {
+            let came = hook.came.lock().unwrap();
+            let all = came.iter().flat_map(|(_, body, _)| body["alerts"].as_array().cloned().unwrap_or_default());
+            all.into_iter().find(|alert| alert["labels"]["entity"] == entity && alert["status"] == status)
+        };
+        wait_for_long(entity, found)
+    };
+    let summary = alert("meter/m", "firing")["annotations"]["summary"].as_str().unwrap().to_owned();
+    assert_eq!(summary, "meter/m: bad: 6 of 15 readings refused");
+    assert_eq!(standing("bad").unwrap()["value"], 40.0);
+    broker.kill();
+    let summary = alert("daemon/broker", "firing")["annotations"]["summary"].as_str().unwrap().to_owned();
+    assert!(summary.starts_with("daemon/broker: self: the broker: "), "{summary}");
+    broker.restart();
+    alert("daemon/broker", "resolved");
     assert!(daemon.stop().success());
 }
 
@@ -114,7 +182,7 @@ fn an_alarm_is_on_its_topic_and_is_acknowledged() {
     let mut daemon = Daemon::new(&broker, &config, &[("token", "t")]);
     let file = daemon.files.path("c.toml");
     let text = std::fs::read_to_string(&file).unwrap().replacen("[mqtt]", "token_file = \"token\"\n[mqtt]", 1);
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, &text).unwrap();
     daemon.start();
     let now = emissiond::clock::now().0;
     publish(&broker, 1e6, &[minute("co2", now, 101)]);
@@ -145,10 +213,20 @@ fn an_alarm_is_on_its_topic_and_is_acknowledged() {
         let output = run(command.args(["alarms", action]).args(more).arg("--config").arg(daemon.files.path("c.toml")));
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
-    assert_eq!(command("ack", &[id, "--by", "B. May"]).0, Some(0));
-    assert_eq!(by(&active().unwrap()).as_deref(), Some("B. May"));
-    assert!(command("list", &[]).1.contains("facility/f minute: 6060 kg/h against 6000 kg/h; seen by B. May"));
+    // Whoever was first stays.
+    assert_eq!(command("ack", &[id, "--by", "B. May"]).0, Some(1));
+    let (status, told) = daemon.post(&path, r#"{"by":"B. May"}"#, Some("t"));
+    assert!(status == 409 && told.starts_with("A. Lee has seen it before"), "{status} {told}");
+    assert_eq!(by(&active().unwrap()).as_deref(), Some("A. Lee"));
+    assert!(command("list", &[]).1.contains("facility/f minute: 6060 kg/h against 6000 kg/h; seen by A. Lee"));
     assert_eq!(command("ack", &["none", "--by", "B. May"]).0, Some(1));
+    let of = |query: &str| daemon.get(&format!("/api/v1/alarms?{query}")).unwrap();
+    assert_eq!(of("rule=other").1, "[]\n");
+    assert!(of("rule=minute&entity=facility/f").1.contains(id));
+    assert_eq!(of("rules=minute").0, 400);
+    // What is wrong elsewhere in the file does not keep anybody from the alarms.
+    std::fs::write(&file, format!("{text}[meters.m.nonsense]\n")).unwrap();
+    assert!(command("list", &[]).1.contains(id));
     assert!(daemon.stop().success());
 }
 

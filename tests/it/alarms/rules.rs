@@ -198,6 +198,32 @@ turns = [{ at = "2026-01-01T00:05", rule = "limit", entity = "facility/f", state
 const OPS: &str = "[notify.ops]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:9000/alarm\"\n";
 
 /// Each problem with its code and its line in the rule.
+/// All that a test asks for and cannot be is told at once.
+#[test]
+fn a_test_that_cannot_be_meant_is_none() {
+    let test = r#"
+[[tests]]
+name = "t"
+start = "2026-01-01T00:00"
+rules = ["limit", "limt", "mont"]
+readings = { m = "0+10x9" }
+turns = [
+    { at = "2026-03-29T02:30", rule = "limit", entity = "facility/f", state = "normal" },
+    { at = "2026-01-01T00:04", rule = "limit", entity = "facility/g", state = "firing" },
+]
+"#;
+    let told = failed(CLUSTER, SLIDING, test);
+    for part in [
+        "no rule is called `limt`",
+        "no rule is called `mont`",
+        "turn 1: `at`: there is no `2026-03-29T02:30`: the clock goes on to 2026-03-29T03:30",
+        "turn 2: `state` cannot be `firing`; allowed: normal, unknown, suppressed, projected, warning, over, critical",
+        "turn 2: the rule `limit` does not watch `facility/g`",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+}
+
 pub fn problems(rule: &str) -> Vec<(String, String)> {
     problems_in(CLUSTER, rule)
 }
