@@ -165,10 +165,7 @@ impl Telling {
     /// What has been quiet for long enough, and what is to be told of it then.
     fn calmed(&mut self, world: &World<'_>) -> Vec<Line> {
         let over = |chatter: &Chatter| world.now.since(Time(chatter.noticed)) >= QUIET;
-        let lines: Vec<Line> =
-            self.chatters.iter().filter(|(_, chatter)| over(chatter)).map(|(line, _)| line.clone()).collect();
-        lines.iter().for_each(|line| drop(self.chatters.remove(line)));
-        lines
+        self.chatters.extract_if(.., |_, chatter| over(chatter)).map(|(line, _)| line).collect()
     }
 
     fn pass(&mut self, mut alarm: Alarm, news: News, world: &mut World<'_>) -> Update {
