@@ -1,12 +1,13 @@
 //! An alarm as it is kept and told, and what becomes of those that are kept when the past is judged again.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::alert::{Episode, Forecast, Hold, Judged, Level, Priority, Rule};
 use crate::quantity::Time;
 
 /// How an alarm stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// It goes on.
@@ -18,7 +19,7 @@ pub enum Phase {
 }
 
 /// Who has seen it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Acknowledged {
     /// The person.
     pub by: String,
@@ -29,7 +30,7 @@ pub struct Acknowledged {
 }
 
 /// One episode of a rule for one entity.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Alarm {
     /// The same for as long as it is known: rule, entity and the start it was first told with.
     pub id: String,
@@ -53,16 +54,15 @@ pub struct Alarm {
     pub rule_priority: Priority,
     /// Tells one state of the rule from another.
     pub rule_print: String,
-    /// It is worse than it ever was.
-    #[serde(skip)]
-    pub rises: bool,
     /// It rests on windows that may still grow.
     pub provisional: bool,
+    /// Something told it, such as a gateway its end: what comes late does not undo it.
+    pub is_certain: bool,
     /// When it began, in the time of the readings.
     pub since: String,
     /// When it ended.
     pub until: Option<String>,
-    /// What was seen when it began, or its level was another last, in `unit`.
+    /// What was seen last while it went on, in `unit`.
     pub value: f64,
     /// What that is held against.
     pub limit: f64,
@@ -76,6 +76,8 @@ pub struct Alarm {
     pub response: String,
     /// Who has seen it.
     pub acknowledged: Option<Acknowledged>,
+    /// Who had seen it before it became worse, or came back.
+    pub acknowledged_before: Vec<Acknowledged>,
     /// The facility that it is in, if it is in one.
     pub facility: Option<String>,
     /// The cluster.
@@ -97,7 +99,7 @@ pub struct Alarm {
 }
 
 /// A part of what is watched, and what it emitted in the window that an alarm began with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Input {
     /// `meter/boiler-1`.
     pub entity: String,
@@ -117,7 +119,7 @@ pub struct Subject {
 }
 
 /// Where a total is going, in kilograms, and when the budget is used up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Outlook {
     /// Emitted so far.
     pub used_kg: f64,
@@ -134,7 +136,7 @@ pub struct Outlook {
 }
 
 /// What is told of an alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum News {
     /// It began.
@@ -171,6 +173,9 @@ pub fn follow(
     let outlook = judged.forecast.as_ref().map(Outlook::of);
     for episode in &judged.episodes {
         let mut fresh = Alarm { outlook: outlook.clone(), ..Alarm::new(rule, subject, episode, closed_to) };
+        if let (Phase::Active, Some(seen)) = (fresh.state, judged.last) {
+            (fresh.value, fresh.limit) = (seen.value as f64 / 1e6, seen.limit as f64 / 1e6);
+        }
         // Late data may move the beginning of one and leave its id to another.
         let by_id = left.iter().position(|alarm| alarm.id == fresh.id);
         let overlaps = |alarm: &Alarm| alarm.state != Phase::Withdrawn && alarm.overlaps(episode);
@@ -183,12 +188,7 @@ pub fn follow(
         let before = left.remove(same);
         followed.extend(fresh.continues(&before));
     }
-    for mut gone in left.into_iter().filter(|alarm| alarm.state != Phase::Withdrawn) {
-        gone.state = Phase::Withdrawn;
-        gone.sequence += 1;
-        gone.until.get_or_insert(gone.since.clone());
-        followed.push((gone, Some(News::Withdrawn)));
-    }
+    followed.extend(left.into_iter().filter_map(|gone| gone.unfounded(closed_to)));
     followed
 }
 
@@ -237,11 +237,11 @@ impl Alarm {
             state: if episode.end.is_some() { Phase::Returned } else { Phase::Active },
             level: episode.level(),
             highest: episode.highest(),
-            priority: rule.priority(episode.highest()),
+            priority: episode.highest().priority(rule.priority),
             rule_priority: rule.priority,
             rule_print: rule.print(),
-            rises: false,
-            provisional: episode.start > closed_to || !episode.is_firm,
+            provisional: episode.closes > closed_to || !episode.is_firm,
+            is_certain: episode.is_certain,
             since,
             until: episode.end.map(|end| end.to_string()),
             value: kg(episode.seen.map_or(0, |seen| seen.value)),
@@ -251,6 +251,7 @@ impl Alarm {
             excess_kg: kg(episode.excess_mg),
             response: rule.response.clone(),
             acknowledged: None,
+            acknowledged_before: Vec::new(),
             facility: subject.facility.clone(),
             cluster: subject.cluster.clone(),
             detail: episode.detail.clone(),
@@ -284,6 +285,9 @@ impl Alarm {
         self.id.clone_from(&before.id);
         self.sequence = before.sequence;
         self.acknowledged.clone_from(&before.acknowledged);
+        if before.is_certain {
+            (self.is_certain, self.since) = (true, before.since.clone());
+        }
         self.knows(before);
         let is_worse = self.highest > before.highest;
         let news = match (before.state, self.state) {
@@ -295,10 +299,8 @@ impl Alarm {
             (Phase::Returned, Phase::Returned) if is_worse => return self.again(),
             _ => None,
         };
-        self.rises = is_worse;
         if news == Some(News::Reopened) || is_worse {
-            // Whoever has seen it has seen something less.
-            self.acknowledged = None;
+            self.unseen();
         }
         self.sequence += u32::from(news.is_some());
         if news.is_none() {
@@ -308,9 +310,30 @@ impl Alarm {
         if self == *before { Vec::new() } else { vec![(self, news)] }
     }
 
+    /// Nothing of it is found any more: it never was, or, where it is certain, it is over.
+    fn unfounded(mut self, now: Time) -> Option<Followed> {
+        let news = match (self.state, self.is_certain) {
+            (Phase::Withdrawn, _) | (Phase::Returned, true) => return None,
+            (Phase::Active, true) => News::Returned,
+            (Phase::Active | Phase::Returned, false) => News::Withdrawn,
+        };
+        self.sequence += 1;
+        (self.state, self.until) = if news == News::Returned {
+            (Phase::Returned, Some(now.to_string()))
+        } else {
+            (Phase::Withdrawn, self.until.or_else(|| Some(self.since.clone())))
+        };
+        Some((self, Some(news)))
+    }
+
+    /// Whoever has seen it has seen something less.
+    fn unseen(&mut self) {
+        self.acknowledged_before.extend(self.acknowledged.take());
+    }
+
     /// It is told once more, and that it is over.
     fn again(mut self) -> Vec<Followed> {
-        self.acknowledged = None;
+        self.unseen();
         self.sequence += 1;
         let first = Alarm { state: Phase::Active, until: None, ..self.clone() };
         let then = Alarm { sequence: self.sequence + 1, ..self };
@@ -319,6 +342,7 @@ impl Alarm {
 
     /// Takes what was told of it, and what made it.
     pub(crate) fn knows(&mut self, before: &Alarm) {
+        self.acknowledged_before.clone_from(&before.acknowledged_before);
         self.inputs.clone_from(&before.inputs);
         self.held.clone_from(&before.held);
         self.told.clone_from(&before.told);
@@ -380,12 +404,14 @@ mod tests {
         let levels = levels.iter().map(|(at, level)| (minute(*at), *level)).collect();
         Episode {
             start: minute(from),
+            closes: minute(from),
             end: to.map(minute),
             levels,
             seen: None,
             peak: 0,
             excess_mg: 0,
             is_firm: true,
+            is_certain: false,
             detail: None,
         }
     }

@@ -17,6 +17,21 @@ pub enum Period {
     Rolling(Span),
 }
 
+impl Period {
+    /// The most days that it has.
+    pub fn most_days(self) -> i128 {
+        match self {
+            Period::Calendar(Window::Year) => 366,
+            Period::Calendar(Window::Month) => 31,
+            // One of 25 hours.
+            Period::Calendar(_) => 2,
+            Period::Week => 8,
+            Period::Quarter => 93,
+            Period::Rolling(length) => i128::from(length.0) / i128::from(Span::days(1).0) + 1,
+        }
+    }
+}
+
 /// A budget, and the plan for spending it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budget {
@@ -51,6 +66,8 @@ const SURE: i128 = 100;
 /// When a budget runs out at the present pace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
+    /// When.
+    pub at: Time,
     /// Emitted so far, in milligrams.
     pub used: i128,
     /// Planned so far.
@@ -98,12 +115,14 @@ impl Budget {
         let sum = series.sum(period.0, at);
         let planned = plan.part(self.total, period.0, at);
         let ahead = planned.saturating_add(self.margin.of_floor(self.total));
-        let level = |clear: Ratio| match sum.surely_mg() {
+        let level = |mg: i128, clear: Ratio| match mg {
             mg if mg > clear.of_floor(self.total) => OVER,
             mg if !self.is_rolling() && mg > clear.of_floor(ahead) => AHEAD,
             _ => 0,
         };
-        let (mut over, mut held) = (level(Ratio::ONE), level(self.clear));
+        let surely = sum.surely_mg();
+        let (mut over, mut held) = (level(surely, Ratio::ONE), level(surely, self.clear));
+        let is_firm = level(sum.surely_measured_mg(), Ratio::ONE) >= over;
         let is_covered = sum.is_covered(self.min_coverage_e4);
         if over == 0 && (!closed || !is_covered) {
             return if closed { Finding::Unknown } else { Finding::Hold };
@@ -114,7 +133,7 @@ impl Budget {
             over = over.max(if total > surely { PROJECTED } else { 0 });
             held = held.max(if total > self.total { PROJECTED } else { 0 });
         }
-        Finding::Seen(Seen { over, held, value: sum.mg, limit: self.total, is_firm: true })
+        Finding::Seen(Seen { over, held, value: sum.mg, limit: self.total, is_firm })
     }
 
     fn is_rolling(&self) -> bool {
@@ -143,6 +162,7 @@ impl Budget {
         let spread = self.spread(zone, series, plan, (trailing(zone, from, at), at));
         let bounded = |pace: f64| pace.clamp(PACE.0, PACE.1);
         Forecast {
+            at,
             used,
             planned: plan.part(self.total, from, at),
             pace,

@@ -39,6 +39,18 @@ pub struct Burn {
     pub min_coverage_e4: u32,
 }
 
+/// What was emitted in a time above its plan, in milligrams.
+struct Burnt {
+    /// All of it.
+    above: i128,
+    /// What of it is measured.
+    measured: i128,
+    /// What is allowed at the pace of the period.
+    allowed: i128,
+    /// Enough was measured.
+    is_covered: bool,
+}
+
 impl Burn {
     /// The usual paces of a month or a year: 14.4 and 6 call somebody, 1 can wait. No short window is shorter than four
     /// readings of the slowest meter.
@@ -66,18 +78,19 @@ impl Burn {
         let mut is_covered = true;
         for pace in &self.paces {
             let (long, short) = (self.burn(plans, series, (at, pace.long)), self.burn(plans, series, (at, pace.short)));
-            is_covered &= long.2 && short.2;
-            let exceeds = |clear: Ratio| {
-                let exceeds = |(above, allowed, _): (i128, i128, bool)| {
-                    pace.factor.times(clear).is_some_and(|factor| above > factor.of_floor(allowed))
+            is_covered &= long.is_covered && short.is_covered;
+            let exceeds = |clear: Ratio, of: fn(&Burnt) -> i128| {
+                let exceeds = |burnt: &Burnt| {
+                    pace.factor.times(clear).is_some_and(|factor| of(burnt) > factor.of_floor(burnt.allowed))
                 };
-                exceeds(long) && exceeds(short)
+                exceeds(&long) && exceeds(&short)
             };
-            if exceeds(Ratio::ONE) && pace.level > seen.over {
-                let limit = pace.factor.of_floor(long.1);
-                seen = Seen { over: pace.level, value: long.0, limit, ..seen };
+            if exceeds(Ratio::ONE, |burnt| burnt.above) && pace.level > seen.over {
+                let (value, limit) = (long.above, pace.factor.of_floor(long.allowed));
+                let is_firm = exceeds(Ratio::ONE, |burnt| burnt.measured);
+                seen = Seen { over: pace.level, value, limit, is_firm, ..seen };
             }
-            if exceeds(self.clear) {
+            if exceeds(self.clear, |burnt| burnt.above) {
                 seen.held = seen.held.max(pace.level);
             }
         }
@@ -88,8 +101,8 @@ impl Burn {
         }
     }
 
-    /// What was emitted above the plan, what is allowed at the pace of the period, and whether enough was measured.
-    fn burn(&self, plans: &[((Time, Time), Plan)], series: &Series, (at, length): (Time, Span)) -> (i128, i128, bool) {
+    /// What was emitted above the plan in the time that ends at `at`.
+    fn burn(&self, plans: &[((Time, Time), Plan)], series: &Series, (at, length): (Time, Span)) -> Burnt {
         let from = at.minus(length);
         let sum = series.sum(from, at);
         let (mut planned, mut allowed) = (0i128, 0i128);
@@ -101,7 +114,12 @@ impl Burn {
                 allowed += self.headroom.saturating_mul(part) / whole;
             }
         }
-        (sum.mg - planned, allowed, sum.is_covered(self.min_coverage_e4))
+        Burnt {
+            above: sum.surely_mg() - planned,
+            measured: sum.surely_measured_mg() - planned,
+            allowed,
+            is_covered: sum.is_covered(self.min_coverage_e4),
+        }
     }
 }
 

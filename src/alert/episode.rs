@@ -1,6 +1,6 @@
 //! From the first turn away from normal to the turn back: one record.
 
-use crate::alert::{Finding, Forecast, Level, Machine, Rule, Seen, State, Turn};
+use crate::alert::{Finding, Forecast, Kind, Level, Machine, Rule, Seen, State, Turn};
 use crate::quantity::{Span, Time};
 
 /// An alarm from its beginning to its end.
@@ -8,6 +8,8 @@ use crate::quantity::{Span, Time};
 pub struct Episode {
     /// When it began.
     pub start: Time,
+    /// When the time is over that it began in: until then it may prove to be none.
+    pub closes: Time,
     /// When it ended. `None`: it goes on.
     pub end: Option<Time>,
     /// Its levels over time; the first begins with it.
@@ -20,6 +22,8 @@ pub struct Episode {
     pub excess_mg: i128,
     /// What was measured was enough to be over.
     pub is_firm: bool,
+    /// Something told it: what comes late does not undo it.
+    pub is_certain: bool,
     /// What there is to say of it, in words.
     pub detail: Option<String>,
 }
@@ -76,23 +80,32 @@ impl Judged {
     pub(crate) fn note(
         &mut self,
         rule: &Rule,
-        (at, window): (Time, Option<Span>),
+        (at, window, closes): (Time, Option<Span>, Time),
         finding: Finding,
         turn: Option<Turn>,
     ) {
         if let Some(turn) = turn {
             self.turns.push(turn);
-            self.turned(turn);
+            self.turned(turn, closes);
         }
-        if let Finding::Seen(seen) = finding {
-            self.last = Some(seen);
-        }
+        self.last = finding.seen().or(self.last);
         let open = self.episodes.last_mut().filter(|episode| episode.end.is_none_or(|end| end == at));
-        let (Some(episode), Finding::Seen(seen)) = (open, finding) else {
+        let (Some(episode), Some(seen)) = (open, finding.seen()) else {
             return;
         };
-        episode.peak = episode.peak.max(seen.value);
+        // What is only expected was never reached.
+        if Level::of(seen.over) != Some(Level::Projected) || window.is_some() {
+            episode.peak = match rule.kind {
+                // The less, the worse.
+                Kind::Coverage(_) if seen.over > 0 && episode.peak > 0 => episode.peak.min(seen.value),
+                Kind::Coverage(_) if episode.peak > 0 => episode.peak,
+                _ => episode.peak.max(seen.value),
+            };
+        }
         episode.is_firm |= seen.over > 0 && seen.is_firm;
+        if !matches!(rule.kind.unit(), "kg" | "kg/h") {
+            return;
+        }
         let above = (seen.value - seen.limit).max(0);
         match window {
             Some(length) => episode.excess_mg += above * i128::from(length.0) / HOUR_MS,
@@ -106,7 +119,7 @@ impl Judged {
         self.episodes.last().filter(|episode| episode.end.is_none())
     }
 
-    fn turned(&mut self, turn: Turn) {
+    fn turned(&mut self, turn: Turn, closes: Time) {
         let open = self.episodes.last_mut().filter(|episode| episode.end.is_none());
         match (open, turn.state) {
             (None, State::Normal | State::Unknown | State::Suppressed) => {}
@@ -121,12 +134,14 @@ impl Judged {
                 let is_firm = seen.is_none();
                 self.episodes.push(Episode {
                     start,
+                    closes,
                     end: None,
                     levels,
                     seen,
                     peak: 0,
                     excess_mg: 0,
                     is_firm,
+                    is_certain: false,
                     detail: None,
                 });
             }

@@ -7,7 +7,7 @@ use crate::alert::{
     Checkpoint, Heard, Judged, Kind, MILLION, Period, Profile, Rule, Series, Silence, Stale, Sum, Watched, silences,
     stale,
 };
-use crate::cluster::{Entity, MeterIx, Topology};
+use crate::cluster::{Cluster, Entity, MeterIx, Topology};
 use crate::emission::Column;
 use crate::ledger::Entry;
 use crate::quantity::{QUARTER_MS, Quarter, Span, Time, Window, Zone};
@@ -140,11 +140,13 @@ fn emissions<F: Facts>(
 ) -> Result<Series, F::Error> {
     let (window, step) = (rule.step(), rule.step().shortest());
     let mut series = Series::new(from);
+    let meters = meters_of(topology, entity);
     // Of a long period, days are enough for what lies behind.
     let split = if rule.takes_days(entity) { topology.zone(entity).start(Window::Day, after).max(from) } else { from };
     if from < split {
         let days = facts.entries(entity, Window::Day, (from, split))?;
-        let days: BTreeMap<Time, Sum> = days.iter().map(|entry| (entry.key.start, sum_of(rule, entry))).collect();
+        let days: BTreeMap<Time, Sum> =
+            days.iter().map(|entry| (entry.key.start, sum_of(rule, entry, meters))).collect();
         let mut day = from;
         while day < split {
             let end = topology.zone(entity).end(Window::Day, day);
@@ -156,7 +158,7 @@ fn emissions<F: Facts>(
     let from = split;
     let mut sums: BTreeMap<Time, Sum> = BTreeMap::new();
     for entry in facts.entries(entity, window, (from, to))? {
-        sums.insert(entry.key.start, sum_of(rule, &entry));
+        sums.insert(entry.key.start, sum_of(rule, &entry, meters));
     }
     if let Kind::Limit(limit) = &rule.kind {
         for event in &limit.events {
@@ -184,12 +186,27 @@ fn emissions<F: Facts>(
     Ok(series)
 }
 
-fn sum_of(rule: &Rule, entry: &Entry) -> Sum {
+fn meters_of(topology: &Topology, entity: Entity) -> i128 {
+    let facilities = |cluster: &Cluster| -> i128 {
+        cluster.facilities.iter().map(|ix| meters_of(topology, Entity::Facility(*ix))).sum()
+    };
+    match entity {
+        Entity::Meter(_) => 1,
+        Entity::Facility(ix) => topology.facility(ix).meters.len() as i128,
+        Entity::Cluster(ix) => facilities(topology.cluster(ix)),
+        Entity::Network(ix) => topology.network(ix).clusters.iter().map(|ix| facilities(topology.cluster(*ix))).sum(),
+    }
+}
+
+fn sum_of(rule: &Rule, entry: &Entry, meters: i128) -> Sum {
     let tally = &entry.tally;
     let soft_mg = tally.mg(Column::Substituted).saturating_add(tally.mg(Column::Interpolated));
-    // A window of minutes is cut from what was rounded once.
-    let quarters = entry.key.window.shortest().0 / QUARTER_MS;
-    let rounded = i128::from(if tally.is_empty() { 0 } else { quarters });
+    // A quarter is rounded once; a minute is cut out of it, for each meter.
+    let rounded = match entry.key.window {
+        _ if tally.is_empty() => 0,
+        Window::Minute => meters,
+        window => i128::from(window.shortest().0 / QUARTER_MS),
+    };
     Sum { mg: rule.signal.of(tally), soft_mg, rounded, covered_ms: tally.covered_ms, valid_ms: 0 }
 }
 

@@ -85,8 +85,7 @@ impl Limit {
         let (from, to) = self.window(zone, at);
         let sum = series.sum(from, at);
         let length = to.since(from);
-        let measured = self.seen(sum.mg - sum.soft_mg.clamp(0, sum.mg.max(0)), length);
-        let seen = Seen { is_firm: self.real(measured.over) > 0, ..self.seen(sum.mg, length) };
+        let seen = self.both(sum.mg, sum.soft_mg, (sum.rounded, length));
         let is_settled = at >= to;
         if self.real(seen.over) > 0 {
             return if is_settled { Finding::Seen(seen) } else { Finding::Seen(seen).rising() };
@@ -108,11 +107,13 @@ impl Limit {
         if self.projected == 0 || !is_known || at.since(to.minus(length)) < PRESENT {
             return Finding::Hold;
         }
-        let rest = present.mg.saturating_mul(i128::from(to.since(at).0)) / i128::from(PRESENT.0);
-        let expected = sum.mg.saturating_add(rest);
+        let expected = |of: fn(Sum) -> i128| {
+            let rest = of(present).saturating_mul(i128::from(to.since(at).0)) / i128::from(PRESENT.0);
+            of(sum).saturating_add(rest)
+        };
+        let (mg, soft_mg) = (expected(|sum| sum.mg), expected(|sum| sum.soft_mg));
         // What goes to the limit must not be called too much for a rounding, which the rest makes larger.
-        let surely = self.seen(expected - expected / SURE, length);
-        let seen = Seen { over: surely.over, ..self.seen(expected, length) };
+        let seen = self.both(mg, soft_mg, (mg / SURE, length));
         match self.real(seen.over) {
             0 => Finding::Hold,
             _ => Finding::Seen(Seen { over: self.projected, ..seen }).rising(),
@@ -124,10 +125,18 @@ impl Limit {
         if level > self.projected { level } else { 0 }
     }
 
-    fn seen(&self, mg: i128, length: Span) -> Seen {
+    /// What is seen of all, which is firm if it is as much without what is soft.
+    fn both(&self, mg: i128, soft_mg: i128, (slack_mg, length): (i128, Span)) -> Seen {
+        let all = self.seen(mg, (slack_mg, length));
+        let measured = self.seen(mg - soft_mg.clamp(0, mg.max(0)), (slack_mg, length));
+        Seen { is_firm: measured.over >= all.over, ..all }
+    }
+
+    /// `slack_mg`: so much may be there by roundings alone.
+    fn seen(&self, mg: i128, (slack_mg, length): (i128, Span)) -> Seen {
         let length_ms = i128::from(length.0);
         let full = self.per_day.saturating_mul(length_ms);
-        let scaled = mg.saturating_mul(DAY_MS);
+        let scaled = mg.saturating_sub(slack_mg).saturating_mul(DAY_MS);
         let highest = |clear: Ratio| {
             let exceeded = |part: &Ratio| {
                 let bound = part.times(clear).map(|part| part.of_floor(full));
@@ -174,10 +183,7 @@ mod tests {
     }
 
     fn level(finding: Finding) -> Option<u8> {
-        match finding {
-            Finding::Seen(seen) => Some(seen.over),
-            Finding::Hold | Finding::Unknown | Finding::Aside => None,
-        }
+        finding.seen().map(|seen| seen.over)
     }
 
     #[test]
@@ -231,7 +237,7 @@ mod tests {
         let series = series(Time(0), &[11; 15]);
         let find = |minute: i64| rule.find(&Zone::UTC, &series, Time(minute * 60_000), true);
         assert_eq!(find(4), Finding::Hold);
-        let Finding::Seen(seen) = find(5) else { panic!("it is projected") };
+        let Some(seen) = find(5).seen() else { panic!("it is projected") };
         assert_eq!((seen.over, seen.value), (1, 660 * KG));
         assert_eq!(level(find(14)), Some(3));
     }

@@ -14,16 +14,26 @@ pub enum Finding {
     Unknown,
     /// The plant is in a state in which it does not count.
     Aside,
+    /// More than a level already, and not settled yet: it may rise; no level is left for it.
+    Rising(Seen),
     /// Enough was measured, or more than the limit.
     Seen(Seen),
 }
 
 impl Finding {
-    /// What is not settled yet may rise; no level is left for it.
+    /// The same while more may come.
     pub(crate) fn rising(self) -> Finding {
         match self {
-            Finding::Seen(seen) => Finding::Seen(Seen { held: LEVELS as u8, ..seen }),
+            Finding::Seen(seen) => Finding::Rising(seen),
             other => other,
+        }
+    }
+
+    /// What was seen, if anything was.
+    pub fn seen(self) -> Option<Seen> {
+        match self {
+            Finding::Rising(seen) | Finding::Seen(seen) => Some(seen),
+            Finding::Hold | Finding::Unknown | Finding::Aside => None,
         }
     }
 }
@@ -133,20 +143,39 @@ impl Machine {
 
     /// Takes what was found at `at`. Returns the turn that it makes, if any.
     pub fn step(&mut self, at: Time, finding: Finding) -> Option<Turn> {
+        self.step_after(at, Span(0), finding)
+    }
+
+    /// The same, of what had lasted so long when it was found: an hour that was over as a whole.
+    pub(crate) fn step_after(&mut self, at: Time, lasted: Span, finding: Finding) -> Option<Turn> {
         let (seen, shown) = match (finding, self.guard.no_data) {
             (Finding::Hold, _) => return None,
             (Finding::Aside, _) => return self.put_aside(at),
+            (Finding::Rising(seen), _) => return self.rise(at, seen),
             (Finding::Seen(seen), _) => (seen, Some(seen)),
             (Finding::Unknown, NoData::Unknown) => return self.lose(at),
             (Finding::Unknown, NoData::Alarm) => (level(self.guard.alarm), None),
             (Finding::Unknown, NoData::Normal) => (level(0), None),
         };
-        self.note(at, seen);
+        self.note((at, lasted), seen);
         let before = usize::from(self.state.level());
         let levels = || (1..=LEVELS).rev();
-        let risen = levels().find(|level| self.has_lasted(*level, at)).unwrap_or(0);
+        let risen = self.risen(at);
         let kept = levels().find(|level| *level <= before && self.is_kept(*level, at, seen)).unwrap_or(0);
         self.turn(at, State::over(risen.max(kept)), shown)
+    }
+
+    /// No level is left, and none that is left over is held.
+    fn rise(&mut self, at: Time, seen: Seen) -> Option<Turn> {
+        self.note((at, Span(0)), Seen { held: seen.over, ..seen });
+        let before = usize::from(self.state.level());
+        let level = self.risen(at).max(before);
+        if level == 0 { None } else { self.turn(at, State::over(level), Some(seen)) }
+    }
+
+    /// The highest level that has been exceeded for long enough.
+    fn risen(&self, at: Time) -> usize {
+        (1..=LEVELS).rev().find(|level| self.has_lasted(*level, at)).unwrap_or(0)
     }
 
     /// Nothing is known: what is over stays so, and what was about to be begins anew.
@@ -177,10 +206,11 @@ impl Machine {
         is_news.then_some(Turn { at, state, seen })
     }
 
-    fn note(&mut self, at: Time, seen: Seen) {
+    fn note(&mut self, (at, lasted): (Time, Span), seen: Seen) {
         for (level, rising) in self.rising.iter_mut().enumerate().skip(1) {
             let is_over = level <= usize::from(seen.over);
-            *rising = is_over.then_some(rising.unwrap_or(at));
+            let since = at.minus(lasted);
+            *rising = is_over.then_some(rising.map_or(since, |known| known.min(since)));
         }
         for (level, met) in self.met.iter_mut().enumerate().skip(1) {
             if level <= usize::from(seen.held.max(seen.over)) {

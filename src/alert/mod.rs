@@ -17,6 +17,7 @@ mod limit;
 mod machine;
 mod pathway;
 mod plan;
+mod planned;
 mod quality;
 mod rule;
 mod series;

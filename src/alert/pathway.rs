@@ -74,12 +74,14 @@ impl Pathway {
         let planned = plan.part(self.total(zone.year(period.0)), period.0, at);
         let margin = self.over.of_floor(planned).max(self.over_mg);
         let bound = planned.saturating_add(margin);
-        let level = |clear: Ratio| if sum.surely_mg() > clear.of_floor(bound) { OVER } else { 0 };
-        let (over, held) = (level(Ratio::ONE), level(self.clear));
+        let level = |mg: i128, clear: Ratio| if mg > clear.of_floor(bound) { OVER } else { 0 };
+        let surely = sum.surely_mg();
+        let (over, held) = (level(surely, Ratio::ONE), level(surely, self.clear));
+        let is_firm = level(sum.surely_measured_mg(), Ratio::ONE) >= over;
         match (over, closed) {
             (0, false) => Finding::Hold,
             (0, true) if !sum.is_covered(self.min_coverage_e4) => Finding::Unknown,
-            _ => Finding::Seen(Seen { over, held, value: sum.mg, limit: planned, is_firm: true }),
+            _ => Finding::Seen(Seen { over, held, value: sum.mg, limit: planned, is_firm }),
         }
     }
 }

@@ -1,18 +1,19 @@
 //! A rule as declared, and how it is judged over time.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::alert::plan::Plan;
 use crate::alert::{
-    Align, Budget, Burn, Checkpoint, Coverage, Finding, Guard, Imbalance, Judged, Limit, Pathway, Period, Profile,
-    Quality, Series, Stale, Watched,
+    Align, Budget, Burn, Checkpoint, Coverage, Finding, Guard, Imbalance, Judged, Limit, NoData, Pathway, Period,
+    Profile, Quality, Series, Stale, Watched,
 };
-use crate::cluster::{Category, Entity};
+use crate::cluster::{Category, Entity, MeterIx};
 use crate::emission::{Column, SourceKey, Tally};
 use crate::quantity::{Id, Span, Time, Window, Zone};
 
 /// How far a rule is exceeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// It will be, as things are going.
@@ -26,6 +27,18 @@ pub enum Level {
 }
 
 impl Level {
+    /// From the least to the worst.
+    pub const ALL: [Level; 4] = [Level::Projected, Level::Warning, Level::Over, Level::Critical];
+
+    /// How soon somebody must act at this level of a rule.
+    pub fn priority(self, rule: Priority) -> Priority {
+        match self {
+            Level::Projected | Level::Warning => Priority::Low,
+            Level::Over => rule,
+            Level::Critical => Priority::High,
+        }
+    }
+
     /// By the number that findings have.
     pub fn of(number: u8) -> Option<Level> {
         match number {
@@ -49,7 +62,7 @@ impl Level {
 }
 
 /// How soon somebody must act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// When there is time.
@@ -263,13 +276,41 @@ impl Rule {
         }
     }
 
-    /// How soon somebody must act at a level.
-    pub fn priority(&self, level: Level) -> Priority {
-        match level {
-            Level::Projected | Level::Warning => Priority::Low,
-            Level::Over => self.priority,
-            Level::Critical => Priority::High,
+    /// How long what is found at `at` has lasted by then: a window that ends is over as a whole.
+    fn lasted(&self, zone: &Zone, at: Time) -> Span {
+        match &self.kind {
+            Kind::Limit(limit) if limit.align == Align::Clock => self.ends_window(zone, at).unwrap_or(Span(0)),
+            _ => Span(0),
         }
+    }
+
+    /// When all is in that is found at `at`.
+    fn closes(&self, zone: &Zone, at: Time) -> Time {
+        match &self.kind {
+            Kind::Limit(limit) => limit.window(zone, at).1,
+            _ => at,
+        }
+    }
+
+    /// What begins at a time hangs on nothing that lies further before it than this: an alarm that was about to be would be
+    /// one by then.
+    pub fn lead(&self) -> Span {
+        let window = match &self.kind {
+            // A local day may have 25 hours.
+            Kind::Limit(limit) if limit.align == Align::Clock => Span(limit.average.0 + Span::minutes(60).0),
+            _ => Span(0),
+        };
+        Span(self.guard.lasting.0 + self.guard.keep.0 + self.step().shortest().0 + window.0)
+    }
+
+    /// All whose figures it is judged by, of what it watches.
+    pub fn sources(&self, watched: &Watched) -> Vec<Entity> {
+        let meters: Vec<MeterIx> = match &self.kind {
+            Kind::Limit(limit) => limit.gate.iter().map(|gate| gate.meter).collect(),
+            Kind::Imbalance(imbalance) => vec![imbalance.sent, imbalance.received],
+            _ => Vec::new(),
+        };
+        watched.entity().into_iter().chain(meters.into_iter().map(Entity::Meter)).collect()
     }
 }
 
@@ -352,12 +393,14 @@ pub(crate) fn judge(
             Kind::Stale(_) | Kind::Quality(_) | Kind::Daemon => Finding::Hold,
         };
         let finding = if closed { finding } else { finding.rising() };
-        let lapsed = rule.period(zone, at).filter(|_| finding == Finding::Unknown);
+        let is_lost = finding == Finding::Unknown && rule.guard.no_data == NoData::Unknown;
+        let lapsed = rule.period(zone, at).filter(|_| is_lost);
         let turn = match lapsed.and_then(|start| machine.lapse(start, at)) {
             Some(turn) => Some(turn),
-            None => machine.step(at, finding),
+            None => machine.step_after(at, rule.lasted(zone, at), finding),
         };
-        judged.note(rule, (at, rule.ends_window(zone, at)), finding, turn);
+        let ends = rule.ends_window(zone, at);
+        judged.note(rule, (at, ends, rule.closes(zone, at)), finding, turn);
         if at <= settled.min(closed_to) {
             judged.checkpoint = Some(Checkpoint { at, machine: machine.clone(), episode: judged.open().cloned() });
         }
@@ -372,7 +415,7 @@ fn one(plans: &[((Time, Time), Plan)], find: impl Fn(&Plan) -> Finding) -> Findi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::{Episode, NoData, Sum};
+    use crate::alert::{Episode, Sum};
     use crate::quantity::Ratio;
 
     fn rule(kind: Kind) -> Rule {

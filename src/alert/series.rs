@@ -9,7 +9,7 @@ pub struct Sum {
     pub mg: i128,
     /// Those of them that rest on substituted data, or whose time is interpolated.
     pub soft_mg: i128,
-    /// How many quarters were rounded to make it.
+    /// So many milligrams may be there by roundings alone.
     pub rounded: i128,
     /// Meter time that is covered by measurement.
     pub covered_ms: i64,
@@ -38,9 +38,14 @@ impl Sum {
         }
     }
 
-    /// Its milligrams without what roundings may have added: a milligram a quarter.
+    /// Its milligrams without what roundings may have added.
     pub fn surely_mg(&self) -> i128 {
         self.mg.saturating_sub(self.rounded)
+    }
+
+    /// The same of what is measured.
+    pub fn surely_measured_mg(&self) -> i128 {
+        self.surely_mg().saturating_sub(self.soft_mg.max(0))
     }
 
     /// Whether at least so many ten-thousandths of the meter time are covered.

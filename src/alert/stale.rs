@@ -22,8 +22,16 @@ pub struct Heard {
     pub gone: Option<Time>,
 }
 
-/// From when to when a meter was silent for too long. No end: it still is.
-pub type Silence = (Time, Option<Time>);
+/// A meter was silent for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Silence {
+    /// From here,
+    pub from: Time,
+    /// to here. `None`: it still is.
+    pub to: Option<Time>,
+    /// Its gateway said so, or nobody was ever heard: no late reading undoes that.
+    pub is_certain: bool,
+}
 
 /// The silences of a meter up to `now`. `began`: nobody listened before.
 pub fn silences(meter: &Meter, zone: &Zone, heard: &Heard, (began, now): (Time, Time)) -> Vec<Silence> {
@@ -34,35 +42,37 @@ pub fn silences(meter: &Meter, zone: &Zone, heard: &Heard, (began, now): (Time, 
     for at in heard.times.iter().copied().skip(1) {
         let silent = due(last);
         if silent < at {
-            silences.push((silent, Some(at)));
+            silences.push(Silence { from: silent, to: Some(at), is_certain: false });
         }
         last = at;
     }
     // A gateway that says so is believed at once.
     let gone = heard.gone.filter(|gone| *gone >= last);
-    let silent = gone.map_or_else(|| due(last), |gone| gone.min(due(last)));
-    if silent <= now.min(meter.valid_to) {
-        silences.push((silent, (meter.valid_to <= now).then_some(meter.valid_to)));
+    let due = due(last);
+    let from = gone.map_or(due, |gone| gone.min(due));
+    if from <= now.min(meter.valid_to) {
+        let to = (meter.valid_to <= now).then_some(meter.valid_to);
+        silences.push(Silence { from, to, is_certain: from < due || heard.times.is_empty() });
     }
-    silences.retain(|(from, _)| *from < meter.valid_to);
+    silences.retain(|silence| silence.from < meter.valid_to);
     silences
 }
 
 /// The silences of a gateway: more than half of its meters are silent.
 pub(crate) fn together(meters: &[Vec<Silence>]) -> Vec<Silence> {
-    let mut edges: Vec<(Time, i64)> = Vec::new();
-    for (from, to) in meters.iter().flatten() {
-        edges.push((*from, 1));
-        edges.extend(to.map(|to| (to, -1)));
+    let mut edges: Vec<(Time, i64, bool)> = Vec::new();
+    for Silence { from, to, is_certain } in meters.iter().flatten() {
+        edges.push((*from, 1, *is_certain));
+        edges.extend(to.map(|to| (to, -1, false)));
     }
     edges.sort_unstable();
     let (mut silent, mut silences) = (0, Vec::<Silence>::new());
-    for (at, change) in edges {
+    for (at, change, is_certain) in edges {
         silent += change;
         let is_silent = silent * 2 > meters.len() as i64;
-        match silences.last_mut().filter(|(_, to)| to.is_none()) {
-            Some((_, to)) if !is_silent => *to = Some(at),
-            None if is_silent => silences.push((at, None)),
+        match silences.last_mut().filter(|silence| silence.to.is_none()) {
+            Some(silence) if !is_silent => silence.to = Some(at),
+            None if is_silent => silences.push(Silence { from: at, to: None, is_certain }),
             _ => {}
         }
     }
@@ -81,7 +91,8 @@ pub(crate) fn judged(silences: &[Silence], after: Time, heard: Option<Time>, lim
         is_firm: true,
     };
     judged.turns.extend(heard.map(|at| Turn { at, state: State::Normal, seen: None }));
-    for (from, to) in silences.iter().copied().filter(|(_, to)| to.is_none_or(|to| to > after)) {
+    let later = silences.iter().copied().filter(|silence| silence.to.is_none_or(|to| to > after));
+    for Silence { from, to, is_certain } in later {
         let peak = to.map_or(limit, |to| seen(to.since(from).0).value);
         judged.turns.push(Turn { at: from, state: State::Over(SILENT), seen: Some(seen(0)) });
         judged.turns.extend(to.map(|at| Turn { at, state: State::Normal, seen: None }));
@@ -89,12 +100,14 @@ pub(crate) fn judged(silences: &[Silence], after: Time, heard: Option<Time>, lim
         let detail = Some(format!("silent since {from}"));
         judged.episodes.push(Episode {
             start: from,
+            closes: from,
             end: to,
             levels,
             seen: Some(seen(0)),
             peak,
             excess_mg: 0,
             is_firm: true,
+            is_certain,
             detail,
         });
     }
@@ -108,20 +121,21 @@ mod tests {
     use super::*;
 
     fn minutes(silences: &[Silence]) -> Vec<(i64, Option<i64>)> {
-        silences.iter().map(|(from, to)| (from.0 / 60_000, to.map(|to| to.0 / 60_000))).collect()
+        silences.iter().map(|silence| (silence.from.0 / 60_000, silence.to.map(|to| to.0 / 60_000))).collect()
     }
 
     #[test]
     fn a_gateway_is_silent_when_most_of_it_is() {
         let at = |minute: i64| Time(minute * 60_000);
+        let silent = |from: i64, to: Option<i64>| Silence { from: at(from), to: to.map(at), is_certain: false };
         let meters = vec![
-            vec![(at(10), Some(at(50)))],
-            vec![(at(12), Some(at(51)))],
-            vec![(at(14), Some(at(20))), (at(30), None)],
+            vec![silent(10, Some(50))],
+            vec![silent(12, Some(51))],
+            vec![silent(14, Some(20)), silent(30, None)],
             vec![],
         ];
         // Three of four from 14 to 20, and from 30 until the first is back.
         assert_eq!(minutes(&together(&meters)), [(14, Some(20)), (30, Some(50))]);
-        assert_eq!(minutes(&together(&[vec![(at(1), None)], vec![(at(2), None)]])), [(2, None)]);
+        assert_eq!(minutes(&together(&[vec![silent(1, None)], vec![silent(2, None)]])), [(2, None)]);
     }
 }

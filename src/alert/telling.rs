@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::alert::{Alarm, Followed, News, Phase, Priority};
+use crate::alert::{Alarm, Followed, Level, News, Phase, Priority};
 use crate::quantity::{Span, Time};
 
 /// How calm it is kept.
@@ -33,7 +34,7 @@ const WITHIN: Span = Span::minutes(10);
 const QUIET: Span = Span::minutes(30);
 
 /// Why nobody is told of an alarm.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "why", rename_all = "kebab-case")]
 pub enum Hold {
     /// Its rule is out of service.
@@ -65,7 +66,7 @@ impl Hold {
 }
 
 /// Somebody put the alarms of a rule for an entity aside for a while.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Shelf {
     /// The person.
     pub by: String,
@@ -82,6 +83,8 @@ pub struct Shelf {
 pub struct Chatter {
     /// When it last came or went, by the clock.
     pub noticed: i64,
+    /// The worst that somebody was told of. `None`: nobody knows of it.
+    pub worst: Option<Level>,
 }
 
 /// How somebody is told.
@@ -173,7 +176,7 @@ impl Telling {
         match news {
             News::Raised | News::Changed | News::Reopened | News::Reminded => {
                 // What is worse than ever is told, however often it changes.
-                let quiet = chatters && !(news == News::Changed && alarm.rises);
+                let quiet = chatters && !self.is_worse(&alarm);
                 match (world.hold)(&alarm).or(quiet.then_some(Hold::Chattering)) {
                     Some(hold) => alarm.held = Some(hold),
                     None => return self.told(alarm, news, world),
@@ -190,6 +193,10 @@ impl Telling {
         Update { alarm, news: Some(news), way: Way::Quiet }
     }
 
+    fn is_worse(&self, alarm: &Alarm) -> bool {
+        self.chatters.get(&alarm.line()).is_none_or(|chatter| Some(alarm.level) > chatter.worst)
+    }
+
     /// Whether this is one of too many. The first of them is told, and says so.
     fn chatter(&mut self, alarm: &Alarm, news: News, world: &mut World<'_>) -> bool {
         let line = alarm.line();
@@ -199,7 +206,7 @@ impl Telling {
             return true;
         }
         if news == News::Changed {
-            return self.wavers(line, world);
+            return self.wavers(alarm, line, world);
         }
         let Some(start) = Time::parse_rfc3339(&alarm.since).filter(|_| comes) else {
             return false;
@@ -210,19 +217,19 @@ impl Telling {
         }
         let recent = starts.iter().filter(|at| **at <= start && start.since(**at) < WITHIN).count();
         if recent > world.calm.chatter_above {
-            self.chatters.insert(line, Chatter { noticed: world.now.0 });
+            self.chatters.insert(line, Chatter { noticed: world.now.0, worst: None });
         }
         false
     }
 
     /// Whether its level changed too often. The last of the changes is told, and says so.
-    fn wavers(&mut self, line: Line, world: &World<'_>) -> bool {
+    fn wavers(&mut self, alarm: &Alarm, line: Line, world: &World<'_>) -> bool {
         let changed = self.changed.entry(line.clone()).or_default();
         changed.retain(|at| world.now.since(*at) < WITHIN);
         changed.push(world.now);
         if changed.len() > world.calm.chatter_above {
             self.changed.remove(&line);
-            self.chatters.insert(line, Chatter { noticed: world.now.0 });
+            self.chatters.insert(line, Chatter { noticed: world.now.0, worst: Some(alarm.highest) });
         }
         false
     }
@@ -230,6 +237,9 @@ impl Telling {
     fn told(&mut self, mut alarm: Alarm, news: News, world: &World<'_>) -> Update {
         let is_new = matches!(news, News::Raised | News::Reopened);
         alarm.held = None;
+        if let Some(chatter) = self.chatters.get_mut(&alarm.line()) {
+            chatter.worst = chatter.worst.max(Some(alarm.level));
+        }
         alarm.chattering = self.chatters.contains_key(&alarm.line());
         alarm.told = (alarm.state == Phase::Active).then(|| world.now.to_string());
         if is_new {
@@ -260,7 +270,7 @@ impl Telling {
         if chatters && own && (world.hold)(&alarm).is_none() {
             return None;
         }
-        let chatters = chatters && !own;
+        let chatters = chatters && !own && !self.is_worse(&alarm);
         if let Some(hold) = (world.hold)(&alarm).or(chatters.then_some(Hold::Chattering)) {
             let held = Some(hold);
             let is_new = alarm.held != held;
@@ -293,8 +303,8 @@ mod tests {
 
     fn alarm(rule: &str, start: i64) -> Alarm {
         let text = r#"{"id":"","sequence":0,"rule":"","kind":"limit","entity":"facility/f","state":"active","level":"over",
-            "highest":"over","priority":"medium","rule_priority":"medium","rule_print":"","provisional":false,"since":"","until":null,"value":1,"limit":1,"peak":1,
-            "unit":"kg/h","excess_kg":0,"response":"","acknowledged":null,"facility":"f","cluster":null,"detail":null,"inputs":[],"outlook":null,
+            "highest":"over","priority":"medium","rule_priority":"medium","rule_print":"","is_certain":false,"provisional":false,"since":"","until":null,"value":1,"limit":1,"peak":1,
+            "unit":"kg/h","excess_kg":0,"response":"","acknowledged":null,"acknowledged_before":[],"facility":"f","cluster":null,"detail":null,"inputs":[],"outlook":null,
             "held":null,"told":null,"chattering":false,"digest":false}"#;
         let since = Time(start * MINUTE).to_string();
         let alarm: Alarm = serde_json::from_str(text).unwrap();
@@ -379,9 +389,22 @@ mod tests {
         assert_eq!((told.len(), told[4].as_str()), (5, "Changed r@0 Now"));
         assert!(stage.kept[0].chattering);
         // What is worse than ever is told all the same.
-        stage.kept[0].rises = true;
+        stage.kept[0].level = Level::Critical;
         assert_eq!(stage.at(200, &[(News::Changed, "r", 0)]).told(), ["Changed r@0 Now"]);
         assert_eq!(stage.at(231, &[]).told(), ["Reminded r@0 Now"]);
+    }
+
+    #[test]
+    fn what_is_worse_is_told_through_chatter() {
+        let mut stage = Stage::default();
+        for flip in 0..10 {
+            stage.at(2 * flip, &[(News::Raised, "r", 2 * flip)]).at(2 * flip + 1, &[(News::Returned, "r", 2 * flip)]);
+        }
+        stage.told();
+        let critical = Alarm { level: Level::Critical, highest: Level::Critical, ..alarm("r", 20) };
+        stage.kept.push(critical);
+        assert_eq!(stage.at(20, &[(News::Raised, "r", 20)]).told(), ["Raised r@20 Now"]);
+        assert!(stage.at(21, &[(News::Returned, "r", 20)]).at(22, &[(News::Raised, "r", 22)]).told().is_empty());
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! `emissiond alarms`: what is over, what was, and who has seen it. They are in a file of their own, which is read and written
 //! beside a running daemon.
 
+use std::net::TcpStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use crate::alert::{Alarm, Phase};
 use crate::cli::run::failure;
-use crate::cli::{FAILED, Failure, USAGE, state_dir};
+use crate::cli::{FAILED, Failure, USAGE, address, state_dir};
 use crate::clock;
-use crate::http::{Acknowledgement, Shelving, alarm_json, alarms_json, seen_before, shelve};
+use crate::http::{Acknowledgement, AlarmView, Shelving, alarms_json, seen_before, shelve};
+use crate::notify::shown;
 use crate::store::{AlarmStore, Noted, StoreError};
 
 #[derive(Args)]
@@ -76,18 +79,23 @@ struct Shelve {
     /// Why
     #[arg(long)]
     reason: String,
-    /// For how long, up to 12h
+    /// For how long, up to 12h; 0s ends it
     #[arg(long = "for", default_value = "1h")]
     lasts: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.action {
-        Action::List(of) => print(of, &open(&of.config)?.active().map_err(|e| failure(e.into()))?),
-        Action::History(of) => print(of, &open(&of.config)?.latest(of.limit).map_err(|e| failure(e.into()))?),
+        Action::List(of) => {
+            let store = open(&of.config)?;
+            note_old(&of.config)?;
+            print(of, store.active().map_err(|e| failure(e.into()))?);
+        }
+        Action::History(of) => print(of, open(&of.config)?.latest(of.limit).map_err(|e| failure(e.into()))?),
         Action::Show(one) => {
             let alarm = open(&one.config)?.alarm(&one.id).map_err(|e| failure(e.into()))?;
-            println!("{:#}", alarm_json(&alarm.ok_or_else(|| unknown(&one.id))?));
+            let alarm = AlarmView::of(alarm.ok_or_else(|| unknown(&one.id))?);
+            println!("{}", serde_json::to_string_pretty(&alarm).map_err(|e| Failure::new(FAILED, e))?);
         }
         Action::Ack(ack) => {
             let acknowledgement = Acknowledgement { by: ack.by.clone(), note: ack.note.clone() };
@@ -99,7 +107,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let shelving = Shelving { by: by.clone(), reason: reason.clone(), lasts: lasts.clone() };
             let shelf = shelving.checked(clock::now()).map_err(|message| Failure::new(USAGE, message))?;
             noted(one, shelve(&open(&one.config)?, &one.id, &shelf))?;
-            println!("nobody is told of it until {}; it stays in the list", shelf.until);
+            println!(
+                "nobody is told of such alarms of its rule and entity until {}; they stay in the list",
+                shelf.until
+            );
         }
     }
     Ok(())
@@ -114,6 +125,15 @@ fn open(config: &PathBuf) -> Result<AlarmStore, Failure> {
     AlarmStore::open(&state).map_err(|e| failure(e.into()))
 }
 
+/// Whoever reads a list must know how old it is.
+fn note_old(config: &PathBuf) -> Result<(), Failure> {
+    let address = address(Some(config))?;
+    if TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_err() {
+        eprintln!("no emissiond answers at {address}: this is how the alarms stood when it ended");
+    }
+    Ok(())
+}
+
 fn noted(one: &One, result: Result<Noted, StoreError>) -> Result<(), Failure> {
     match result.map_err(|e| failure(e.into()))? {
         Noted::Done => Ok(()),
@@ -126,23 +146,30 @@ fn unknown(id: &str) -> Failure {
     Failure::new(FAILED, format!("no alarm has the id `{id}`; see `emissiond alarms history --json`"))
 }
 
-fn print(of: &Of, alarms: &[Alarm]) {
+fn print(of: &Of, mut alarms: Vec<Alarm>) {
+    alarms.truncate(of.limit);
     if of.json {
-        return print!("{}", alarms_json(alarms.get(..of.limit).unwrap_or(alarms)));
+        return print!("{}", alarms_json(alarms));
     }
-    for alarm in alarms.iter().take(of.limit) {
-        let Alarm { since, entity, rule, value, limit, unit, .. } = alarm;
-        let (level, priority) = (alarm.level.name(), alarm.priority.name());
+    if alarms.is_empty() {
+        eprintln!("no alarms");
+    }
+    for alarm in &alarms {
+        let Alarm { since, entity, rule, unit, .. } = alarm;
+        // Of what is over, the worst of it.
+        let goes_on = alarm.state == Phase::Active;
+        let (level, value) = if goes_on { (alarm.level, alarm.value) } else { (alarm.highest, alarm.peak) };
+        let (level, priority) = (level.name(), alarm.priority.name());
         let state = match (alarm.state, &alarm.acknowledged) {
             (Phase::Withdrawn, _) => "withdrawn".to_owned(),
             (Phase::Returned, _) => format!("until {}", alarm.until.as_deref().unwrap_or("")),
-            (Phase::Active, Some(seen)) => format!("seen by {}", seen.by),
-            (Phase::Active, None) => "not seen yet".to_owned(),
+            (Phase::Active, Some(seen)) => format!("acknowledged by {}", seen.by),
+            (Phase::Active, None) => "not acknowledged".to_owned(),
         };
         let held = alarm.held.as_ref().map(|held| format!("; not told: {}", held.text())).unwrap_or_default();
         let seen = match &alarm.detail {
             Some(detail) => detail.clone(),
-            None => format!("{value} {unit} against {limit} {unit}"),
+            None => format!("{} against {}", shown(value, unit), shown(alarm.limit, unit)),
         };
         let digest = if alarm.digest { "; told in a digest" } else { "" };
         println!("{since} {level:<9} {priority:<6} {entity} {rule}: {seen}; {state}{held}{digest}; id {}", alarm.id);

@@ -76,6 +76,7 @@ fn demo_plan(directory: &Path, port: u16) -> Result<Plan, Failure> {
     let file = directory.join("demo.toml");
     std::fs::write(&file, own)?;
     let (plan, report) = load(Some(&file));
+    let plan = plan.map(|plan| Plan { simulated: true, ..plan });
     plan.ok_or_else(|| Failure::new(CONFIGURATION, report.to_text()))
 }
 
@@ -126,6 +127,7 @@ async fn show(plan: Plan, port: u16, limit: Option<Span>) -> Result<(), Failure>
     let mut out = std::io::stdout();
     writeln!(out, "SIMULATED: no figure below is a measurement")?;
     writeln!(out, "broker   mqtt://127.0.0.1:{port}")?;
+    writeln!(out, "page     {url}/")?;
     writeln!(out, "status   {url}/api/v1/status\n")?;
     let server = Server { host: "127.0.0.1".to_owned(), port, tls: false };
     let publisher = Publisher::connect(&server, MESSAGES_A_SECOND).await;

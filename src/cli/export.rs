@@ -1,6 +1,5 @@
 //! `emissiond export`: entries to standard output. Beside a running daemon it asks it; else it opens the store.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,11 +7,11 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use crate::cli::run::failure;
-use crate::cli::{FAILED, Failure, USAGE, get, lock, plan, runtime};
+use crate::cli::{FAILED, Failure, USAGE, get_with, lock, plan, runtime};
 use crate::clock;
 use crate::config::Plan;
 use crate::daemon::{Books, open_view};
-use crate::http::{Asked, collect};
+use crate::http::{Asked, EntriesQuery, collect};
 use crate::store::{Reader, StoreError};
 
 #[derive(Args)]
@@ -49,12 +48,7 @@ enum Format {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plan = plan(Some(&arguments.config))?;
-    let query = query(arguments);
-    let asked = Asked::parse(&query, &plan.rules).map_err(|e| Failure::new(USAGE, e))?;
-    let (text, damage) = match lock(&plan)? {
-        Some(_lock) => from_store(&plan, &asked).map_err(|e| failure(e.into()))?,
-        None => (runtime()?.block_on(from_daemon(&plan, &query))?, Vec::new()),
-    };
+    let (text, damage) = entries(&plan, &query(arguments))?;
     std::io::stdout().lock().write_all(text.as_bytes())?;
     if damage.is_empty() {
         return Ok(());
@@ -63,21 +57,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Err(Failure::new(FAILED, format!("{head}\n  {}", damage.join("\n  "))))
 }
 
-fn query(arguments: &Arguments) -> HashMap<String, String> {
+/// Entries as text, from the running daemon or the store; and what of the store was damaged.
+pub(crate) fn entries(plan: &Plan, query: &EntriesQuery) -> Result<(String, Vec<String>), Failure> {
+    let asked = Asked::parse(query, &plan.rules).map_err(|e| Failure::new(USAGE, e))?;
+    match lock(plan)? {
+        Some(_lock) => from_store(plan, &asked).map_err(|e| failure(e.into())),
+        None => Ok((runtime()?.block_on(from_daemon(plan, query))?, Vec::new())),
+    }
+}
+
+fn query(arguments: &Arguments) -> EntriesQuery {
     let format = match arguments.format {
         Format::Jsonl => "jsonl",
         Format::Csv => "csv",
         Format::Line => "line",
     };
-    let keys = [
-        ("level", Some(arguments.level.clone())),
-        ("entity", arguments.entity.clone()),
-        ("window", Some(arguments.window.clone())),
-        ("from", arguments.from.clone()),
-        ("to", arguments.to.clone()),
-        ("format", Some(format.to_owned())),
-    ];
-    keys.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    EntriesQuery {
+        level: Some(arguments.level.clone()),
+        entity: arguments.entity.clone(),
+        window: Some(arguments.window.clone()),
+        from: arguments.from.clone(),
+        to: arguments.to.clone(),
+        format: Some(format.to_owned()),
+        ..EntriesQuery::default()
+    }
 }
 
 fn from_store(plan: &Plan, asked: &Asked) -> Result<(String, Vec<String>), StoreError> {
@@ -91,10 +94,8 @@ fn from_store(plan: &Plan, asked: &Asked) -> Result<(String, Vec<String>), Store
     Ok((asked.write(&entries, &plan.rules.topology), books.damage))
 }
 
-async fn from_daemon(plan: &Plan, query: &HashMap<String, String>) -> Result<String, Failure> {
-    let base = format!("http://{}/api/v1/entries", plan.daemon.http);
-    let url = reqwest::Url::parse_with_params(&base, query).map_err(|e| Failure::new(FAILED, e))?;
-    let text = get(url.as_str()).await;
+async fn from_daemon(plan: &Plan, query: &EntriesQuery) -> Result<String, Failure> {
+    let text = get_with(&format!("http://{}/api/v1/entries", plan.daemon.http), query).await;
     text.map_err(|e| {
         Failure::new(
             FAILED,

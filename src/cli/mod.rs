@@ -17,6 +17,7 @@ mod quarantine;
 mod reconcile;
 mod refused;
 mod replay;
+mod report;
 mod rules;
 mod run;
 mod simulate;
@@ -67,6 +68,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Write entries to standard output, beside a running daemon or without one
     Export(export::Arguments),
+    /// A period of a cluster as one page, to be read, printed and kept
+    Report(report::Arguments),
     /// Why a meter is booked as it is: payload, usage, factor, masses
     Explain(explain::Arguments),
     /// Compare the database with the ledger and repair what differs
@@ -142,6 +145,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Reconcile(arguments) => reconcile::run(&arguments),
         Command::Refused(arguments) => refused::run(&arguments),
@@ -255,6 +259,11 @@ where
 /// Fetches a page of a daemon on this machine.
 pub(crate) async fn get(url: &str) -> Result<String, String> {
     send(client()?.get(url)).await
+}
+
+/// Fetches a page with a query.
+pub(crate) async fn get_with(url: &str, query: &impl serde::Serialize) -> Result<String, String> {
+    send(client()?.get(url).query(query)).await
 }
 
 /// Asks the daemon of a plan to change something.

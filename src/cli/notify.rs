@@ -89,7 +89,7 @@ fn preview(wanted: &Preview) -> Result<(), Failure> {
     for options in notifiers {
         let teller = teller(options, &plan)?;
         for (what, letter) in
-            [("raised", letter(News::Raised, raised.clone())), ("over", letter(News::Returned, over(raised.clone())))]
+            [("raised", letter(News::Raised, raised.clone())), ("ended", letter(News::Returned, over(raised.clone())))]
         {
             let text = teller.render(&letter).map_err(|why| Failure::new(FAILED, why))?;
             println!("---- {}, {what}\n{}", options.id, text.trim_end());
@@ -144,7 +144,18 @@ fn of_rule(rule: &Rule, topology: &Topology) -> Alarm {
         limit,
         unit: rule.kind.unit().to_owned(),
         excess_kg: 0.0,
+        detail: detail(&rule.kind, &alarm.since),
         response: rule.response.clone(),
         ..alarm
+    }
+}
+
+/// What such an alarm says of itself.
+fn detail(kind: &Kind, since: &str) -> Option<String> {
+    match kind {
+        Kind::Stale(_) => Some(format!("silent since {since}")),
+        Kind::Quality(_) => Some("40 of 83 readings refused".to_owned()),
+        Kind::Daemon => Some("the broker: no session".to_owned()),
+        _ => None,
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::cli::run::failure;
-use crate::cli::{FAILED, Failure, USAGE, get, lock, plan, runtime};
+use crate::cli::{FAILED, Failure, USAGE, get_with, lock, plan, runtime};
 use crate::config::Plan;
 use crate::http::{is_reason, refused_json};
 use crate::store::{Ledger, Reader, StoreError};
@@ -48,9 +48,6 @@ fn from_store(plan: &Plan, arguments: &Arguments) -> Result<String, StoreError> 
 
 async fn from_daemon(plan: &Plan, arguments: &Arguments) -> Result<String, Failure> {
     let base = format!("http://{}/api/v1/refused", plan.daemon.http);
-    let limit = arguments.limit.to_string();
-    let query = [("limit", Some(limit.as_str())), ("reason", arguments.reason.as_deref())];
-    let query = query.into_iter().filter_map(|(key, value)| Some((key, value?)));
-    let url = reqwest::Url::parse_with_params(&base, query).map_err(|e| Failure::new(FAILED, e))?;
-    get(url.as_str()).await.map_err(|e| Failure::new(FAILED, e))
+    let query = [("limit", Some(arguments.limit.to_string())), ("reason", arguments.reason.clone())];
+    get_with(&base, &query).await.map_err(|e| Failure::new(FAILED, e))
 }

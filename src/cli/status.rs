@@ -1,5 +1,6 @@
 //! `emissiond status`: ask the running daemon how it is.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -18,6 +19,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let text = runtime()?.block_on(get(&format!("http://{address}/api/v1/status")));
     let text = text.map_err(|e| Failure::new(UNAVAILABLE, format!("no emissiond answers at {address}: {e}")))?;
     let status: serde_json::Value = serde_json::from_str(&text).map_err(|e| Failure::new(UNAVAILABLE, e))?;
-    println!("{status:#}");
-    Ok(())
+    Ok(writeln!(std::io::stdout().lock(), "{status:#}")?)
 }

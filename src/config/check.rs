@@ -127,6 +127,7 @@ impl Checker {
             rebirth_requests: file.sparkplug.rebirth_requests.unwrap_or(false),
             retention: self.retention(&file),
             parts: parts(&self.layers.tree, &catalogue),
+            simulated: false,
             hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
             gwp,
             catalogue,

@@ -38,6 +38,7 @@ pub(crate) struct File {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DaemonSection {
     pub state_dir: Option<String>,
+    pub insecure: Option<bool>,
     pub http: Option<String>,
     pub token_file: Option<String>,
 }

@@ -41,6 +41,8 @@ pub struct Plan {
     pub rebirth_requests: bool,
     /// How long things are kept.
     pub retention: Retention,
+    /// No meter exists: said wherever figures are shown.
+    pub simulated: bool,
     /// What each part of the configuration says, as a print of it: by section, and id or key.
     pub parts: Parts,
     /// Identifies the plan: SHA-256 of the merged configuration and the factor files.

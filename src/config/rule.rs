@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::alert::{Guard, Kind, NoData, Priority, Rule, Watched};
-use crate::cluster::{Entity, Level, Topology};
+use crate::alert::{Guard, Kind, NoData, Priority, Rule, Signal, Watched};
+use crate::cluster::{Category, Cluster, Entity, Facility, Level, MeterIx, Topology};
 use crate::config::checker::Checker;
 use crate::config::file::{ClusterSection, File, RuleSection};
 use crate::config::problem::Severity;
 use crate::config::rule_health;
 use crate::config::rule_members::Members;
 use crate::config::value::{Names, Written};
-use crate::emission::{Accounts, Transfer};
+use crate::emission::{Accounts, Column, Transfer};
 use crate::quantity::{Amount, Dimension, Ratio, Span};
 
 /// Checks all rules. One with a kind that differs by entity gives several.
@@ -106,6 +106,7 @@ impl<'a> RuleCheck<'a> {
             let Some((kind, signal)) = self.kind(kind, entity) else {
                 continue;
             };
+            self.must_be_fed(entity, &signal);
             match rules.iter_mut().find(|rule| rule.kind == kind && rule.signal == signal) {
                 Some(rule) => rule.watched.push(Watched::Entity(entity)),
                 None => rules.push(Rule { watched: vec![Watched::Entity(entity)], signal, kind, ..plain.clone() }),
@@ -161,6 +162,38 @@ impl<'a> RuleCheck<'a> {
         self.checker.push("C019", Severity::Warning, &["rules", self.id, "select"], message, Some(help.to_owned()));
     }
 
+    /// A rule about what no meter emits is none.
+    fn must_be_fed(&mut self, entity: Entity, signal: &Signal) {
+        let topology = self.topology;
+        let of_facility = |facility: &Facility| [facility.meters.clone(), facility.inputs.clone()].concat();
+        let of_cluster = |cluster: &Cluster| -> Vec<MeterIx> {
+            cluster.facilities.iter().flat_map(|ix| of_facility(topology.facility(*ix))).collect()
+        };
+        let meters = match entity {
+            Entity::Meter(ix) => vec![ix],
+            Entity::Facility(ix) => of_facility(topology.facility(ix)),
+            Entity::Cluster(ix) => of_cluster(topology.cluster(ix)),
+            Entity::Network(ix) => {
+                topology.network(ix).clusters.iter().flat_map(|ix| of_cluster(topology.cluster(*ix))).collect()
+            }
+        };
+        let categories = meters.into_iter().map(|ix| topology.meter(ix).category);
+        let is_fed = |category: Category| match signal {
+            Signal::Category(wanted) => category == *wanted,
+            Signal::Columns(columns) => columns.iter().any(|column| match column {
+                Column::Scope2Location | Column::Scope2Market => category.is_purchase(),
+                _ => !category.is_purchase() && (!category.is_memo() || category == Category::Generation),
+            }),
+        };
+        if !categories.into_iter().any(is_fed) {
+            let what = format!("meter of {} that emits what it asks for", topology.id(entity));
+            self.selects_nothing(
+                &what,
+                "see `scope`, `category` and `gas` of `select`, and the `category` of the meters",
+            );
+        }
+    }
+
     fn unknown_names(&mut self, level: Level, names: Option<&Names>) {
         let known: BTreeMap<String, ()> = self.known(level);
         for name in names.iter().flat_map(|names| &names.0).filter(|name| *name != "*") {
@@ -203,7 +236,9 @@ impl<'a> RuleCheck<'a> {
         let words = [Priority::Low, Priority::Medium, Priority::High].map(|priority| (priority.name(), priority));
         let path = ["rules", self.id, "priority"];
         let priority = self.checker.word(&path, self.section.priority.as_ref(), &words).unwrap_or(Priority::Medium);
-        if priority == Priority::High && self.section.response.as_ref().is_none_or(|text| text.trim().is_empty()) {
+        let is_high = priority == Priority::High || self.section.critical_at.is_some();
+        if is_high && self.section.response.as_ref().is_none_or(|text| text.trim().is_empty()) {
+            let path = if priority == Priority::High { path } else { ["rules", self.id, "critical_at"] };
             let message = "an alarm of high priority needs a `response`: what the operator is to do".to_owned();
             let help = Some("where nothing is to be done, it is `priority = \"low\"`".to_owned());
             self.checker.push("C021", Severity::Warning, &path, message, help);

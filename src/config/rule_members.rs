@@ -14,7 +14,7 @@ pub(crate) struct Members {
     events: BTreeMap<Entity, Vec<MeterIx>>,
     /// What has meters of another kind that are booked.
     timed: BTreeSet<Entity>,
-    /// The longest time between two readings of a meter.
+    /// The longest time between two readings of a meter; one of amounts at an instant has none.
     slowest: BTreeMap<Entity, Span>,
 }
 
@@ -35,11 +35,13 @@ impl Members {
             above.sort_unstable();
             above.dedup();
             for entity in above.iter() {
-                let slowest = members.slowest.entry(*entity).or_insert(meter.expected_every);
-                *slowest = meter.expected_every.max(*slowest);
                 if meter.kind == Kind::Event {
                     members.events.entry(*entity).or_default().push(MeterIx(ix));
-                } else if !meter.category.is_memo() {
+                    continue;
+                }
+                let slowest = members.slowest.entry(*entity).or_insert(meter.expected_every);
+                *slowest = meter.expected_every.max(*slowest);
+                if !meter.category.is_memo() {
                     members.timed.insert(*entity);
                 }
             }

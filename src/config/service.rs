@@ -37,11 +37,13 @@ impl Checker {
             None => PathBuf::from(DEFAULT_STATE_DIR),
         };
         let token_file = section.token_file.as_ref().map(|w| self.secret(&["daemon", "token_file"], w));
-        if token_file.is_none() && parsed.as_ref().is_ok_and(|address| !address.ip().is_loopback()) {
-            let message =
-                format!("the server listens beyond this machine at {http}, and nothing can be changed over it");
-            let help = "for changes, set `token_file`; for this machine only, write \"127.0.0.1:8077\"".to_owned();
-            self.push("C017", Severity::Warning, &["daemon", "http"], message, Some(help));
+        let is_beyond = parsed.as_ref().is_ok_and(|address| !address.ip().is_loopback());
+        if is_beyond && section.insecure != Some(true) {
+            let message = format!("the server would listen beyond this machine at {http}, where anybody reads along");
+            let help = "for this machine only, write \"127.0.0.1:8077\"; behind a proxy or on a network of your own, \
+                        set `insecure = true`, and `token_file` for changes"
+                .to_owned();
+            self.push("C017", Severity::Error, &["daemon", "http"], message, Some(help));
         }
         let http = parsed.unwrap_or(DEFAULT_HTTP);
         Daemon { state_dir, http, token_file }

@@ -16,14 +16,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock;
 use crate::cluster::Topology;
 use crate::config::Plan;
-use crate::daemon::Books;
 use crate::daemon::alarms;
 use crate::daemon::books::suspect_if_damaged;
 use crate::daemon::desk::{Desk, Inbox, Lines};
 use crate::daemon::reload::{self, Fresh, Seen, Standing};
 use crate::daemon::systemd;
 use crate::daemon::unmapped::Unmapped;
-use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look, Question, Shared};
+use crate::daemon::{Books, Explainer};
+use crate::http::{self, App, Ask, BrokerView, DatabaseView, Explain, Guard, Look, Question, Shared};
 use crate::influx;
 use crate::mqtt::{self, Orders, Wanted, Wanting};
 use crate::pipeline::Rules;
@@ -142,7 +142,9 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
         database,
         config: seen.look(),
         commit_seconds,
+        explain: explaining(&plan),
         guard: guard.clone(),
+        simulated: plan.simulated,
         now: clock::now,
     };
     let app = Shared::new(app);
@@ -339,6 +341,11 @@ fn questions(inbox: &Sender<Inbox>, rules: &Arc<Rules>) -> Ask {
     })
 }
 
+fn explaining(plan: &Plan) -> Explain {
+    let explainer = Explainer::new(plan);
+    Arc::new(move |reader, meter, quarter, as_json| explainer.explain(reader, (meter, quarter), as_json))
+}
+
 fn start_http(listener: TcpListener, app: Shared, stopped: oneshot::Receiver<()>) -> Task {
     tokio::spawn(async move {
         let stop = async move {
@@ -420,7 +427,9 @@ impl Running {
             database,
             config: self.seen.look(),
             commit_seconds,
+            explain: explaining(&plan),
             guard: self.guard.clone(),
+            simulated: plan.simulated,
             now: clock::now,
         });
         self.standing = Standing { parts: plan.parts, ..self.standing };

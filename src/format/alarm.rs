@@ -26,7 +26,7 @@ pub fn kg_text(mg: i128) -> String {
 /// One turn as a JSON object on one line, without a line end.
 pub fn turned_json(turned: &Turned<'_>, topology: &Topology) -> String {
     let Turned { rule, watched, turn } = turned;
-    let priority = Level::of(turn.state.level()).map(|level| rule.priority(level).name());
+    let priority = Level::of(turn.state.level()).map(|level| level.priority(rule.priority).name());
     let number = |mg: Option<i128>| mg.map_or(Value::Null, |mg| number(&kg_text(mg)));
     json!({
         "level": "alarm",

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::alert::{Acknowledged, Alarm, Shelf};
-use crate::http::App;
-use crate::http::server::{json, read_query, stopping};
+use crate::http::problem::{Asked, Body, Problem};
+use crate::http::server::App;
+use crate::http::table::{Form, Page, array, table};
+use crate::http::views::RuleView;
 use crate::quantity::{Span, Time};
 use crate::store::{AlarmStore, Noted, StoreError};
 
@@ -21,10 +24,11 @@ const ALARMS_MAX: usize = 10_000;
 const TEXT_MAX: usize = 1_000;
 
 /// Somebody has seen an alarm.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Acknowledgement {
     /// Who.
+    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
     pub by: String,
     /// What there is to say.
     #[serde(default)]
@@ -32,14 +36,17 @@ pub struct Acknowledgement {
 }
 
 /// Somebody puts the alarms of a rule for an entity aside for a while.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shelving {
     /// Who.
+    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
     pub by: String,
     /// Why.
+    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
     pub reason: String,
-    /// For how long: `"2h"`, at most 12 hours.
+    /// For how long: `"2h"`, at most 12 hours; `"0s"` ends it.
+    #[schema(pattern = "^[0-9]+(s|m|h)$")]
     #[serde(rename = "for")]
     pub lasts: String,
 }
@@ -47,124 +54,140 @@ pub struct Shelving {
 /// Who is tired of an alarm today is not tomorrow.
 const SHELF_MAX: Span = Span::minutes(12 * 60);
 
+/// An alarm, with how it stands in the words of ISA-18.2.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AlarmView {
+    /// All that is known of it.
+    #[serde(flatten)]
+    pub alarm: Alarm,
+    /// `active-unacknowledged`, `active-acknowledged`, `returned-unacknowledged`, `normal`, `shelved`, `suppressed`,
+    /// `out-of-service` or `withdrawn`.
+    pub condition: &'static str,
+}
+
+impl AlarmView {
+    /// Of an alarm.
+    pub fn of(alarm: Alarm) -> AlarmView {
+        AlarmView { condition: alarm.condition(), alarm }
+    }
+}
+
 /// Alarms as a JSON array, one a line.
-pub fn alarms_json(alarms: &[Alarm]) -> String {
-    let line = |alarm: &Alarm| alarm_json(alarm).to_string();
-    format!("[{}]\n", alarms.iter().map(line).collect::<Vec<_>>().join(",\n"))
+pub fn alarms_json(alarms: Vec<Alarm>) -> String {
+    array(alarms.into_iter().map(AlarmView::of))
 }
 
-/// An alarm with how it stands in the words of ISA-18.2.
-pub fn alarm_json(alarm: &Alarm) -> Value {
-    let mut value = serde_json::to_value(alarm).unwrap_or_default();
-    value["condition"] = alarm.condition().into();
-    value
+/// Which alarms.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Query {
+    /// Those that go on, or all.
+    #[param(inline, default = "all")]
+    state: Option<Which>,
+    /// Of this rule.
+    rule: Option<String>,
+    /// Of this entity, such as `facility/steelworks`.
+    entity: Option<String>,
+    /// At most so many; the header `Link` leads to the next.
+    #[param(minimum = 1, maximum = 10_000, default = 100)]
+    limit: Option<usize>,
+    /// So many are left out first.
+    #[param(minimum = 0, default = 0)]
+    offset: Option<usize>,
+    /// How they are written.
+    #[param(inline, default = "json")]
+    format: Option<Form>,
 }
 
-/// What may be asked for.
-const PARAMETERS: [&str; 4] = ["state", "rule", "entity", "limit"];
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Which {
+    Active,
+    #[default]
+    All,
+}
 
-/// With `state=active` those that go on; of a `rule` or an `entity`.
-pub(crate) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Response {
-    let query = match read_query(&uri) {
-        Ok(query) => query,
-        Err(message) => return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
-    };
-    if let Some(unknown) = query.keys().find(|key| !PARAMETERS.contains(&key.as_str())) {
-        return bad(&format!("`{unknown}` is no parameter; allowed: {}", PARAMETERS.join(", ")));
+/// Alarms, the latest first.
+#[utoipa::path(get, path = "/api/v1/alarms", params(Query),
+    responses((status = 200, content((Vec<AlarmView> = "application/json"), (AlarmView = "application/jsonl"), (String = "text/csv"))), (status = 400, body = String), (status = 503, body = String)))]
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Asked(query): Asked<Query>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let limit = query.limit.unwrap_or(100);
+    if !(1..=ALARMS_MAX).contains(&limit) {
+        return Err(Problem::Bad(format!("`limit` must be a number from 1 to {ALARMS_MAX}")));
     }
-    let limit = match query.get("limit").map(|text| text.parse::<usize>()) {
-        None => 100,
-        Some(Ok(limit)) if limit <= ALARMS_MAX => limit,
-        Some(_) => return bad(&format!("`limit` must be a number up to {ALARMS_MAX}")),
-    };
-    let active = match query.get("state").map_or("all", String::as_str) {
-        "active" => true,
-        "all" => false,
-        other => return bad(&format!("`state` cannot be `{other}`; allowed: active, all")),
-    };
-    let read = move || {
-        let store = app.alarms.lock().ok()?;
-        // What is filtered out does not count.
-        let alarms = if active { store.active() } else { store.latest(ALARMS_MAX) };
-        let is = |key: &str, value: &str| query.get(key).is_none_or(|wanted| wanted == value);
-        let is_wanted = |alarm: &Alarm| is("rule", &alarm.rule) && is("entity", &alarm.entity);
-        Some(alarms.map(|alarms| alarms.into_iter().filter(is_wanted).take(limit).collect::<Vec<_>>()))
-    };
-    match tokio::task::spawn_blocking(read).await {
-        Ok(Some(Ok(alarms))) => json(alarms_json(&alarms)),
-        Ok(Some(Err(error))) => failed(&error),
-        _ => stopping(),
-    }
+    let page = Page { limit: Some(limit), offset: query.offset, format: query.format };
+    let is_active = query.state.unwrap_or_default() == Which::Active;
+    let read = move |store: &AlarmStore| if is_active { store.active() } else { store.latest(ALARMS_MAX) };
+    let alarms = app.alarms(read).await?;
+    let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+    let wanted = alarms.into_iter().filter(|alarm| is(&query.rule, &alarm.rule) && is(&query.entity, &alarm.entity));
+    table(wanted.map(AlarmView::of), &page, &uri)
 }
 
-/// How each rule stands, one a line.
-pub(crate) async fn show_rules(State(app): State<Arc<App>>) -> Response {
-    let lines: Vec<String> = (app.standings)().iter().filter_map(|rule| serde_json::to_string(rule).ok()).collect();
-    json(format!("[{}]\n", lines.join(",\n")))
+/// How each rule stands for each of what it watches.
+#[utoipa::path(get, path = "/api/v1/rules", params(Page),
+    responses((status = 200, content((Vec<RuleView> = "application/json"), (RuleView = "application/jsonl"), (String = "text/csv"))), (status = 400, body = String)))]
+pub(crate) async fn show_rules(
+    State(app): State<Arc<App>>,
+    Asked(page): Asked<Page>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    table((app.standings)(), &page, &uri)
 }
 
-/// `POST /api/v1/alarms/{id}/ack` and `/shelve`.
+/// `POST /api/v1/alarms/{id}/ack` and `/shelve`; the id may hold slashes.
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
     Path(path): Path<String>,
     headers: HeaderMap,
-    Json(body): Json<Value>,
-) -> Response {
-    if let Err(refused) = app.guard.allows(&headers) {
-        return refused.into_response();
-    }
-    let change = match Change::parse(&path, body, (app.now)()) {
-        Ok(Some(change)) => change,
-        Ok(None) => {
-            let text = "there are /api/v1/alarms/{id}/ack and /api/v1/alarms/{id}/shelve\n";
-            return (StatusCode::NOT_FOUND, text).into_response();
-        }
-        Err(message) => return bad(&message),
+    Body(body): Body<Value>,
+) -> Result<StatusCode, Problem> {
+    app.guard.allows(&headers)?;
+    let now = (app.now)();
+    let noted = if let Some(id) = path.strip_suffix("/ack") {
+        acknowledge(app, id.to_owned(), read::<Acknowledgement>(body)?.checked(now)).await?
+    } else if let Some(id) = path.strip_suffix("/shelve") {
+        put_aside(app, id.to_owned(), read::<Shelving>(body)?.checked(now)).await?
+    } else {
+        let there_are = "there are /api/v1/alarms/{id}/ack and /api/v1/alarms/{id}/shelve";
+        return Err(Problem::Missing(there_are.to_owned()));
     };
-    let write = move || {
-        let store = app.alarms.lock().ok()?;
-        Some(change.apply(&store))
-    };
-    match tokio::task::spawn_blocking(write).await {
-        Ok(Some(Ok(Noted::Done))) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Some(Ok(Noted::Before(first)))) => {
-            (StatusCode::CONFLICT, format!("{}\n", seen_before(&first))).into_response()
-        }
-        Ok(Some(Ok(Noted::Unknown))) => {
-            (StatusCode::NOT_FOUND, "no alarm has this id; see /api/v1/alarms\n").into_response()
-        }
-        Ok(Some(Err(error))) => failed(&error),
-        _ => stopping(),
+    match noted {
+        Noted::Done => Ok(StatusCode::NO_CONTENT),
+        Noted::Before(first) => Err(Problem::Taken(seen_before(&first))),
+        Noted::Unknown => Err(Problem::Missing("no alarm has this id; see /api/v1/alarms".to_owned())),
     }
 }
 
-/// What somebody does about an alarm.
-enum Change {
-    Acknowledge(String, Acknowledged),
-    Shelve(String, Shelf),
+fn read<T: DeserializeOwned>(body: Value) -> Result<T, Problem> {
+    serde_json::from_value(body).map_err(|error| Problem::Bad(error.to_string()))
 }
 
-impl Change {
-    /// `None`: nothing is known under this path. An error says what is missing.
-    fn parse(path: &str, body: Value, now: Time) -> Result<Option<Change>, String> {
-        let text = |error: serde_json::Error| error.to_string();
-        if let Some(id) = path.strip_suffix("/ack") {
-            let acknowledgement: Acknowledgement = serde_json::from_value(body).map_err(text)?;
-            return Ok(Some(Change::Acknowledge(id.to_owned(), acknowledgement.checked(now)?)));
-        }
-        let Some(id) = path.strip_suffix("/shelve") else {
-            return Ok(None);
-        };
-        let shelving: Shelving = serde_json::from_value(body).map_err(text)?;
-        Ok(Some(Change::Shelve(id.to_owned(), shelving.checked(now)?)))
-    }
+/// Somebody has seen an alarm.
+#[utoipa::path(post, path = "/api/v1/alarms/{id}/ack", params(("id" = String, Path, description = "The alarm's id")),
+    request_body = Acknowledgement, security((), ("token" = [])),
+    responses((status = 204), (status = 400, body = String), (status = 401, body = String), (status = 403, body = String),
+        (status = 404, body = String), (status = 409, body = String), (status = 413, body = String),
+        (status = 415, body = String), (status = 503, body = String)))]
+async fn acknowledge(app: Arc<App>, id: String, acknowledged: Result<Acknowledged, String>) -> Result<Noted, Problem> {
+    let acknowledged = acknowledged.map_err(Problem::Bad)?;
+    app.alarms(move |store| store.acknowledge(&id, &acknowledged)).await
+}
 
-    fn apply(&self, store: &AlarmStore) -> Result<Noted, StoreError> {
-        match self {
-            Change::Acknowledge(id, acknowledged) => store.acknowledge(id, acknowledged),
-            Change::Shelve(id, shelf) => shelve(store, id, shelf),
-        }
-    }
+/// Puts the alarms of its rule and entity aside for a while: nobody is told of them.
+#[utoipa::path(post, path = "/api/v1/alarms/{id}/shelve", params(("id" = String, Path, description = "The alarm's id")),
+    request_body = Shelving, security((), ("token" = [])),
+    responses((status = 204), (status = 400, body = String), (status = 401, body = String), (status = 403, body = String),
+        (status = 404, body = String), (status = 413, body = String), (status = 415, body = String),
+        (status = 503, body = String)))]
+async fn put_aside(app: Arc<App>, id: String, shelf: Result<Shelf, String>) -> Result<Noted, Problem> {
+    let shelf = shelf.map_err(Problem::Bad)?;
+    app.alarms(move |store| shelve(store, &id, &shelf)).await
 }
 
 /// Puts the line of an alarm aside.
@@ -199,9 +222,12 @@ impl Shelving {
         if reason.is_empty() || reason.len() > TEXT_MAX {
             return Err(format!("`reason` says why, in at most {TEXT_MAX} bytes"));
         }
-        let lasts = Span::parse(&self.lasts).filter(|lasts| lasts.0 > 0 && *lasts <= SHELF_MAX);
+        let lasts = Span::parse(&self.lasts).filter(|lasts| *lasts <= SHELF_MAX);
         let Some(lasts) = lasts else {
-            return Err(format!("`for` is `{}`; write a time up to 12 hours, such as \"2h\"", self.lasts));
+            return Err(format!(
+                "`for` is `{}`; write a time up to 12 hours, such as \"2h\", or \"0s\" to end it",
+                self.lasts
+            ));
         };
         Ok(Shelf { by, reason, at: now.to_string(), until: now.plus(lasts).to_string() })
     }
@@ -213,12 +239,4 @@ fn who(by: &str) -> Result<String, String> {
         by if by.len() > TEXT_MAX => Err(format!("`by` holds at most {TEXT_MAX} bytes")),
         by => Ok(by.to_owned()),
     }
-}
-
-fn bad(message: &str) -> Response {
-    (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response()
-}
-
-fn failed(error: &StoreError) -> Response {
-    (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
 }

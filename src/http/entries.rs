@@ -3,11 +3,19 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use axum::extract::State;
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use crate::cluster::{Entity, Level, MeterIx, Topology};
 use crate::format::{csv_header, csv_row, entry_json, entry_line};
-use crate::http::{App, OpenView, Quarters, Question};
+use crate::http::problem::{Asked as Parameters, Problem};
+use crate::http::server::App;
+use crate::http::table::{part, with_next};
+use crate::http::views::EntryView;
+use crate::http::{OpenView, Quarters, Question};
 use crate::ledger::{Entry, Key};
 use crate::pipeline::{Amounts, Rules, meter_entries, quarters_of};
 use crate::quantity::{Quarter, Time, Window};
@@ -21,6 +29,36 @@ enum Form {
     Lines,
     Csv,
     Line,
+}
+
+/// Which entries.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EntriesQuery {
+    /// `meter`, `facility`, `cluster` or `network`.
+    #[param(default = "facility", pattern = "^(meter|facility|cluster|network)$")]
+    pub level: Option<String>,
+    /// One id of the level. Without it all of the level are meant.
+    pub entity: Option<String>,
+    /// `1m`, `15m`, `1h`, `1d`, `1mo` or `1y`.
+    #[param(default = "1h", pattern = "^(1m|15m|1h|1d|1mo|1y)$")]
+    pub window: Option<String>,
+    /// Windows that begin at this time or later, RFC 3339.
+    #[param(format = DateTime)]
+    pub from: Option<String>,
+    /// Windows that begin before this time.
+    #[param(format = DateTime)]
+    pub to: Option<String>,
+    /// `json`, `jsonl`, `csv` or `line`.
+    #[param(default = "json", pattern = "^(json|jsonl|csv|line)$")]
+    pub format: Option<String>,
+    /// At most so many; the header `Link` leads to the next. Without it: all.
+    #[param(minimum = 1, maximum = 100_000)]
+    pub limit: Option<usize>,
+    /// So many are left out first.
+    #[param(minimum = 0, default = 0)]
+    pub offset: Option<usize>,
 }
 
 /// What is asked for.
@@ -42,48 +80,49 @@ impl Asked {
     }
 
     /// Without `entity` all of the level are meant; without `from` and `to`, all of time. An error says what is allowed.
-    pub fn parse(query: &HashMap<String, String>, rules: &Rules) -> Result<Asked, String> {
-        let known = ["level", "entity", "window", "from", "to", "format"];
-        if let Some(key) = query.keys().find(|key| !known.contains(&key.as_str())) {
-            return Err(format!("unknown parameter `{key}`; allowed: {}", known.join(", ")));
-        }
-        let get = |key: &str| query.get(key).map(String::as_str);
-        let level = get("level").unwrap_or("facility");
+    pub fn parse(query: &EntriesQuery, rules: &Rules) -> Result<Asked, String> {
+        let level = query.level.as_deref().unwrap_or("facility");
         let level = Level::parse(level)
             .ok_or_else(|| format!("`level` cannot be `{level}`; allowed: meter, facility, cluster, network"))?;
-        let window = get("window").unwrap_or("1h");
+        let window = query.window.as_deref().unwrap_or("1h");
         let window = Window::parse(window)
             .ok_or_else(|| format!("`window` cannot be `{window}`; allowed: 1m, 15m, 1h, 1d, 1mo, 1y"))?;
         let topology = &rules.topology;
-        let entities = match get("entity") {
+        let entities = match query.entity.as_deref() {
             Some(id) => vec![topology.find(level, id).ok_or_else(|| format!("there is no {} `{id}`", level.name()))?],
             None if level == Level::Meter => {
                 (0u32..).zip(&topology.meters).map(|(i, _)| Entity::Meter(MeterIx(i))).collect()
             }
             None => topology.entities().into_iter().filter(|e| e.level() == level).collect(),
         };
-        let time = |key: &str, default: Time| match get(key) {
+        let time = |key: &str, written: &Option<String>, default: Time| match written.as_deref() {
             None => Ok(default),
             Some(text) => Time::parse_rfc3339(text)
                 .ok_or_else(|| format!("`{key}` is no RFC 3339 time: `{text}`; write 2026-01-31T12:00:00Z")),
         };
-        let form = match get("format").unwrap_or("json") {
+        let form = match query.format.as_deref().unwrap_or("json") {
             "json" => Form::Array,
             "jsonl" => Form::Lines,
             "csv" => Form::Csv,
             "line" => Form::Line,
             other => return Err(format!("`format` cannot be `{other}`; allowed: json, jsonl, csv, line")),
         };
-        let (from, to) = (time("from", Time::MIN)?, time("to", Time::MAX)?);
+        let (from, to) = (time("from", &query.from, Time::MIN)?, time("to", &query.to, Time::MAX)?);
         if from >= to {
             return Err(format!("`from` must be before `to`: {from} is not before {to}"));
         }
         Ok(Asked { entities, window, from, to, form })
     }
 
-    /// The content type of the answer.
-    pub(crate) fn content_type(&self) -> &'static str {
-        match self.form {
+    /// Writes entries in the form asked for.
+    pub fn write(&self, entries: &[Entry], topology: &Topology) -> String {
+        self.form.write(entries, topology)
+    }
+}
+
+impl Form {
+    fn content_type(self) -> &'static str {
+        match self {
             Form::Array => "application/json",
             Form::Lines => "application/jsonl",
             Form::Csv => "text/csv",
@@ -91,10 +130,9 @@ impl Asked {
         }
     }
 
-    /// Writes entries in the form asked for.
-    pub fn write(&self, entries: &[Entry], topology: &Topology) -> String {
+    fn write(self, entries: &[Entry], topology: &Topology) -> String {
         let mut text = String::new();
-        match self.form {
+        match self {
             Form::Array => {
                 let lines: Vec<String> = entries.iter().map(|entry| entry_json(entry, topology)).collect();
                 text = format!("[{}]\n", lines.join(",\n"));
@@ -118,19 +156,29 @@ impl Asked {
     }
 }
 
-/// The entries as text. `Err(None)`: the desk is gone.
-pub(crate) async fn answer(app: Arc<App>, asked: Asked) -> Result<String, Option<StoreError>> {
+/// Entries: stored ones and open ones, by entity and time.
+#[utoipa::path(get, path = "/api/v1/entries", params(EntriesQuery),
+    responses((status = 200, content((Vec<EntryView> = "application/json"), (EntryView = "application/jsonl"),
+        (String = "text/csv"), (String = "text/plain"))), (status = 400, body = String), (status = 503, body = String)))]
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Parameters(query): Parameters<EntriesQuery>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let asked = Asked::parse(&query, &app.rules).map_err(Problem::Bad)?;
+    let (rules, form) = (Arc::clone(&app.rules), asked.form);
+    let entries = fetch(app, asked).await?;
+    let is_whole = query.limit.is_none() && query.offset.is_none();
+    let (entries, next) = if is_whole { (entries, None) } else { part(entries, (query.limit, query.offset))? };
+    let text = form.write(&entries, &rules.topology);
+    Ok(with_next(([(header::CONTENT_TYPE, form.content_type())], text).into_response(), next, &uri))
+}
+
+/// The same, for whoever asks within.
+pub(crate) async fn fetch(app: Arc<App>, asked: Asked) -> Result<Vec<Entry>, Problem> {
     // First what is open, then what is stored: an entry that is sealed in between is seen twice, never not at all.
-    let (reply, open) = oneshot::channel();
-    (app.ask)(Question::Open(asked.entities.clone(), asked.window, reply));
-    let open = open.await.map_err(|_| None)?;
-    let read = move || {
-        let reader = app.reader.lock().map_err(|_| None)?;
-        let entries = collect(&app.rules, &reader, &asked, &open).map_err(Some)?;
-        Ok(asked.write(&entries, &app.rules.topology))
-    };
-    // The session and the watchdog share the runtime, so reading waits elsewhere.
-    tokio::task::spawn_blocking(read).await.unwrap_or(Err(None))
+    let open = app.question(|reply| Question::Open(asked.entities.clone(), asked.window, reply)).await?;
+    app.read(move |app, reader| collect(&app.rules, reader, &asked, &open)).await
 }
 
 /// Stored entries and open ones, as one list in order.

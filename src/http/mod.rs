@@ -1,21 +1,34 @@
 //! The HTTP interface: status, entries, meters, metrics, health; and decisions about readings that are set aside.
 
 mod alarms;
+mod board;
 mod entries;
+mod guard;
+mod live;
 mod metrics;
+mod openapi;
+mod page;
+mod problem;
 mod quarantine;
 mod question;
+mod refused;
 mod server;
 mod status;
+mod table;
 mod trail;
+mod views;
 
-pub use alarms::{Acknowledgement, Shelving, alarm_json, alarms_json, seen_before, shelve};
-pub use entries::{Asked, collect};
+pub use alarms::{Acknowledgement, AlarmView, Shelving, alarms_json, seen_before, shelve};
+pub use entries::{Asked, EntriesQuery, collect};
+pub use guard::Guard;
+pub use openapi::openapi_json;
+pub use problem::read_query;
 pub use quarantine::{Decision, Undecided, quarantine_json};
 pub use question::{
     Ask, BrokerView, ConfigView, DatabaseView, DeskView, HeardView, Look, MeterHeard, MeterRow, NotifierView, OpenView,
-    Quarters, Question, Rate, ReloadView, RuleView, UnmappedTopic,
+    Quarters, Question, Rate, ReloadView, UnmappedTopic,
 };
-pub use server::{App, Guard, Shared, read_query, serve};
-pub use status::{is_reason, refused_json};
+pub use refused::{is_reason, refused_json};
+pub use server::{App, Explain, Shared, serve};
 pub use trail::{Again, Correction};
+pub use views::{EntryView, Planned, RuleView};

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use tokio::sync::oneshot;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::cluster::{Meter, MeterIx};
 use crate::http::Question;
-use crate::http::server::{App, json_lines, read_query, stopping};
+use crate::http::problem::{Asked, Body, Problem};
+use crate::http::server::App;
+use crate::http::table::lines;
+use crate::http::views::QuarantineLine;
 use crate::meter::Verdict;
 use crate::pipeline::Rules;
 use crate::quantity::{Quarter, Time};
@@ -23,18 +24,23 @@ use crate::store::Judgement;
 pub(crate) const TEXT_MAX: usize = 1_000;
 
 /// A request to decide about a reading.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     /// The id of the meter.
+    #[schema(min_length = 1)]
     pub meter: String,
     /// The time of its reading, RFC 3339.
+    #[schema(format = DateTime)]
     pub time: String,
     /// `release` or `reject`.
+    #[schema(pattern = "^(release|reject)$")]
     pub verdict: String,
     /// Who decides.
+    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
     pub by: String,
     /// Why.
+    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
     pub reason: String,
 }
 
@@ -86,14 +92,14 @@ impl Undecided {
 
 /// One object a line: what waits for a decision, and what was decided, by meter and time.
 pub fn quarantine_json(rules: &Rules, set_aside: &[(MeterIx, Time, i64)], judgements: &[Judgement]) -> String {
-    let mut lines = BTreeMap::new();
+    let mut found = BTreeMap::new();
     for (ix, time, base) in set_aside {
         let meter = rules.topology.meter(*ix);
         // What came before the exchange of a meter was declared is its successor's by now.
         if *time < meter.valid_from || *time >= meter.valid_to {
             continue;
         }
-        lines.insert((meter.id.as_str(), *time), line(meter.id.as_str(), Some(meter), (*time, *base), "quarantined"));
+        found.insert((meter.id.as_str(), *time), line(meter.id.as_str(), Some(meter), (*time, *base), "quarantined"));
     }
     for judgement in judgements {
         let state = match judgement.verdict {
@@ -101,70 +107,81 @@ pub fn quarantine_json(rules: &Rules, set_aside: &[(MeterIx, Time, i64)], judgem
             Verdict::Reject => "rejected",
         };
         let meter = rules.topology.meters.iter().find(|meter| meter.id.as_str() == judgement.meter);
-        let mut line = line(&judgement.meter, meter, (judgement.time, judgement.base), state);
-        line["by"] = judgement.by.as_str().into();
-        line["reason"] = judgement.reason.as_str().into();
-        line["decided"] = judgement.decided.to_string().into();
-        lines.insert((&judgement.meter, judgement.time), line);
+        let line = QuarantineLine {
+            by: Some(judgement.by.clone()),
+            reason: Some(judgement.reason.clone()),
+            decided: Some(judgement.decided.to_string()),
+            ..line(&judgement.meter, meter, (judgement.time, judgement.base), state)
+        };
+        found.insert((&judgement.meter, judgement.time), line);
     }
-    lines.values().map(|line| format!("{line}\n")).collect()
+    lines(found.values())
 }
 
 /// A meter that is no longer declared has no unit.
-fn line(id: &str, meter: Option<&Meter>, (time, base): (Time, i64), state: &str) -> serde_json::Value {
-    let value = meter.map(|meter| meter.conversion.text(base));
-    let unit = meter.map(|meter| meter.unit.as_str());
-    json!({ "meter": id, "time": time.to_string(), "value": value, "unit": unit, "state": state })
-}
-
-pub(crate) async fn show(State(app): State<Arc<App>>, uri: Uri) -> Response {
-    let query = match read_query(&uri) {
-        Ok(query) => query,
-        Err(message) => return (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
-    };
-    let bound = |key: &str, default: Quarter| match query.get(key).map(|text| (text, Time::parse_rfc3339(text))) {
-        None => Ok(default),
-        Some((_, Some(time))) => Ok(time.quarter()),
-        Some((text, None)) => Err(format!("`{key}` is `{text}`; write it like 2026-01-31T00:00:00Z\n")),
-    };
-    let range = bound("from", Quarter(i32::MIN)).and_then(|from| Ok((from, bound("to", Quarter(i32::MAX))?)));
-    let range = match range {
-        Ok(range) => range,
-        Err(message) => return (StatusCode::BAD_REQUEST, message).into_response(),
-    };
-    let (reply, answer) = oneshot::channel();
-    (app.ask)(Question::SetAside(reply));
-    let Ok(open) = answer.await else {
-        return stopping();
-    };
-    let read = move || {
-        let reader = app.reader.lock().ok()?;
-        let stored = reader.set_aside(range).and_then(|list| Ok((list, reader.judgements()?)));
-        Some(stored.map(|(mut list, judgements)| {
-            list.extend(open.into_iter().filter(|(_, time, _)| (range.0..range.1).contains(&time.quarter())));
-            quarantine_json(&app.rules, &list, &judgements)
-        }))
-    };
-    match tokio::task::spawn_blocking(read).await {
-        Ok(Some(Ok(text))) => json_lines(text),
-        Ok(Some(Err(error))) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
-        _ => stopping(),
+fn line(id: &str, meter: Option<&Meter>, (time, base): (Time, i64), state: &'static str) -> QuarantineLine {
+    QuarantineLine {
+        meter: id.to_owned(),
+        time: time.to_string(),
+        value: meter.map(|meter| meter.conversion.text(base)),
+        unit: meter.map(|meter| meter.unit.as_str().to_owned()),
+        state,
+        by: None,
+        reason: None,
+        decided: None,
     }
 }
 
+/// Of which time.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Query {
+    /// From this quarter-hour on, RFC 3339.
+    #[param(format = DateTime)]
+    from: Option<String>,
+    /// To this one, exclusive.
+    #[param(format = DateTime)]
+    to: Option<String>,
+}
+
+impl Query {
+    fn range(&self) -> Result<(Quarter, Quarter), Problem> {
+        let bound = |name: &str, text: &Option<String>, default: Quarter| match text.as_deref() {
+            None => Ok(default),
+            Some(text) => Time::parse_rfc3339(text)
+                .map(Time::quarter)
+                .ok_or_else(|| Problem::Bad(format!("`{name}` is `{text}`; write it like 2026-01-31T00:00:00Z"))),
+        };
+        Ok((bound("from", &self.from, Quarter(i32::MIN))?, bound("to", &self.to, Quarter(i32::MAX))?))
+    }
+}
+
+/// The readings that are set aside, and what was decided about others.
+#[utoipa::path(get, path = "/api/v1/quarantine", params(Query),
+    responses((status = 200, body = QuarantineLine, content_type = "application/jsonl"), (status = 400, body = String),
+        (status = 503, body = String)))]
+pub(crate) async fn show(State(app): State<Arc<App>>, Asked(query): Asked<Query>) -> Result<Response, Problem> {
+    let range = query.range()?;
+    let open = app.question(Question::SetAside).await?;
+    let text = app.read(move |app, reader| {
+        let (mut list, judgements) = (reader.set_aside(range)?, reader.judgements()?);
+        list.extend(open.into_iter().filter(|(_, time, _)| (range.0..range.1).contains(&time.quarter())));
+        Ok(quarantine_json(&app.rules, &list, &judgements))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/jsonl")], text.await?).into_response())
+}
+
+/// Decides about a reading that is set aside.
+#[utoipa::path(post, path = "/api/v1/quarantine", request_body = Decision, security((), ("token" = [])),
+    responses((status = 204), (status = 400, body = String), (status = 401, body = String), (status = 403, body = String),
+        (status = 413, body = String), (status = 415, body = String), (status = 503, body = String)))]
 pub(crate) async fn decide(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Json(decision): Json<Decision>,
-) -> Response {
-    if let Err(refused) = app.guard.allows(&headers) {
-        return refused.into_response();
-    }
-    let (reply, answer) = oneshot::channel();
-    (app.ask)(Question::Decide(decision, reply));
-    match answer.await {
-        Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Err(message)) => (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
-        Err(_) => stopping(),
-    }
+    Body(decision): Body<Decision>,
+) -> Result<StatusCode, Problem> {
+    app.guard.allows(&headers)?;
+    let decided = app.question(|reply| Question::Decide(decision, reply)).await?;
+    decided.map(|()| StatusCode::NO_CONTENT).map_err(Problem::Bad)
 }

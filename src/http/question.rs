@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::alert::Outlook;
 use crate::cluster::{Entity, Level, MeterIx};
 use crate::decode::GatewayView;
 use crate::http::{Again, Correction, Decision};
@@ -126,31 +124,6 @@ pub struct MeterRow {
     pub stale: bool,
     /// Since when its gateway is gone.
     pub gone: Option<Time>,
-}
-
-/// How a rule stands for one of what it watches.
-#[derive(Clone, Debug, Serialize)]
-pub struct RuleView {
-    /// The rule.
-    pub rule: String,
-    /// What it watches.
-    pub entity: String,
-    /// The rule's kind.
-    pub kind: &'static str,
-    /// The rule's priority.
-    pub priority: &'static str,
-    /// A level, or `normal`, `unknown`, `suppressed`.
-    pub state: &'static str,
-    /// What was seen last, in `unit`.
-    pub value: Option<f64>,
-    /// What that is held against.
-    pub limit: Option<f64>,
-    /// Of these.
-    pub unit: &'static str,
-    /// Where a budget is going.
-    pub outlook: Option<Outlook>,
-    /// Why nobody is told of it.
-    pub out_of_service: Option<String>,
 }
 
 /// How a notifier gets through.

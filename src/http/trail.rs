@@ -3,26 +3,29 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::cluster::{Entity, Kind};
 use crate::http::Question;
+use crate::http::problem::{Asked as Parameters, Body, Problem};
 use crate::http::quarantine::TEXT_MAX;
-use crate::http::server::{App, json_lines, stopping};
+use crate::http::server::App;
+use crate::http::table::json;
 use crate::pipeline::Rules;
 use crate::quantity::{Amount, Ratio, Time, Zone};
 use crate::store::Adjustment;
 
 /// A request to set the amount of a meter in a time.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Correction {
     /// The id of the meter.
+    #[schema(min_length = 1)]
     pub meter: String,
     /// From this local day or RFC 3339 time,
     pub from: String,
@@ -31,13 +34,15 @@ pub struct Correction {
     /// The amount with its unit.
     pub value: String,
     /// Why.
+    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
     pub reason: String,
     /// Who.
+    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
     pub by: String,
 }
 
 /// A request to work closed figures out again.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Again {
     /// From this day in UTC or RFC 3339 time,
@@ -45,8 +50,10 @@ pub struct Again {
     /// to this one, exclusive.
     pub to: String,
     /// Why.
+    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
     pub reason: String,
     /// Who.
+    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
     pub by: String,
 }
 
@@ -127,42 +134,77 @@ fn range((from, to): (&str, &str), zone: &Zone) -> Result<(Time, Time), String> 
     if from < to { Ok((from, to)) } else { Err(format!("`from` must be before `to`: {from} is not before {to}")) }
 }
 
+/// Which quarter-hour of which meter.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Explained {
+    /// The id of the meter.
+    meter: String,
+    /// A time in the quarter-hour, RFC 3339.
+    #[param(format = DateTime)]
+    at: String,
+}
+
+/// Why a meter is booked as it is in a quarter-hour that is closed: from the payload to the milligram.
+#[utoipa::path(get, path = "/api/v1/explain", params(Explained),
+    responses((status = 200, body = Object), (status = 400, body = String), (status = 404, body = String),
+        (status = 503, body = String)))]
+pub(crate) async fn explain(
+    State(app): State<Arc<App>>,
+    Parameters(asked): Parameters<Explained>,
+) -> Result<Response, Problem> {
+    let ix = app.rules.topology.find_meter(&asked.meter);
+    let ix = ix.ok_or_else(|| Problem::Missing(format!("no meter has the id `{}`", asked.meter)))?;
+    let wrong = || Problem::Bad(format!("`at` is no time: `{}`; write 2026-01-31T12:00:00Z", asked.at));
+    let quarter = Time::parse_rfc3339(&asked.at).ok_or_else(wrong)?.quarter();
+    let explain = Arc::clone(&app.explain);
+    let found = app.read(move |_, reader| explain(reader, ix, quarter, true)).await?;
+    let nothing = || Problem::Missing("nothing is booked in that quarter-hour, or it is open yet".to_owned());
+    found.map(json).ok_or_else(nothing)
+}
+
+/// Sets the amount of a meter in a time.
+#[utoipa::path(post, path = "/api/v1/adjustments", request_body = Correction, security((), ("token" = [])),
+    responses((status = 204), (status = 400, body = String), (status = 401, body = String), (status = 403, body = String),
+        (status = 413, body = String), (status = 415, body = String), (status = 503, body = String)))]
 pub(crate) async fn adjust(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    Json(correction): Json<Correction>,
-) -> Response {
-    ask(&app, &headers, |reply| Question::Adjust(correction, reply)).await
+    Body(correction): Body<Correction>,
+) -> Result<StatusCode, Problem> {
+    accepted(&app, &headers, |reply| Question::Adjust(correction, reply)).await
 }
 
-pub(crate) async fn restate(State(app): State<Arc<App>>, headers: HeaderMap, Json(again): Json<Again>) -> Response {
-    ask(&app, &headers, |reply| Question::Restate(again, reply)).await
+/// Works closed figures out again.
+#[utoipa::path(post, path = "/api/v1/restatements", request_body = Again, security((), ("token" = [])),
+    responses((status = 204), (status = 400, body = String), (status = 401, body = String), (status = 403, body = String),
+        (status = 413, body = String), (status = 415, body = String), (status = 503, body = String)))]
+pub(crate) async fn restate(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Body(again): Body<Again>,
+) -> Result<StatusCode, Problem> {
+    accepted(&app, &headers, |reply| Question::Restate(again, reply)).await
 }
 
 type Reply = oneshot::Sender<Result<(), String>>;
 
 /// A change shows the token; it is accepted when it is in the journal, and done in the background.
-async fn ask(app: &Arc<App>, headers: &HeaderMap, question: impl FnOnce(Reply) -> Question) -> Response {
-    if let Err(refused) = app.guard.allows(headers) {
-        return refused.into_response();
-    }
-    let (reply, answer) = oneshot::channel();
-    (app.ask)(question(reply));
-    match answer.await {
-        Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Err(message)) => (StatusCode::BAD_REQUEST, format!("{message}\n")).into_response(),
-        Err(_) => stopping(),
-    }
+async fn accepted(
+    app: &App,
+    headers: &HeaderMap,
+    question: impl FnOnce(Reply) -> Question,
+) -> Result<StatusCode, Problem> {
+    app.guard.allows(headers)?;
+    app.question(question).await?.map(|()| StatusCode::NO_CONTENT).map_err(Problem::Bad)
 }
 
-pub(crate) async fn audit(State(app): State<Arc<App>>) -> Response {
-    let read = move || {
-        let reader = app.reader.lock().ok()?;
-        Some(reader.audit())
-    };
-    match tokio::task::spawn_blocking(read).await {
-        Ok(Some(Ok(lines))) => json_lines(lines.iter().map(|line| format!("{line}\n")).collect()),
-        Ok(Some(Err(error))) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
-        _ => stopping(),
-    }
+/// What changed closed figures on purpose.
+#[utoipa::path(get, path = "/api/v1/audit",
+    responses((status = 200, body = Object, content_type = "application/jsonl"), (status = 503, body = String)))]
+pub(crate) async fn audit(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let lines = app.read(|_, reader| reader.audit()).await?;
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    Ok(([(header::CONTENT_TYPE, "application/jsonl")], text).into_response())
 }

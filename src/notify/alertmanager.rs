@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::alert::{Alarm, News};
+use crate::alert::{Alarm, Level, News};
 use crate::notify::Letter;
 use crate::notify::alert::{annotations, is_over, labels, started};
 use crate::notify::post::Post;
@@ -37,7 +37,7 @@ impl Alertmanager {
     }
 
     pub(crate) fn body(&self, letter: &Letter) -> Value {
-        letter.notices.iter().map(|notice| self.alert(notice)).collect()
+        letter.notices.iter().flat_map(|notice| self.alerts(notice)).collect()
     }
 
     /// Says again how alarms stand.
@@ -47,7 +47,7 @@ impl Alertmanager {
             Notice { number: 0, made: String::new(), news, alarm }
         };
         let notices: Vec<Notice> = alarms.into_iter().map(notice).collect();
-        self.post.json(None, &notices.iter().map(|notice| self.alert(notice)).collect()).await
+        self.post.json(None, &notices.iter().flat_map(|notice| self.alerts(notice)).collect()).await
     }
 
     /// Says that we live.
@@ -59,13 +59,20 @@ impl Alertmanager {
         self.post.json(None, &json!([alert])).await
     }
 
-    fn alert(&self, notice: &Notice) -> Value {
-        let alarm = &notice.alarm;
-        let until = match (is_over(alarm), &alarm.until) {
-            (true, Some(until)) => until.clone(),
-            _ => (self.now)().plus(HOLDS).to_string(),
+    /// One a level, for it tells nobody of an alert whose annotations change: that of the level it has goes on, the others
+    /// are over.
+    fn alerts(&self, notice: &Notice) -> Vec<Value> {
+        let (alarm, now) = (&notice.alarm, (self.now)());
+        let ended = || alarm.until.clone().unwrap_or_else(|| now.to_string());
+        let alert = |level: Level| {
+            let goes_on = !is_over(alarm) && level == alarm.level;
+            let until = if goes_on { now.plus(HOLDS).to_string() } else { ended() };
+            let mut labels = labels(alarm);
+            labels.insert("level".to_owned(), level.name().into());
+            labels.insert("priority".to_owned(), level.priority(alarm.rule_priority).name().into());
+            json!({ "labels": labels, "annotations": annotations(notice), "startsAt": started(notice), "endsAt": until })
         };
-        let (labels, annotations) = (labels(alarm), annotations(notice));
-        json!({ "labels": labels, "annotations": annotations, "startsAt": started(notice), "endsAt": until })
+        // Higher ones than ever were are known to nobody.
+        Level::ALL.into_iter().filter(|level| *level <= alarm.highest.max(alarm.level)).map(alert).collect()
     }
 }

@@ -19,6 +19,7 @@ pub use letter::{Label, Letter};
 pub use options::{Body, Channel, MailOptions, Options, Security};
 pub use queue::{Failed, Pulse, Queue};
 pub use record::{Record, Records};
+pub use text::shown;
 pub use webhook::check_template;
 
 /// Bodies of webhooks that people need often.
@@ -43,7 +44,7 @@ pub fn sample() -> crate::alert::Alarm {
         priority: Priority::High,
         rule_priority: Priority::High,
         rule_print: String::new(),
-        rises: false,
+        is_certain: false,
         provisional: false,
         since: "2026-01-01T00:05:00Z".to_owned(),
         until: Some("2026-01-01T00:15:00Z".to_owned()),
@@ -54,6 +55,7 @@ pub fn sample() -> crate::alert::Alarm {
         excess_kg: 20.6,
         response: "Cut boiler 2".to_owned(),
         acknowledged: None,
+        acknowledged_before: Vec::new(),
         facility: None,
         cluster: None,
         detail: None,

@@ -33,6 +33,12 @@ impl Post {
         self.text(key, "application/json", body.to_string()).await
     }
 
+    /// The path may hold a secret.
+    fn server(&self) -> &str {
+        let path = self.url.find("://").and_then(|at| Some(at + 3 + self.url.get(at + 3..)?.find('/')?));
+        path.and_then(|end| self.url.get(..end)).unwrap_or(&self.url)
+    }
+
     /// A token is read each time: it may have been changed.
     pub(crate) async fn text(&self, key: Option<&str>, content_type: &str, body: String) -> Result<(), Failed> {
         let mut request = self.client.post(&self.url).header("Content-Type", content_type).body(body);
@@ -44,8 +50,8 @@ impl Post {
             let token = token.map_err(|error| Failed::later(format!("the token {}: {error}", path.display())))?;
             request = request.bearer_auth(token.trim());
         }
-        // The address may hold a secret.
-        let response = request.send().await.map_err(|error| Failed::later(error.without_url().to_string()))?;
+        let failed = |error: reqwest::Error| Failed::later(format!("{}: {}", self.server(), error.without_url()));
+        let response = request.send().await.map_err(failed)?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
@@ -53,6 +59,6 @@ impl Post {
         // It will not take this one, however often it is sent.
         let refused = [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNPROCESSABLE_ENTITY]
             .contains(&status);
-        Err(Failed { why: format!("answered {status}"), is_final: refused })
+        Err(Failed { why: format!("{} answered {status}", self.server()), is_final: refused })
     }
 }

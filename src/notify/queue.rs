@@ -97,7 +97,11 @@ impl Queue {
     }
 
     async fn run_news(&self, mut pulse: watch::Receiver<Pulse>) {
-        self.report(self.begin().await);
+        // Without a beginning it would be told all that ever was.
+        while let Err(error) = self.begin().await {
+            self.report(Err(error));
+            tokio::time::sleep(TICK).await;
+        }
         loop {
             self.report(self.tell_all().await);
             if let Ok(Err(_)) = tokio::time::timeout(TICK, pulse.changed()).await {

@@ -15,7 +15,7 @@ pub(crate) fn title(letter: &Letter) -> String {
             let going = many.iter().filter(|notice| notice.alarm.state == Phase::Active).count();
             let group: Vec<String> = letter.group.iter().map(|(label, value)| format!("{label} {value}")).collect();
             let group = if group.is_empty() { "alarms".to_owned() } else { group.join(", ") };
-            format!("{group}: {going} on, {} over", many.len() - going)
+            format!("{group}: {going} on, {} ended", many.len() - going)
         }
     }
 }
@@ -98,7 +98,7 @@ fn outlook(outlook: &Outlook) -> String {
 }
 
 /// Tonnes where there are many kilograms; no more digits than anybody reads.
-fn shown(value: f64, unit: &str) -> String {
+pub fn shown(value: f64, unit: &str) -> String {
     let (value, unit) = match unit {
         "kg" | "kg/h" if value.abs() >= 10_000.0 => (value / 1_000.0, unit.replacen("kg", "t", 1)),
         _ => (value, unit.to_owned()),

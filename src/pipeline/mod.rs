@@ -15,6 +15,7 @@ mod follow;
 mod meters;
 mod path;
 mod rules;
+mod sources;
 mod touched;
 mod view;
 
@@ -26,5 +27,6 @@ pub use explain::{Explanation, Part, explain};
 pub use follow::follow;
 pub use path::Pipeline;
 pub use rules::Rules;
+pub use sources::{Made, Source, add_sources};
 pub use touched::{Comparison, Touched, merge};
 pub use view::{Amounts, MeterView, facility_quarter, meter_entries, quarters_of};

@@ -1,7 +1,7 @@
 //! When something is at work: days of the week and hours of the day, in local time.
 
-use jiff::ToSpan;
 use jiff::civil::{Date, Time as Clock};
+use jiff::{Timestamp, ToSpan};
 
 use crate::quantity::{Span, Time, Window, Zone};
 
@@ -80,8 +80,15 @@ fn instant(zone: &Zone, date: Date, minute: i64) -> Time {
     let date = if minute >= DAY { date.saturating_add(1.day()) } else { date };
     let (hour, minute) = ((minute % DAY / 60) as i8, (minute % 60) as i8);
     let clock = Clock::new(hour, minute, 0, 0).unwrap_or_default();
-    let zoned = zone.inner().to_timestamp(date.to_datetime(clock));
-    zoned.map_or(Time::MAX, |timestamp| Time(timestamp.as_millisecond()))
+    let wanted = date.to_datetime(clock);
+    let Ok(at) = zone.inner().to_timestamp(wanted) else {
+        return Time::MAX;
+    };
+    // What lies in the hour that the clock skips is where the clock was changed.
+    let is_skipped = zone.inner().to_datetime(at) != wanted;
+    let after = Timestamp::from_second(at.as_second() + 1).unwrap_or(at);
+    let change = zone.inner().preceding(after).next().filter(|_| is_skipped);
+    Time(change.map_or(at, |change| change.timestamp()).as_millisecond())
 }
 
 fn shifts(text: &str) -> Option<Vec<Shift>> {
@@ -152,6 +159,8 @@ mod tests {
         assert_eq!(after("sat-sun", "2026-01-05 05:50", "25h"), "Sun 2026-01-11 01:00");
         // The hour that the clock leaves out is no work.
         assert_eq!(after("sun 01:00-05:00", "2026-03-29 01:30", "1h"), "Sun 2026-03-29 03:30");
+        assert_eq!(after("sun 02:30-03:30", "2026-03-28 12:00", "2m"), "Sun 2026-03-29 03:02");
+        assert_eq!(after("sun 02:00-03:30", "2026-03-28 12:00", "2m"), "Sun 2026-03-29 03:02");
     }
 
     #[test]

@@ -32,9 +32,9 @@ pub struct Welcome {
 }
 
 impl Notice {
-    /// Of an alarm that others were told of. `None`: nobody was.
+    /// Of an alarm that others were told of. `None`: nobody was, or is to be now.
     fn of_told(alarm: Alarm) -> Option<Notice> {
-        let made = alarm.told.clone()?;
+        let made = alarm.told.clone().filter(|_| alarm.held.is_none())?;
         Some(Notice { number: 0, made, news: News::Raised, alarm })
     }
 }

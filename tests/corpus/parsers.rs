@@ -8,7 +8,7 @@ use emissiond::cli::read_message;
 use emissiond::config::{Plan, load};
 use emissiond::decode::{Births, Message, TimeFormat};
 use emissiond::factor::Catalogue;
-use emissiond::http::{Asked, read_query};
+use emissiond::http::{Asked, EntriesQuery, read_query};
 use emissiond::influx::{retry_after, shown};
 use emissiond::mqtt::Server;
 use emissiond::pipeline::{Event, Pipeline};
@@ -222,7 +222,7 @@ fn query(bytes: &[u8]) {
     let Ok(uri) = Uri::try_from(uri) else {
         return;
     };
-    if let Ok(asked) = read_query(&uri) {
+    if let Ok(asked) = read_query::<EntriesQuery>(&uri) {
         black_box(Asked::parse(&asked, &plan().rules).ok());
     }
 }

@@ -22,7 +22,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("mqtt", &[]),
     ("influx", &["quantity", "cluster", "ledger", "pipeline", "alert", "format", "store"]),
     ("notify", &["quantity", "alert", "store", "mqtt"]),
-    ("http", &["quantity", "cluster", "decode", "meter", "window", "ledger", "pipeline", "alert", "format", "store"]),
+    (
+        "http",
+        &[
+            "quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline", "alert", "format",
+            "store",
+        ],
+    ),
     ("simulate", &["quantity", "cluster", "decode", "mqtt"]),
     (
         "config",
@@ -34,8 +40,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "quantity", "clock", "cluster", "decode", "window", "emission", "ledger", "pipeline", "alert", "format",
-            "store", "mqtt", "influx", "notify", "http", "config",
+            "quantity", "clock", "cluster", "decode", "meter", "window", "factor", "emission", "ledger", "pipeline",
+            "alert", "format", "store", "mqtt", "influx", "notify", "http", "config",
         ],
     ),
     (

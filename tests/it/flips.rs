@@ -1,14 +1,13 @@
 //! Bit rot: one bit of a state directory is flipped, and the books are opened. The figures must be the same, or the damage
 //! must be reported; a wrong figure in silence is the one thing that must not happen.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use emissiond::clock;
 use emissiond::config::{Plan, check};
 use emissiond::daemon::{Books, open_view};
-use emissiond::http::{Asked, collect};
+use emissiond::http::{Asked, EntriesQuery, collect};
 use emissiond::store::Reader;
 use fastrand::Rng;
 
@@ -29,8 +28,13 @@ fn figures(plan: &Plan) -> (Result<String, String>, bool) {
     };
     for level in ["meter", "facility", "cluster"] {
         for window in ["1m", "15m", "1h", "1d"] {
-            let query = HashMap::from([("level", level), ("window", window), ("format", "jsonl")]);
-            let query = query.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            let part = |text: &str| Some(text.to_owned());
+            let query = EntriesQuery {
+                level: part(level),
+                window: part(window),
+                format: part("jsonl"),
+                ..EntriesQuery::default()
+            };
             let asked = Asked::parse(&query, &plan.rules).unwrap();
             let open = open_view(&books.pipeline, &asked.entities, asked.window);
             match collect(&plan.rules, &reader, &asked, &open) {

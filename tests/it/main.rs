@@ -3,6 +3,7 @@
 
 mod accounting;
 mod alarms;
+mod api;
 mod architecture;
 mod broken;
 mod broker;
@@ -15,9 +16,11 @@ mod equivalence;
 mod flips;
 mod formats;
 mod gateway;
+mod grafana;
 mod harness;
 mod oracle;
 mod outage;
+mod page;
 mod powercuts;
 mod proxy;
 mod quarantine;
@@ -26,6 +29,7 @@ mod reconcile;
 mod redeclared;
 mod registry;
 mod reload;
+mod report;
 mod servers;
 mod simulation;
 mod sparkplug;

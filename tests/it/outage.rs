@@ -2,7 +2,7 @@
 //! writer, a model of the database. Whatever it answered, in the end it holds what the ledger holds, to the last field.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use emissiond::config::{Plan, check};
 use emissiond::daemon::{Books, open_view};
 use emissiond::decode::Message;
 use emissiond::format::entry_line;
-use emissiond::http::{Asked, collect};
+use emissiond::http::{Asked, EntriesQuery, collect};
 use emissiond::influx::{Database, Health, QueryError, Sink, World, WriteError};
 use emissiond::quantity::{Span, Time};
 use emissiond::store::Reader;
@@ -353,8 +353,9 @@ impl<'a> Site<'a> {
         let reader = reader.unwrap();
         for (level, windows) in &self.plan.influx.as_ref().unwrap().windows {
             for window in windows {
-                let query = [("level", level.name()), ("window", window.name())];
-                let query: HashMap<_, _> = query.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+                let part = |text: &str| Some(text.to_owned());
+                let (level, window) = (part(level.name()), part(window.name()));
+                let query = EntriesQuery { level, window, ..EntriesQuery::default() };
                 let asked = Asked::parse(&query, &self.plan.rules).unwrap();
                 let open = open_view(&books.pipeline, &asked.entities, asked.window);
                 for entry in

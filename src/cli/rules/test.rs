@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Deserialize;
 
-use crate::alert::{Turned, turns};
+use crate::alert::{Kind, Turned, turns};
 use crate::cli::rules::notation::{readings, time_of};
 use crate::cli::{CONFIGURATION, FAILED, Failure, plan};
 use crate::cluster::{Entity, MeterIx};
@@ -121,6 +121,11 @@ impl Test {
         if refused > 0 {
             return Err(format!("{refused} of its readings would be refused or set apart"));
         }
+        let set_aside = self.readings.keys().filter_map(|id| plan.rules.topology.find_meter(id));
+        let set_aside: usize = set_aside.map(|ix| pipeline.meter_view(ix).quarantined).sum();
+        if set_aside > 0 {
+            return Err(format!("{set_aside} of its readings are set aside, as dips, spikes or above `max_rate`"));
+        }
         pipeline.apply(Event::Tick(Time::MAX), &mut effects);
         pipeline.refresh();
         let tested = |turned: &Turned<'_>| self.rules.is_empty() || self.rules.contains(turned.rule.id.as_str());
@@ -219,6 +224,10 @@ impl Expected {
             problems.push(format!("`state` cannot be `{}`; allowed: {}", self.state, STATES.join(", ")));
         }
         let topology = &plan.rules.topology;
+        let has_no_turns = |kind: &Kind| matches!(kind, Kind::Quality(_) | Kind::Daemon);
+        if plan.alarms.iter().any(|rule| rule.id.as_str() == self.rule && has_no_turns(&rule.kind)) {
+            problems.push(format!("`{}` is about what comes while the daemon runs: it has no turns here", self.rule));
+        }
         let mut rules = plan.alarms.iter().filter(|rule| rule.id.as_str() == self.rule).peekable();
         if rules.peek().is_none() {
             problems.push(format!("no rule is called `{}`; see `emissiond rules list`", self.rule));

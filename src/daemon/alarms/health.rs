@@ -66,7 +66,7 @@ impl Health {
             let known = kept.as_ref().map_or(0, |_| WRONG);
             let machine = self.machines.entry(line).or_insert_with(|| Machine::resume(rule.guard, known));
             let turn = machine.step(now.at, finding);
-            let last = if let Finding::Seen(seen) = finding { Some(seen) } else { None };
+            let last = finding.seen();
             let mut judged = Judged { turns: turn.into_iter().collect(), last, ..Judged::default() };
             standings.note(rule, watched, now.topology, (&judged, now.at));
             judged.episodes = episode((machine.state(), now.at), last, kept.as_ref(), detail).into_iter().collect();
@@ -114,12 +114,14 @@ fn episode(
     let detail = if peak > known { detail } else { kept.and_then(|alarm| alarm.detail.clone()) };
     Some(Episode {
         start,
+        closes: at,
         end: (!is_over).then_some(at),
         levels: Level::of(WRONG).map(|level| (start, level)).into_iter().collect(),
         seen: kept.map(before).or(last),
         peak: peak.unwrap_or(0),
         excess_mg: 0,
         is_firm: true,
+        is_certain: false,
         detail,
     })
 }

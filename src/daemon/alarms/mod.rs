@@ -126,7 +126,7 @@ fn log(update: &Update) {
             );
         }
         Some(News::Returned) => {
-            tracing::info!(rule, entity, facility, cluster, key, peak = alarm.peak, unit, held, "alarm is over");
+            tracing::info!(rule, entity, facility, cluster, key, peak = alarm.peak, unit, held, "alarm has ended");
         }
         Some(News::Withdrawn) => {
             let text = "alarm is withdrawn: late data changed the result";

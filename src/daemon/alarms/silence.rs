@@ -31,9 +31,10 @@ pub(crate) fn suspects(
         is_silent || seen.gone.is_some() || changed.contains(ix) || alarmed.contains(watched.text(topology).as_str())
     };
     let mut suspects: BTreeSet<MeterIx> = meters.filter(is_suspect).map(|(ix, _)| ix).collect();
-    // The end of a gateway's silence hangs on all of it.
+    // A gateway's silence hangs on all that is behind it.
     for (gateway, members) in &stale.gateways {
-        if alarmed.contains(Watched::Gateway(gateway.clone()).text(topology).as_str()) {
+        let is_alarmed = alarmed.contains(Watched::Gateway(gateway.clone()).text(topology).as_str());
+        if is_alarmed || members.iter().any(|ix| suspects.contains(ix)) {
             suspects.extend(members);
         }
     }

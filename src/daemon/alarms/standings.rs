@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::alert::{Judged, Kind, Line, Outlook, Period, Rule, Watched};
 use crate::cluster::Topology;
 use crate::format::state_name;
-use crate::http::{Look, RuleView};
+use crate::http::{Look, Planned, RuleView};
 use crate::quantity::Time;
 
 /// Parts of a budget, in hundredths.
@@ -36,11 +36,12 @@ impl Standings {
     /// Takes how a rule was judged.
     pub(crate) fn note(&mut self, rule: &Rule, watched: &Watched, topology: &Topology, (judged, now): (&Judged, Time)) {
         let line = line(rule, watched, topology);
-        self.mark(rule, watched, topology, (judged, now), &line);
+        self.mark(rule, watched, topology, judged, &line);
         let Ok(mut rules) = self.rules.lock() else {
             return;
         };
         let view = rules.entry(line).or_insert_with(|| unknown(rule, watched, topology));
+        view.planned = planned(rule, watched, topology, now);
         if let Some(turn) = judged.turns.last() {
             view.state = state_name(turn.state);
         }
@@ -53,21 +54,15 @@ impl Standings {
         }
     }
 
-    fn mark(
-        &mut self,
-        rule: &Rule,
-        watched: &Watched,
-        topology: &Topology,
-        (judged, now): (&Judged, Time),
-        line: &Line,
-    ) {
+    fn mark(&mut self, rule: &Rule, watched: &Watched, topology: &Topology, judged: &Judged, line: &Line) {
         let (Kind::Budget(budget), Some(forecast)) = (&rule.kind, &judged.forecast) else {
             return;
         };
         if matches!(budget.period, Period::Rolling(_)) {
             return;
         }
-        let (period, _) = budget.bounds(watched.zone(topology), now);
+        // The period of the figures, which may be the one before.
+        let (period, _) = budget.bounds(watched.zone(topology), forecast.at);
         let passed = |mark: &&i128| forecast.used.saturating_mul(100) >= budget.total.saturating_mul(**mark);
         let mark = MARKS.iter().filter(passed).max().copied().unwrap_or(0);
         let before = self.marks.insert(line.clone(), (period, mark));
@@ -83,18 +78,24 @@ fn line(rule: &Rule, watched: &Watched, topology: &Topology) -> Line {
     (rule.id.to_string(), watched.text(topology))
 }
 
+fn planned(rule: &Rule, watched: &Watched, topology: &Topology, now: Time) -> Vec<Planned> {
+    let points = rule.kind.planned(watched.zone(topology), now);
+    points.into_iter().map(|(at, mg)| Planned { at: at.to_string(), kg: mg as f64 / 1e6 }).collect()
+}
+
 fn unknown(rule: &Rule, watched: &Watched, topology: &Topology) -> RuleView {
     let (rule_id, entity) = line(rule, watched, topology);
     RuleView {
         rule: rule_id,
         entity,
         kind: rule.kind.name(),
-        priority: rule.priority.name(),
+        priority: rule.priority,
         state: "unknown",
         value: None,
         limit: None,
         unit: rule.kind.unit(),
         outlook: None,
         out_of_service: rule.out_of_service.clone(),
+        planned: Vec::new(),
     }
 }

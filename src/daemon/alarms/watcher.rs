@@ -196,7 +196,8 @@ impl Watcher {
         let mut followed: Vec<Followed> = Vec::new();
         for rule in self.alarms.iter().filter(|rule| rule.kind.is_booked()) {
             for watched in &rule.watched {
-                let since = watched.entity().and_then(|entity| changed.get(&(entity, rule.step())).copied());
+                let sources = rule.sources(watched).into_iter();
+                let since = sources.filter_map(|entity| changed.get(&(entity, rule.step())).copied()).min();
                 if rule.kind.is_rate() || totals || since.is_some() {
                     let from = since.unwrap_or(open_from).min(open_from);
                     followed.extend(self.judge(rule, watched, seen, (from, now))?);
@@ -207,6 +208,8 @@ impl Watcher {
             followed.extend(self.silent(seen, &changed, (open_from, now))?);
             followed.extend(self.unwell(seen, desk, now)?);
         }
+        // A value that changes all the time is kept now and then.
+        followed.retain(|(alarm, news)| totals || news.is_some() || alarm.state != Phase::Active);
         self.hide(seen, &followed, now)?;
         self.tell(followed, cursor, now)
     }
@@ -377,9 +380,8 @@ impl Watcher {
         let topology = &self.rules.topology;
         let (zone, subject) = (watched.zone(topology), watched.subject(topology));
         let step = rule.step();
-        // What begins here does not hang on what was before: an alarm that was about to be would be one by now.
         let line = (rule.id.to_string(), subject.entity.clone());
-        let lead = Span(rule.guard.lasting.0 + rule.guard.keep.0 + step.shortest().0);
+        let lead = rule.lead();
         let known = self.checkpoints.borrow().get(&line).filter(|known| known.at <= changed).cloned();
         let mut from = known.as_ref().map_or_else(|| zone.start(step, changed.minus(lead)), |known| known.at);
         let mut kept = self.store.since(rule.id.as_str(), &subject.entity, from)?;

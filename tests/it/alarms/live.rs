@@ -218,7 +218,7 @@ fn an_alarm_is_on_its_topic_and_is_acknowledged() {
     let (status, told) = daemon.post(&path, r#"{"by":"B. May"}"#, Some("t"));
     assert!(status == 409 && told.starts_with("A. Lee has seen it before"), "{status} {told}");
     assert_eq!(by(&active().unwrap()).as_deref(), Some("A. Lee"));
-    assert!(command("list", &[]).1.contains("facility/f minute: 6060 kg/h against 6000 kg/h; seen by A. Lee"));
+    assert!(command("list", &[]).1.contains("facility/f minute: 6060 kg/h against 6000 kg/h; acknowledged by A. Lee"));
     assert_eq!(command("ack", &["none", "--by", "B. May"]).0, Some(1));
     let of = |query: &str| daemon.get(&format!("/api/v1/alarms?{query}")).unwrap();
     assert_eq!(of("rule=other").1, "[]\n");

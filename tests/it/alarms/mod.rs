@@ -2,7 +2,7 @@
 
 mod channels;
 mod health;
-mod hook;
+pub mod hook;
 mod judged;
 mod live;
 mod rules;

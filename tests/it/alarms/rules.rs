@@ -135,6 +135,90 @@ limit = "600 kg/h"
     );
 }
 
+/// What a step meter shows is cut into minutes, and the cuts are no overrun.
+#[test]
+fn what_is_exactly_at_a_limit_is_not_over_it() {
+    let rate =
+        CLUSTER.replace("\"register\"", "\"rate\"\nshape = \"step\"").replace("unit = \"kg\"", "unit = \"kg/h\"");
+    for (average, align) in [("1m", "sliding"), ("5m", "sliding"), ("20m", "sliding"), ("5m", "clock"), ("1h", "clock")]
+    {
+        for limit in ["1", "77.7", "123.457", "333", "700"] {
+            let rule = format!(
+                "[rules.limit]\nkind = \"limit\"\nselect = {{ facility = \"f\" }}\naverage = \"{average}\"\n\
+                 align = \"{align}\"\nlimit = \"{limit} kg/h\"\n"
+            );
+            let readings = format!("{limit}x130");
+            let tests = format!(
+                "[[tests]]\nname = \"t\"\nstart = \"2026-01-01T00:00\"\nreadings = {{ m = \"{readings}\" }}\nturns = []\n"
+            );
+            let told = failed(&rate, &rule, &tests);
+            assert!(!told.contains(" over") && !told.contains("projected"), "{average} {align} {limit}: {told}");
+        }
+    }
+}
+
+#[test]
+fn delays_and_clock_windows_go_together() {
+    let rule = |more: &str| {
+        format!(
+            "[rules.hour]\nkind = \"limit\"\nselect = {{ facility = \"f\" }}\naverage = \"1h\"\nlimit = \"600 kg/h\"\n{more}"
+        )
+    };
+    let plain = "critical_at = 1.2\nresponse = \"look\"\nprojected = false\n";
+    // Hours of 900, 660 and 60 kg: critical, over, and neither.
+    let readings = "0+15x60 911+11x59 1561+1x120";
+    check(
+        &rule(&format!("{plain}keep = \"10m\"\n")),
+        "2026-01-01T00:00",
+        "1m",
+        readings,
+        &[
+            ("2026-01-01T00:41", "hour", "over"),
+            ("2026-01-01T00:49", "hour", "critical"),
+            ("2026-01-01T02:00", "hour", "over"),
+            ("2026-01-01T03:00", "hour", "normal"),
+        ],
+    );
+    // A whole hour above its limit has lasted for an hour, though it was seen in its last minutes.
+    check(
+        &rule("projected = false\nfor = \"5m\"\n"),
+        "2026-01-01T00:00",
+        "1m",
+        "0+10x57 575+15x2 606+1x120",
+        &[("2026-01-01T01:00", "hour", "over"), ("2026-01-01T02:00", "hour", "normal")],
+    );
+}
+
+#[test]
+fn a_new_period_does_as_missing_data_says() {
+    let rules = |no_data: &str| {
+        format!(
+            "[rules.c-day]\nkind = \"budget\"\nselect = {{ cluster = \"c\" }}\nbudget = \"10 t\"\nperiod = \"day\"\nmargin = 1.0\n\
+             on_no_data = \"{no_data}\"\n"
+        )
+    };
+    // 12 t by noon, and nothing from then on, into the next day.
+    let readings = "0+1000x12 _x22";
+    let rate = CLUSTER
+        .replace("max_gap = \"2m\"", "max_gap = \"2h\"")
+        .replace("expected_every = \"1m\"", "expected_every = \"1h\"");
+    let check = |no_data: &str, end: Option<&str>| {
+        let start = [
+            ("2026-01-01T00:15", "c-day", "normal"),
+            ("2026-01-01T02:30", "c-day", "projected"),
+            ("2026-01-01T10:15", "c-day", "over"),
+        ];
+        let turns: Vec<_> = start.into_iter().chain(end.map(|state| ("2026-01-02T00:15", "c-day", state))).collect();
+        let told = |turns: &[(&str, &str, &str)]| {
+            check_in(&rate, &rules(no_data), ("2026-01-01T00:00", "1h"), readings, turns)
+        };
+        told(&turns);
+    };
+    check("alarm", None);
+    check("ok", Some("normal"));
+    check("unknown", Some("unknown"));
+}
+
 #[test]
 fn a_month_has_its_budget() {
     // April has 30 days: 1 t a day is to plan.

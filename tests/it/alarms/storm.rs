@@ -58,12 +58,12 @@ fn a_silent_gateway_is_one_message() {
     let _ = writeln!(config, "[notify.ops]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{}/alarm\"", hook.port);
     let mut daemon = Daemon::new(&broker, &config, &[]);
     daemon.start();
-    let round = || {
+    let round = |from: usize| {
         let now = emissiond::clock::now().0;
         let of = |meter| (format!("plant/{meter}"), format!("{{\"t\":{now},\"v\":1}}").into_bytes(), false);
-        publish(&broker, 1e6, &(0..METERS_OF_GATEWAY).map(of).collect::<Vec<Publication>>());
+        publish(&broker, 1e6, &(from..METERS_OF_GATEWAY).map(of).collect::<Vec<Publication>>());
     };
-    round();
+    round(0);
     let silent = || {
         let (_, text) = daemon.get("/api/v1/alarms?state=active&limit=1000")?;
         let alarms: Vec<Value> = serde_json::from_str(&text).ok()?;
@@ -76,13 +76,23 @@ fn a_silent_gateway_is_one_message() {
     assert!(told.len() == 1 && told[0].0.starts_with("silent/gateway/gw-1/"), "{told:?}");
     // When it is back, so are they, one after the other; that is said once as well.
     let back = || {
-        round();
+        round(0);
         let (_, text) = daemon.get("/api/v1/alarms?state=active")?;
         (text == "[]\n").then_some(())
     };
     wait_for_long("all of them back", back);
     let told = wait_for("its end", || Some(hook.taken()).filter(|taken| taken.len() > 1));
     assert_eq!((told.len(), told[1].1.as_str(), hook.messages()), (2, "resolved", 2), "{told:?}");
+    // One meter alone says nothing of what its gateway did.
+    let alone = || {
+        round(1);
+        let (_, text) = daemon.get("/api/v1/alarms?state=active")?;
+        text.contains("silent/meter/m0/").then_some(())
+    };
+    wait_for_long("one silent meter", alone);
+    let of_gateway = daemon.get("/api/v1/alarms?entity=gateway/gw-1").unwrap().1;
+    let of_gateway: Vec<Value> = serde_json::from_str(&of_gateway).unwrap();
+    assert_eq!((of_gateway.len(), &of_gateway[0]["state"]), (1, &"returned".into()), "{of_gateway:?}");
 }
 
 /// What is put aside is not told, and comes back by itself; out of service means out of service.

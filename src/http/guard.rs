@@ -1,0 +1,68 @@
+//! Who may change something over HTTP.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+
+use crate::http::problem::Problem;
+
+/// Who may change something.
+#[derive(Clone, Debug)]
+pub enum Guard {
+    /// Whoever shows this token.
+    Token(String),
+    /// Whoever is on this machine: the server listens nowhere else.
+    Loopback,
+    /// Nobody.
+    Closed,
+}
+
+impl Guard {
+    /// By the token of a file, or by where the server listens. An error names the file.
+    pub fn of(address: SocketAddr, token_file: Option<&Path>) -> io::Result<Guard> {
+        let Some(path) = token_file else {
+            return Ok(if address.ip().is_loopback() { Guard::Loopback } else { Guard::Closed });
+        };
+        let read = std::fs::read_to_string(path);
+        let text =
+            read.map_err(|e| io::Error::new(e.kind(), format!("the HTTP token file {}: {e}", path.display())))?;
+        match text.trim() {
+            "" => Err(io::Error::other(format!("the HTTP token file {} is empty", path.display()))),
+            token => Ok(Guard::Token(token.to_owned())),
+        }
+    }
+
+    /// `Err`: what is missing.
+    pub(crate) fn allows(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let (allowed, code, help) = match self {
+            Guard::Token(token) => {
+                let shown = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+                let same = shown.is_some_and(|shown| is_same(shown.as_bytes(), token.as_bytes()));
+                (same, StatusCode::UNAUTHORIZED, "send the token of daemon.token_file: Authorization: Bearer ...")
+            }
+            // A page of elsewhere whose name leads here is not of this machine.
+            Guard::Loopback => {
+                let here = text(header::HOST).is_some_and(is_this_machine);
+                (here, StatusCode::FORBIDDEN, "ask for it by a loopback address, or set daemon.token_file")
+            }
+            Guard::Closed => {
+                let help = "changes need a token where the server listens beyond this machine: set daemon.token_file";
+                (false, StatusCode::FORBIDDEN, help)
+            }
+        };
+        allowed.then_some(()).ok_or(Problem::Denied(code, help))
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let address = host.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| host.parse::<IpAddr>());
+    address.is_ok_and(|ip| ip.is_loopback()) || host.split(':').next() == Some("localhost")
+}
+
+/// In a time that does not tell how much is right.
+fn is_same(shown: &[u8], token: &[u8]) -> bool {
+    shown.len() == token.len() && shown.iter().zip(token).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}

@@ -1,0 +1,168 @@
+// @ts-check
+// Draws the course of an entity, its budget and its pathway, from what /api/v1 says.
+
+import { local, scaled } from "./page.js";
+
+/** @typedef {{start: string, scope1_mg: number, scope2_location_mg: number, scope2_market_mg: number}} Entry */
+/** @typedef {{rule: string, kind: string, entity: string, limit: number | null, planned?: {at: string, kg: number}[],
+ *   outlook: {used_kg: number, expected_kg: number, runs_out: string | null, runs_out_range: (string | null)[]} | null}} Rule */
+/** @typedef {[number[], ...(number | null)[][]]} Data */
+/** @typedef {{label: string, stroke: string, fill?: string, dash?: number[], width?: number}} Line */
+
+/** @type {any} */
+const uPlot = /** @type {any} */ (window).uPlot;
+
+const HOUR = 3_600_000;
+/** @type {Record<string, {window: string, reach: number}>} */
+const RANGES = {
+  day: { window: "15m", reach: 24 * HOUR }, week: { window: "1h", reach: 7 * 24 * HOUR },
+  month: { window: "1d", reach: 31 * 24 * HOUR }, year: { window: "1mo", reach: 365 * 24 * HOUR },
+};
+
+/** @param {string} name */
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** @param {string} query @returns {Promise<any>} */
+async function get(query) {
+  const response = await fetch(`/api/v1/${query}`);
+  if (!response.ok) throw new Error(await response.text());
+  return response.json();
+}
+
+/** @param {HTMLElement} place @param {string} title @param {string} zone @param {Data} data @param {Line[]} lines
+ *  @param {object[]} [bands] */
+function plot(place, title, zone, data, lines, bands = []) {
+  const grid = { stroke: colour("--line"), width: 1 };
+  const ink = colour("--ink");
+  place.replaceChildren();
+  const value = (/** @type {any} */ _, /** @type {number | null} */ kg) => (kg === null ? "-" : scaled(kg));
+  const axis = { stroke: ink, grid, ticks: grid };
+  const values = (/** @type {any} */ _, /** @type {number[]} */ marks) => marks.map((kg) => scaled(kg));
+  const times = (/** @type {any} */ _u, /** @type {number[]} */ marks, /** @type {any} */ _a, /** @type {any} */ _s, /** @type {number} */ step) =>
+    marks.map((at) => local(new Date(at * 1000).toISOString(), zone)).map((text) => (step >= 86_400 ? text.slice(0, 10) : text.slice(11)));
+  const width = Math.max(280, place.parentElement?.clientWidth ?? 600);
+  return new uPlot({
+    title, width, height: 260, bands, cursor: { drag: { x: false, y: false } },
+    tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
+    scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), high * 1.05 || 1] } },
+    axes: [{ ...axis, values: times, space: 80 }, { ...axis, size: 90, values }],
+    series: [{ label: `Time (${zone})`, value: (/** @type {any} */ _, /** @type {number | null} */ at) => (at === null ? "-" : local(new Date(at * 1000).toISOString(), zone)) }, ...lines.map((line) => ({ value, width: 1.5, ...line }))],
+  }, data, place);
+}
+
+/** @param {HTMLElement} section @param {string} range */
+async function trend(section, range) {
+  const { level = "", entity = "", zone = "UTC" } = section.dataset;
+  const place = /** @type {HTMLElement | null} */ (section.querySelector("#trend"));
+  if (!place) return;
+  const { window: length, reach } = RANGES[range];
+  const from = new Date(Math.floor((Date.now() - reach) / 900_000) * 900_000).toISOString();
+  /** @type {Entry[]} */
+  const entries = await get(`entries?level=${level}&entity=${encodeURIComponent(entity)}&window=${length}&from=${from}`);
+  const times = entries.map((entry) => Date.parse(entry.start) / 1000);
+  const scope1 = entries.map((entry) => entry.scope1_mg / 1e6);
+  const location = entries.map((entry) => (entry.scope1_mg + entry.scope2_location_mg) / 1e6);
+  const market = entries.map((entry) => (entry.scope1_mg + entry.scope2_market_mg) / 1e6);
+  const [part, rest, ink] = [colour("--part"), colour("--rest"), colour("--ink")];
+  plot(place, `By window of ${length}: CO2e`, zone, [times, location, scope1, market], [
+    { label: "with scope 2 (location)", stroke: part, fill: rest },
+    { label: "scope 1", stroke: ink, fill: part },
+    { label: "with scope 2 (market)", stroke: ink, dash: [6, 4] },
+  ]);
+}
+
+/** The points of several lines by time, with nothing in between. @param {[number, number][][]} lines @returns {Data} */
+function joined(lines) {
+  const times = [...new Set(lines.flat().map(([time]) => time))].sort((a, b) => a - b);
+  const columns = lines.map((line) => {
+    const known = new Map(line);
+    return times.map((time) => known.get(time) ?? null);
+  });
+  return [times, ...columns];
+}
+
+/** @param {HTMLElement} section @param {Rule[]} rules */
+async function budget(section, rules) {
+  const { entity = "", zone = "UTC" } = section.dataset;
+  const place = /** @type {HTMLElement | null} */ (section.querySelector("#budget"));
+  const rule = rules.find((candidate) => candidate.kind === "budget" && candidate.planned && candidate.outlook);
+  if (!place || !rule?.planned || !rule.outlook) return;
+  const seconds = (/** @type {string} */ text) => Date.parse(text) / 1000;
+  const [first, last] = [rule.planned[0], rule.planned[rule.planned.length - 1]];
+  /** @type {Rule["outlook"]} */
+  const outlook = rule.outlook;
+  const now = Date.now() / 1000;
+  const plan = rule.planned.map(({ at, kg }) => /** @type {[number, number]} */ ([seconds(at), kg]));
+  /** @type {Entry[]} */
+  const days = await get(`entries?level=facility&entity=${encodeURIComponent(entity)}&window=1d&from=${first.at}`);
+  let sum = 0;
+  const all = days.map((day) => day.scope1_mg + day.scope2_location_mg);
+  // What the rule counts may be less than all; its course is scaled to what is used.
+  const whole = all.reduce((total, mg) => total + mg, 0) / 1e6;
+  const part = whole > 0 ? outlook.used_kg / whole : 0;
+  const actual = days.map((day, at) => {
+    sum += (all[at] / 1e6) * part;
+    return /** @type {[number, number]} */ ([Math.min(seconds(day.start) + 86_400, now), sum]);
+  });
+  /** @type {[number, number][]} */
+  const ahead = [[now, outlook.used_kg], [seconds(last.at), outlook.expected_kg]];
+  // Where it runs out at a quicker and a slower pace, drawn to the budget.
+  const fan = outlook.runs_out_range.map((at) => /** @type {[number, number][]} */ (
+    at ? [[now, outlook.used_kg], [seconds(at), rule.limit ?? 0]] : [[now, outlook.used_kg]]));
+  const [ink, soft] = [colour("--ink"), colour("--soft")];
+  plot(place, `${rule.rule}: used of ${scaled(rule.limit ?? 0)}`, zone, joined([plan, actual, ahead, ...fan]), [
+    { label: "plan", stroke: soft, dash: [4, 4] }, { label: "used", stroke: ink, width: 2.5 },
+    { label: "forecast", stroke: ink, dash: [8, 4] }, { label: "at the quicker pace", stroke: soft, dash: [2, 4] },
+    { label: "at the slower pace", stroke: soft, dash: [2, 4] },
+  ].map((line) => ({ ...line, spanGaps: true })));
+}
+
+/** @param {HTMLElement} section @param {Rule[]} rules */
+async function pathway(section, rules) {
+  const { level = "", entity = "", zone = "UTC" } = section.dataset;
+  const place = /** @type {HTMLElement | null} */ (section.querySelector("#pathway"));
+  const rule = rules.find((candidate) => candidate.kind === "pathway" && candidate.planned);
+  if (!place || !rule?.planned) return;
+  const plan = rule.planned.map(({ at, kg }) => /** @type {[number, number]} */ ([Date.parse(at) / 1000, kg]));
+  /** @type {Entry[]} */
+  const years = await get(`entries?level=${level}&entity=${encodeURIComponent(entity)}&window=1y`);
+  const actual = years.map((year) => /** @type {[number, number]} */ (
+    [Date.parse(year.start) / 1000, (year.scope1_mg + year.scope2_location_mg) / 1e6]));
+  plot(place, `${rule.rule}: the way to the target`, zone, joined([plan, actual]), [
+    { label: "planned", stroke: colour("--soft"), dash: [4, 4] }, { label: "emitted (location-based)", stroke: colour("--ink"), width: 3 },
+  ].map((line) => ({ ...line, spanGaps: true })));
+}
+
+/** Lines lead over times at which only others have points. @param {HTMLElement} section */
+async function drawSection(section) {
+  section.hidden = false;
+  const { level = "", entity = "" } = section.dataset;
+  const pressed = /** @type {HTMLElement | null} */ (section.querySelector("[aria-pressed='true']"));
+  await trend(section, pressed?.dataset.range ?? "day");
+  /** @type {Rule[]} */
+  const rules = await get("rules");
+  const mine = rules.filter((rule) => rule.entity === `${level}/${entity}`);
+  await budget(section, mine);
+  await pathway(section, mine);
+}
+
+/** Draws all charts of the page, and again when another time is chosen. */
+export function draw() {
+  for (const section of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-charts]"))) {
+    const wrong = (/** @type {Error} */ error) => {
+      const place = section.querySelector("#trend");
+      if (place) place.textContent = `The charts cannot be drawn: ${error.message}`;
+    };
+    drawSection(section).catch(wrong);
+    section.addEventListener("click", (event) => {
+      const button = /** @type {HTMLElement} */ (event.target).closest("button[data-range]");
+      if (!(button instanceof HTMLButtonElement)) return;
+      for (const other of section.querySelectorAll("button[data-range]")) {
+        other.setAttribute("aria-pressed", String(other === button));
+      }
+      trend(section, button.dataset.range ?? "day").catch(wrong);
+    });
+  }
+}
