@@ -40,7 +40,7 @@ pub(crate) async fn show(State(live): State<Live>, State(app): State<Arc<App>>) 
             noscript { p { "Without scripts: " code { "emissiond alarms ack -c emissiond.toml ID --by NAME" } } }
         }
         (performance(&history, &zone))
-        section aria-label="What was" {
+        section aria-label="What was" data-refresh="past" {
             h2 { "What was" }
             div .scroll tabindex="0" role="region" aria-label="What was" {
                 table {
@@ -111,7 +111,7 @@ fn performance(history: &[Alarm], zone: &Zone) -> Markup {
     let chattering = recent.iter().filter(|alarm| alarm.chattering).count();
     let standing = history.iter().filter(|alarm| alarm.state == Phase::Active).filter(|alarm| !day(alarm)).count();
     html! {
-        section aria-label="How the alarms do" {
+        section aria-label="How the alarms do" data-refresh="performance" {
             h2 { "How the alarms do" }
             dl .facts {
                 dt { "In the day up to " (latest.map_or_else(|| "now".to_owned(), |at| zone.text("%Y-%m-%d %H:%M", at))) }

@@ -39,11 +39,11 @@ pub(crate) async fn show(
         (summary(row, &zone, course))
         (charts(row))
         (limits(row))
-        section aria-label="Meters" {
+        section aria-label="Meters" data-refresh="meters" {
             h2 { "Meters" }
             div .scroll tabindex="0" role="region" aria-label="Meters" { (meters) }
         }
-        section aria-label="The last day by the hour" {
+        section aria-label="The last day by the hour" data-refresh="hours" {
             h2 { "The last day by the hour" }
             div .scroll tabindex="0" role="region" aria-label="The last day by the hour" { (table(&hours, &zone)) }
             p { a href=(format!("/api/v1/entries?level=facility&entity={}&window=1h&format=csv", row.id)) { "All hours as CSV" } }

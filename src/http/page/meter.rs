@@ -44,7 +44,7 @@ pub(crate) async fn show(
             (meter.name.as_deref().unwrap_or(&id))
             small { " meter " (id) " of " a href=(format!("/facility/{}", facility.id)) { (facility.name.as_deref().unwrap_or(facility.id.as_str())) } }
         }
-        (facts(meter, row, &zone))
+        div data-refresh="facts" { (facts(meter, row, &zone)) }
         section .charts hidden data-charts="meter" data-entity=(id) data-level="meter" data-zone=(zone.name()) {
             h2 { "Course" }
             div .buttons role="group" aria-label="Time" {
@@ -55,7 +55,7 @@ pub(crate) async fn show(
             }
             div #trend role="img" aria-label="emissions over time: scope 1, and scope 2 upon it" {}
         }
-        section aria-label="Readings that are set aside" { h2 { "Set aside" } (set_aside) }
+        section aria-label="Readings that are set aside" data-refresh="aside" { h2 { "Set aside" } (set_aside) }
         section aria-label="Why it is booked as it is" {
             h2 { "Why it is booked as it is" }
             form method="get" {

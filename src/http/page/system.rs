@@ -22,7 +22,7 @@ pub(crate) async fn show(State(live): State<Live>, State(app): State<Arc<App>>) 
     let status = status(&desk, &app);
     let body = html! {
         h1 { "System" small { " emissiond " (status.version) ", times in UTC" } }
-        section aria-label="Messages and readings" {
+        section aria-label="Messages and readings" data-refresh="came" {
             h2 { "What came" }
             div .scroll tabindex="0" role="region" aria-label="Messages and readings" {
                 table {
@@ -67,7 +67,7 @@ fn parts(status: &StatusView) -> Markup {
     let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
     let mqtt = &status.mqtt;
     html! {
-        section aria-label="What it hangs on" {
+        section aria-label="What it hangs on" data-refresh="parts" {
             h2 { "What it hangs on" }
             dl .facts {
                 dt { "Taken in" } dd { (status.held.unwrap_or("yes")) }
@@ -104,7 +104,7 @@ fn parts(status: &StatusView) -> Markup {
 fn config(status: &StatusView) -> Markup {
     let config = &status.config;
     html! {
-        section aria-label="Configuration" {
+        section aria-label="Configuration" data-refresh="config" {
             h2 { "Configuration" }
             dl .facts {
                 dt { "Plan in force" } dd { code { (config.plan) } }
@@ -120,7 +120,7 @@ fn config(status: &StatusView) -> Markup {
 
 fn unmapped(topics: &[UnmappedTopic], others: u64) -> Markup {
     html! {
-        section aria-label="Topics that no meter listens to" {
+        section aria-label="Topics that no meter listens to" data-refresh="unmapped" {
             h2 { "Topics that no meter listens to" }
             @if topics.is_empty() { p { "None." } }
             @else {

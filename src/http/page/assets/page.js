@@ -366,7 +366,23 @@ function follow() {
   });
 }
 
+/** Parts that change slowly come from the server as they are. */
+async function refresh() {
+  const parts = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-refresh]"));
+  if (document.hidden || parts.length === 0) return;
+  const response = await fetch(location.href);
+  if (!response.ok) return;
+  const next = new DOMParser().parseFromString(await response.text(), "text/html");
+  for (const part of parts) {
+    const fresh = next.querySelector(`[data-refresh="${part.dataset.refresh}"]`);
+    // Whoever is in it is not disturbed.
+    if (!fresh || fresh.innerHTML === part.innerHTML || part.contains(document.activeElement)) continue;
+    part.replaceChildren(...fresh.childNodes);
+  }
+}
+
 document.addEventListener("click", act);
+setInterval(() => refresh().catch(() => {}), 10_000);
 for (const button of document.querySelectorAll("button[data-do]")) /** @type {HTMLElement} */ (button).hidden = false;
 follow();
 if (document.querySelector("[data-charts]")) import("./charts.js").then((charts) => charts.draw());
