@@ -103,10 +103,7 @@ fn report(
     let (part, form) = span.parts();
     let course = of(Level::Cluster, Some(id), part)?;
     let (sources, closed_to) = sources(plan, cluster, span).map_err(|e| failure(e.into()))?;
-    let named = |entry: EntryView| {
-        let time = Time::parse_rfc3339(&entry.start).unwrap_or(Time::MIN);
-        Figures { name: zone.text(form, time), ..figures(entry) }
-    };
+    let course = whole_course(course, (part, form), (zone, span));
     Ok(Report {
         name: declared.name.clone().unwrap_or_else(|| id.to_owned()),
         id: id.to_owned(),
@@ -119,13 +116,26 @@ fn report(
         gwp: plan.gwp.get(cluster.0 as usize).map_or("", |set| set.name()).to_owned(),
         total: figures(whole),
         facilities: facilities.into_iter().filter(|entry| mine.contains(entry.entity.as_str())).map(figures).collect(),
-        course: course.into_iter().map(named).collect(),
+        course,
         instruments: instruments(plan, &sources),
         instruments_to: zone.text("%Y-%m-%d %H:%M", closed_to.min(span.to)),
         factors: factors(plan, &sources),
-        trail: trail(plan, span).map_err(|e| failure(e.into()))?,
+        trail: trail(plan, cluster, span).map_err(|e| failure(e.into()))?,
         boundary: boundary(plan, cluster),
     })
+}
+
+/// Each part of the time, with nothing where nothing was booked.
+fn whole_course(entries: Vec<EntryView>, (part, form): (Window, &str), (zone, span): (&Zone, &Span)) -> Vec<Figures> {
+    let time = |entry: &EntryView| Time::parse_rfc3339(&entry.start).unwrap_or(Time::MIN);
+    let mut known: BTreeMap<Time, Figures> = entries.into_iter().map(|entry| (time(&entry), figures(entry))).collect();
+    let mut course = Vec::new();
+    let mut at = span.from;
+    while at < span.to {
+        course.push(Figures { name: zone.text(form, at), ..known.remove(&at).unwrap_or_default() });
+        at = zone.end(part, at);
+    }
+    course
 }
 
 /// The entries of a level whose windows lie in the time.
@@ -191,19 +201,26 @@ fn sources(plan: &Plan, cluster: ClusterIx, span: &Span) -> Result<(Sources, Tim
 }
 
 fn instruments(plan: &Plan, sources: &Sources) -> Vec<Instrument> {
-    let name = |ix: FacilityIx| plan.rules.topology.facility(ix).id.to_string();
-    let is_uncovered = |id: &str| row(plan, id).is_some_and(|row| matches!(row.usage, Use::Residual | Use::Grid));
-    let of_scope2 =
-        sources.iter().filter(|(source, _)| matches!(source.column, Column::Scope2Location | Column::Scope2Market));
-    let line = |(source, made): (&Source, &Made)| Instrument {
-        facility: name(source.facility),
-        is_market: source.column == Column::Scope2Market,
-        row: source.row.to_string(),
-        is_uncovered: is_uncovered(&source.row),
-        energy_mj: made.energy_mj,
-        mg: made.mg,
-    };
-    of_scope2.map(line).collect()
+    let mut lines: BTreeMap<(FacilityIx, bool, String), Instrument> = BTreeMap::new();
+    for (source, made) in sources {
+        if !matches!(source.column, Column::Scope2Location | Column::Scope2Market) {
+            continue;
+        }
+        let (is_market, row) = (source.column == Column::Scope2Market, row(plan, &source.row));
+        let set = row.map_or_else(|| source.row.to_string(), |row| row.set.clone());
+        let line = lines.entry((source.facility, is_market, set.clone())).or_insert_with(|| Instrument {
+            facility: plan.rules.topology.facility(source.facility).id.to_string(),
+            is_market,
+            row: set,
+            is_uncovered: row.is_some_and(|row| matches!(row.usage, Use::Residual | Use::Grid)),
+            energy_mj: 0,
+            mg: 0,
+        });
+        // The gases of a set are factors of the same energy.
+        line.energy_mj = line.energy_mj.max(made.energy_mj);
+        line.mg += made.mg;
+    }
+    lines.into_values().collect()
 }
 
 fn row<'p>(plan: &'p Plan, id: &str) -> Option<&'p Row> {
@@ -234,14 +251,23 @@ fn factors(plan: &Plan, sources: &Sources) -> Vec<Factor> {
     ids.into_iter().map(factor).collect()
 }
 
-/// The lines of the trail whose time meets that of the report.
-fn trail(plan: &Plan, span: &Span) -> Result<Vec<String>, StoreError> {
-    let reader = Reader::beside(&plan.daemon.state_dir, Arc::clone(&plan.rules.topology))?;
+/// The lines of the trail about the cluster whose time meets that of the report.
+fn trail(plan: &Plan, cluster: ClusterIx, span: &Span) -> Result<Vec<String>, StoreError> {
+    let topology = &plan.rules.topology;
+    let reader = Reader::beside(&plan.daemon.state_dir, Arc::clone(topology))?;
+    let mine: BTreeSet<&str> =
+        topology.cluster(cluster).facilities.iter().map(|ix| topology.facility(*ix).id.as_str()).collect();
     let meets = |line: &String| {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-        let time = |key: &str| line[key].as_str().and_then(Time::parse_rfc3339);
-        // What does not say when is shown.
-        time("from").is_none_or(|from| from < span.to) && time("to").is_none_or(|to| to > span.from)
+        let time = |key: &str| {
+            let text = line["detail"][key].as_str()?;
+            Time::parse_rfc3339(text).or_else(|| Some(Zone::UTC.day_of_text(text)?.0))
+        };
+        let facilities = line["facilities"].as_object().filter(|facilities| !facilities.is_empty());
+        // What does not say where or when is shown.
+        facilities.is_none_or(|facilities| facilities.keys().any(|id| mine.contains(id.as_str())))
+            && time("from").is_none_or(|from| from < span.to)
+            && time("to").is_none_or(|to| to > span.from)
     };
     Ok(reader.audit()?.into_iter().filter(meets).collect())
 }

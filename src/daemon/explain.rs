@@ -13,6 +13,7 @@ use crate::config::Plan;
 use crate::decode::{Births, Mapping, gateway_filter};
 use crate::factor::{Catalogue, GwpSet};
 use crate::format::{Beside, explanation_json, explanation_text};
+use crate::http::Explain;
 use crate::meter::Held;
 use crate::pipeline::{Amounts, Rules, explain, meter_entries, quarters_of};
 use crate::quantity::{Quarter, Span, Time, Window};
@@ -37,6 +38,11 @@ impl Explainer {
             catalogue: plan.catalogue.clone(),
             state: plan.daemon.state_dir.clone(),
         }
+    }
+
+    /// For whoever asks over HTTP.
+    pub(crate) fn ask(self) -> Explain {
+        Arc::new(move |reader, meter, quarter, as_json| self.explain(reader, (meter, quarter), as_json))
     }
 
     /// For people, or as JSON. `None`: nothing is booked.

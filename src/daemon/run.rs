@@ -23,7 +23,7 @@ use crate::daemon::reload::{self, Fresh, Seen, Standing};
 use crate::daemon::systemd;
 use crate::daemon::unmapped::Unmapped;
 use crate::daemon::{Books, Explainer};
-use crate::http::{self, App, Ask, BrokerView, DatabaseView, Explain, Guard, Look, Question, Shared};
+use crate::http::{self, App, Ask, BrokerView, DatabaseView, Guard, Look, Question, Shared};
 use crate::influx;
 use crate::mqtt::{self, Orders, Wanted, Wanting};
 use crate::pipeline::Rules;
@@ -134,6 +134,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let app = App {
         ask: Arc::clone(&ask),
         reader: Mutex::new(identity.reader(&plan)?),
+        page_reader: Mutex::new(identity.reader(&plan)?),
         alarms: Mutex::new(AlarmStore::open(&plan.daemon.state_dir)?),
         rules: Arc::clone(&plan.rules),
         standings: watching.rules,
@@ -142,7 +143,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
         database,
         config: seen.look(),
         commit_seconds,
-        explain: explaining(&plan),
+        explain: Explainer::new(&plan).ask(),
         guard: guard.clone(),
         simulated: plan.simulated,
         now: clock::now,
@@ -341,11 +342,6 @@ fn questions(inbox: &Sender<Inbox>, rules: &Arc<Rules>) -> Ask {
     })
 }
 
-fn explaining(plan: &Plan) -> Explain {
-    let explainer = Explainer::new(plan);
-    Arc::new(move |reader, meter, quarter, as_json| explainer.explain(reader, (meter, quarter), as_json))
-}
-
 fn start_http(listener: TcpListener, app: Shared, stopped: oneshot::Receiver<()>) -> Task {
     tokio::spawn(async move {
         let stop = async move {
@@ -419,6 +415,7 @@ impl Running {
         self.app.replace(App {
             ask: Arc::clone(&self.ask),
             reader: Mutex::new(identity.reader(&plan)?),
+            page_reader: Mutex::new(identity.reader(&plan)?),
             alarms: Mutex::new(AlarmStore::open(&plan.daemon.state_dir)?),
             rules: Arc::clone(&plan.rules),
             standings: watching.rules,
@@ -427,7 +424,7 @@ impl Running {
             database,
             config: self.seen.look(),
             commit_seconds,
-            explain: explaining(&plan),
+            explain: Explainer::new(&plan).ask(),
             guard: self.guard.clone(),
             simulated: plan.simulated,
             now: clock::now,

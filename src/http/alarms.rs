@@ -28,7 +28,7 @@ const TEXT_MAX: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct Acknowledgement {
     /// Who.
-    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
+    #[schema(min_length = 1, pattern = "\\S")]
     pub by: String,
     /// What there is to say.
     #[serde(default)]
@@ -40,10 +40,10 @@ pub struct Acknowledgement {
 #[serde(deny_unknown_fields)]
 pub struct Shelving {
     /// Who.
-    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
+    #[schema(min_length = 1, pattern = "\\S")]
     pub by: String,
     /// Why.
-    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
+    #[schema(min_length = 1, pattern = "\\S")]
     pub reason: String,
     /// For how long: `"2h"`, at most 12 hours; `"0s"` ends it.
     #[schema(pattern = "^[0-9]+(s|m|h)$")]
@@ -110,7 +110,7 @@ enum Which {
 
 /// Alarms, the latest first.
 #[utoipa::path(get, path = "/api/v1/alarms", params(Query),
-    responses((status = 200, content((Vec<AlarmView> = "application/json"), (AlarmView = "application/jsonl"), (String = "text/csv"))), (status = 400, body = String), (status = 503, body = String)))]
+    responses((status = 200, content((Vec<AlarmView> = "application/json"), (AlarmView = "application/jsonl"), (String = "text/csv"))), (status = 400, body = String), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Asked(query): Asked<Query>,
@@ -173,7 +173,7 @@ fn read<T: DeserializeOwned>(body: Value) -> Result<T, Problem> {
     request_body = Acknowledgement, security((), ("token" = [])),
     responses((status = 204), (status = 400, body = String), (status = 401, body = String), (status = 403, body = String),
         (status = 404, body = String), (status = 409, body = String), (status = 413, body = String),
-        (status = 415, body = String), (status = 503, body = String)))]
+        (status = 415, body = String), (status = 500, body = String), (status = 503, body = String)))]
 async fn acknowledge(app: Arc<App>, id: String, acknowledged: Result<Acknowledged, String>) -> Result<Noted, Problem> {
     let acknowledged = acknowledged.map_err(Problem::Bad)?;
     app.alarms(move |store| store.acknowledge(&id, &acknowledged)).await
@@ -184,7 +184,7 @@ async fn acknowledge(app: Arc<App>, id: String, acknowledged: Result<Acknowledge
     request_body = Shelving, security((), ("token" = [])),
     responses((status = 204), (status = 400, body = String), (status = 401, body = String), (status = 403, body = String),
         (status = 404, body = String), (status = 413, body = String), (status = 415, body = String),
-        (status = 503, body = String)))]
+        (status = 500, body = String), (status = 503, body = String)))]
 async fn put_aside(app: Arc<App>, id: String, shelf: Result<Shelf, String>) -> Result<Noted, Problem> {
     let shelf = shelf.map_err(Problem::Bad)?;
     app.alarms(move |store| shelve(store, &id, &shelf)).await

@@ -1,6 +1,7 @@
 //! How everything stands at one moment: what the page shows and `/api/v1/live` sends. All figures are entries, read in the
 //! same way as `/api/v1/entries` reads them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,11 +9,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::alert::{Alarm, Level as AlarmLevel, Phase, Priority};
+use crate::alert::{Alarm, Hold, Level as AlarmLevel, Priority};
 use crate::cluster::{self, Entity, Topology};
 use crate::emission::{Column, Flag};
-use crate::http::entries::{Asked, fetch};
+use crate::http::entries::{Asked, fetch_beside};
 use crate::http::problem::Problem;
+use crate::http::rate::{Rate, rates};
 use crate::http::server::App;
 use crate::http::views::RuleView;
 use crate::ledger::Entry;
@@ -24,12 +26,8 @@ const TOTALS_EVERY: Duration = Duration::from_secs(5);
 const COURSE_EVERY: Duration = Duration::from_secs(60);
 /// A board is good for so long.
 const FRESH_FOR: Duration = Duration::from_millis(900);
-/// A rate is of so many minutes.
-const RATE_MINUTES: usize = 5;
-/// Minutes so covered are complete enough for a rate.
-const COMPLETE_E4: u32 = 9_000;
-/// A rate is not looked for further back.
-const RATE_REACH: Span = Span::minutes(30);
+/// So many alarms that are over and that nobody has seen are shown.
+const UNSEEN_MAX: usize = 100;
 
 /// How everything stands.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -45,10 +43,14 @@ pub(crate) struct Board {
     pub plan: String,
     /// No figure is a measurement.
     pub simulated: bool,
+    /// The days, months and years are of this time.
+    #[schema(format = DateTime)]
+    pub totals_at: String,
     pub state: Lamps,
     /// Networks, clusters and facilities.
     pub rows: Vec<Row>,
-    /// The alarms that go on, the latest first.
+    /// The alarms that go on, and those of the last day that are over and that nobody has seen: what nobody has seen first, and
+    /// of that what is most urgent.
     pub alarms: Vec<AlarmLine>,
     /// Of each row, kg CO2e an hour, both scopes (location-based), by quarter-hour of the last day; `null`: nothing measured.
     pub courses: Courses,
@@ -92,20 +94,6 @@ pub(crate) struct Row {
     pub alarms: AlarmCount,
 }
 
-/// What was emitted in a few minutes, as an hour of it would be.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub(crate) struct Rate {
-    /// The minutes from here,
-    pub from: String,
-    /// to here.
-    pub to: String,
-    pub scope1_kg_per_hour: f64,
-    pub scope2_location_kg_per_hour: f64,
-    pub scope2_market_kg_per_hour: f64,
-    /// Of the meters' time in these minutes.
-    pub coverage: f64,
-}
-
 /// What was emitted in a window, as `/api/v1/entries` has it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Figure {
@@ -144,7 +132,10 @@ pub(crate) struct AlarmLine {
     pub priority: Priority,
     /// As in `/api/v1/alarms`.
     pub condition: &'static str,
+    /// Why nobody is told of it.
+    pub held: Option<String>,
     pub since: String,
+    pub until: Option<String>,
     pub value: f64,
     pub limit: f64,
     pub unit: String,
@@ -164,6 +155,7 @@ pub(crate) struct Boards {
     latest: Option<(Instant, Arc<Board>)>,
     totals: Option<(Instant, [BTreeMap<Entity, Figure>; 3])>,
     courses: Option<(Instant, Courses)>,
+    totals_at: String,
     /// Of another configuration nothing is kept.
     plan: String,
 }
@@ -190,9 +182,11 @@ impl Boards {
         let totals = self.totals(app, &entities, now).await?;
         let courses = self.courses(app, &entities, now).await?;
         let rates = rates(app, &entities, now).await?;
-        let alarms: Vec<Alarm> = Arc::clone(app).alarms(|store| store.active()).await?;
-        let alarms: Vec<AlarmLine> =
-            alarms.into_iter().filter(|alarm| alarm.state == Phase::Active).map(AlarmLine::of).collect();
+        let since = now.minus(Span::days(1));
+        let alarms =
+            Arc::clone(app).alarms(move |store| Ok((store.active()?, store.unseen(since, UNSEEN_MAX)?))).await?;
+        let mut alarms: Vec<AlarmLine> = alarms.0.into_iter().chain(alarms.1).map(AlarmLine::of).collect();
+        alarms.sort_by_key(AlarmLine::order);
         let standings = (app.standings)();
         let mut rules: BTreeMap<&str, Vec<&RuleView>> = BTreeMap::new();
         for rule in &standings {
@@ -210,6 +204,7 @@ impl Boards {
             watermark: desk.watermark.to_string(),
             plan: desk.plan.clone(),
             simulated: app.simulated,
+            totals_at: self.totals_at.clone(),
             state: lamps(app, desk.held),
             rows,
             alarms,
@@ -231,11 +226,12 @@ impl Boards {
         let reach = [(Window::Day, 2), (Window::Month, 33), (Window::Year, 368)];
         for (of, (window, days)) in totals.iter_mut().zip(reach) {
             let asked = Asked::of(entities.to_vec(), window, (now.minus(Span::days(days)), now.plus(Span::days(1))));
-            let entries = fetch(Arc::clone(app), asked).await?;
+            let entries = fetch_beside(Arc::clone(app), asked).await?;
             let topology = &app.rules.topology;
             let running = entries.iter().filter(|entry| entry.key.start <= now && now < entry.key.end(topology));
             of.extend(running.map(|entry| (entry.key.entity, Figure::of(entry, topology))));
         }
+        self.totals_at = now.to_string();
         self.totals = Some((instant(), totals.clone()));
         Ok(totals)
     }
@@ -249,7 +245,7 @@ impl Boards {
         let length = usize::try_from(to.0 - from.0).unwrap_or(0);
         let topology = &app.rules.topology;
         let mut courses: Courses = entities.iter().map(|entity| (key(topology, *entity), vec![None; length])).collect();
-        for entry in fetch(Arc::clone(app), asked).await? {
+        for entry in fetch_beside(Arc::clone(app), asked).await? {
             let at = usize::try_from(entry.key.start.quarter().0 - from.0).unwrap_or(usize::MAX);
             let course = courses.get_mut(&key(topology, entry.key.entity));
             if let Some(point) = course.and_then(|course| course.get_mut(at)) {
@@ -260,39 +256,6 @@ impl Boards {
         self.courses = Some((instant(), courses.clone()));
         Ok(courses)
     }
-}
-
-/// The latest minutes that are measured, of each.
-async fn rates(app: &Arc<App>, entities: &[Entity], now: Time) -> Result<BTreeMap<Entity, Rate>, Problem> {
-    let span = (now.minus(RATE_REACH), now);
-    let entries = fetch(Arc::clone(app), Asked::of(entities.to_vec(), Window::Minute, span)).await?;
-    let mut minutes: BTreeMap<Entity, Vec<&Entry>> = BTreeMap::new();
-    for entry in &entries {
-        minutes.entry(entry.key.entity).or_default().push(entry);
-    }
-    Ok(minutes.into_iter().filter_map(|(entity, minutes)| Some((entity, rate(&minutes)?))).collect())
-}
-
-/// Up to the latest minute that is measured well enough; if none is, up to the latest. Minutes in their order.
-fn rate(minutes: &[&Entry]) -> Option<Rate> {
-    let complete = minutes.iter().rposition(|minute| minute.coverage_e4 >= COMPLETE_E4);
-    let last = complete.or(minutes.len().checked_sub(1))?;
-    let end = minutes.get(last)?.key.start.plus(Span::minutes(1));
-    let begin = end.minus(Span::minutes(RATE_MINUTES as i64));
-    let within: Vec<&&Entry> = minutes.iter().filter(|m| begin <= m.key.start && m.key.start < end).collect();
-    let of = |column: Column| {
-        let mg: i128 = within.iter().map(|minute| minute.tally.mg(column)).sum();
-        mg as f64 * 60.0 / RATE_MINUTES as f64 / 1e6
-    };
-    let covered: u32 = within.iter().map(|minute| minute.coverage_e4).sum();
-    Some(Rate {
-        from: begin.to_string(),
-        to: end.to_string(),
-        scope1_kg_per_hour: of(Column::Scope1),
-        scope2_location_kg_per_hour: of(Column::Scope2Location),
-        scope2_market_kg_per_hour: of(Column::Scope2Market),
-        coverage: f64::from(covered) / 10_000.0 / RATE_MINUTES as f64,
-    })
 }
 
 impl Figure {
@@ -318,12 +281,14 @@ impl AlarmLine {
     fn of(alarm: Alarm) -> AlarmLine {
         AlarmLine {
             condition: alarm.condition(),
+            held: alarm.held.as_ref().map(Hold::text),
             id: alarm.id,
             rule: alarm.rule,
             entity: alarm.entity,
             level: alarm.level,
             priority: alarm.priority,
             since: alarm.since,
+            until: alarm.until,
             value: alarm.value,
             limit: alarm.limit,
             unit: alarm.unit,
@@ -334,6 +299,12 @@ impl AlarmLine {
             facility: alarm.facility,
             cluster: alarm.cluster,
         }
+    }
+
+    /// What is to be looked at first.
+    fn order(&self) -> (bool, bool, Reverse<Priority>, Reverse<AlarmLevel>, Reverse<String>) {
+        let is_over = self.until.is_some();
+        (is_over, !self.is_unseen(), Reverse(self.priority), Reverse(self.level), Reverse(self.since.clone()))
     }
 
     /// It is to be looked at.

@@ -159,7 +159,7 @@ impl Form {
 /// Entries: stored ones and open ones, by entity and time.
 #[utoipa::path(get, path = "/api/v1/entries", params(EntriesQuery),
     responses((status = 200, content((Vec<EntryView> = "application/json"), (EntryView = "application/jsonl"),
-        (String = "text/csv"), (String = "text/plain"))), (status = 400, body = String), (status = 503, body = String)))]
+        (String = "text/csv"), (String = "text/plain"))), (status = 400, body = String), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Parameters(query): Parameters<EntriesQuery>,
@@ -179,6 +179,12 @@ pub(crate) async fn fetch(app: Arc<App>, asked: Asked) -> Result<Vec<Entry>, Pro
     // First what is open, then what is stored: an entry that is sealed in between is seen twice, never not at all.
     let open = app.question(|reply| Question::Open(asked.entities.clone(), asked.window, reply)).await?;
     app.read(move |app, reader| collect(&app.rules, reader, &asked, &open)).await
+}
+
+/// The same for the page, whose reader waits for nobody's long question.
+pub(crate) async fn fetch_beside(app: Arc<App>, asked: Asked) -> Result<Vec<Entry>, Problem> {
+    let open = app.question(|reply| Question::Open(asked.entities.clone(), asked.window, reply)).await?;
+    app.read_beside(move |app, reader| collect(&app.rules, reader, &asked, &open)).await
 }
 
 /// Stored entries and open ones, as one list in order.

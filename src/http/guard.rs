@@ -43,10 +43,12 @@ impl Guard {
                 let same = shown.is_some_and(|shown| is_same(shown.as_bytes(), token.as_bytes()));
                 (same, StatusCode::UNAUTHORIZED, "send the token of daemon.token_file: Authorization: Bearer ...")
             }
-            // A page of elsewhere whose name leads here is not of this machine.
+            // A page of elsewhere whose name leads here is not of this machine, nor is whoever comes through a proxy.
             Guard::Loopback => {
                 let here = text(header::HOST).is_some_and(is_this_machine);
-                (here, StatusCode::FORBIDDEN, "ask for it by a loopback address, or set daemon.token_file")
+                let is_passed_on = PASSED_ON.iter().any(|name| headers.contains_key(*name));
+                let help = "ask for it by a loopback address and without a proxy, or set daemon.token_file";
+                (here && !is_passed_on, StatusCode::FORBIDDEN, help)
             }
             Guard::Closed => {
                 let help = "changes need a token where the server listens beyond this machine: set daemon.token_file";
@@ -56,6 +58,9 @@ impl Guard {
         allowed.then_some(()).ok_or(Problem::Denied(code, help))
     }
 }
+
+/// What proxies say of whom they ask for.
+const PASSED_ON: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
 
 fn is_this_machine(host: &str) -> bool {
     let address = host.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| host.parse::<IpAddr>());

@@ -77,7 +77,7 @@ impl Live {
                 self.frames.send_replace(None);
                 continue;
             }
-            // While another configuration is taken there is no board.
+            // While another configuration is taken there is no board; the page says that it hears nothing.
             if let Ok(board) = self.board(&app.app()).await {
                 let before = self.frames.borrow().clone();
                 let change = before.and_then(|before| text(&change(&before.board, &board)));
@@ -150,7 +150,7 @@ impl Watching {
 
 /// First an event `board` with all of it, then events `change` with what is new since the board before, each second.
 #[utoipa::path(get, path = "/api/v1/live",
-    responses((status = 200, body = Board, content_type = "text/event-stream"), (status = 503, body = String)))]
+    responses((status = 200, body = Board, content_type = "text/event-stream"), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn follow(State(live): State<Live>, State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let seat = Arc::clone(&live.seats).try_acquire_owned().map_err(|_| Problem::Crowded)?;
     let mut watching = Watching { frames: live.frames.subscribe(), stop: live.stop.clone(), sent: 0, _seat: seat };
@@ -170,7 +170,7 @@ pub(crate) async fn follow(State(live): State<Live>, State(app): State<Arc<App>>
 }
 
 /// The board of this moment.
-#[utoipa::path(get, path = "/api/v1/board", responses((status = 200, body = Board), (status = 503, body = String)))]
+#[utoipa::path(get, path = "/api/v1/board", responses((status = 200, body = Board), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn show(State(live): State<Live>, State(app): State<Arc<App>>) -> Result<Json<Board>, Problem> {
     Ok(Json(Board::clone(&*live.board(&app).await?)))
 }

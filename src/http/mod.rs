@@ -11,6 +11,7 @@ mod page;
 mod problem;
 mod quarantine;
 mod question;
+mod rate;
 mod refused;
 mod server;
 mod status;

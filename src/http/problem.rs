@@ -1,6 +1,6 @@
 //! What is answered when something cannot be: in words that say what to do, never as a panic.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -125,8 +125,24 @@ impl App {
         self: Arc<App>,
         read: impl FnOnce(&App, &Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
+        self.read_by(|app| &app.reader, read).await
+    }
+
+    /// The same for the page: no long question comes before it.
+    pub(crate) async fn read_beside<T: Send + 'static>(
+        self: Arc<App>,
+        read: impl FnOnce(&App, &Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.read_by(|app| &app.page_reader, read).await
+    }
+
+    async fn read_by<T: Send + 'static>(
+        self: Arc<App>,
+        which: fn(&App) -> &Mutex<Reader>,
+        read: impl FnOnce(&App, &Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
         let read = move || {
-            let reader = self.reader.lock().map_err(|_| Problem::Stopping)?;
+            let reader = which(&self).lock().map_err(|_| Problem::Stopping)?;
             Ok(read(&self, &reader)?)
         };
         tokio::task::spawn_blocking(read).await.unwrap_or(Err(Problem::Stopping))

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,7 +13,7 @@ use crate::cluster::{Meter, MeterIx};
 use crate::http::Question;
 use crate::http::problem::{Asked, Body, Problem};
 use crate::http::server::App;
-use crate::http::table::lines;
+use crate::http::table::{Form, formed, lines};
 use crate::http::views::QuarantineLine;
 use crate::meter::Verdict;
 use crate::pipeline::Rules;
@@ -37,10 +37,10 @@ pub struct Decision {
     #[schema(pattern = "^(release|reject)$")]
     pub verdict: String,
     /// Who decides.
-    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
+    #[schema(min_length = 1, pattern = "\\S")]
     pub by: String,
     /// Why.
-    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
+    #[schema(min_length = 1, pattern = "\\S")]
     pub reason: String,
 }
 
@@ -92,6 +92,10 @@ impl Undecided {
 
 /// One object a line: what waits for a decision, and what was decided, by meter and time.
 pub fn quarantine_json(rules: &Rules, set_aside: &[(MeterIx, Time, i64)], judgements: &[Judgement]) -> String {
+    lines(rows(rules, set_aside, judgements))
+}
+
+fn rows(rules: &Rules, set_aside: &[(MeterIx, Time, i64)], judgements: &[Judgement]) -> Vec<QuarantineLine> {
     let mut found = BTreeMap::new();
     for (ix, time, base) in set_aside {
         let meter = rules.topology.meter(*ix);
@@ -115,7 +119,7 @@ pub fn quarantine_json(rules: &Rules, set_aside: &[(MeterIx, Time, i64)], judgem
         };
         found.insert((&judgement.meter, judgement.time), line);
     }
-    lines(found.values())
+    found.into_values().collect()
 }
 
 /// A meter that is no longer declared has no unit.
@@ -143,6 +147,9 @@ pub(crate) struct Query {
     /// To this one, exclusive.
     #[param(format = DateTime)]
     to: Option<String>,
+    /// How they are written.
+    #[param(inline, default = "jsonl")]
+    format: Option<Form>,
 }
 
 impl Query {
@@ -159,23 +166,24 @@ impl Query {
 
 /// The readings that are set aside, and what was decided about others.
 #[utoipa::path(get, path = "/api/v1/quarantine", params(Query),
-    responses((status = 200, body = QuarantineLine, content_type = "application/jsonl"), (status = 400, body = String),
-        (status = 503, body = String)))]
+    responses((status = 200, content((QuarantineLine = "application/jsonl"), (Vec<QuarantineLine> = "application/json"),
+        (String = "text/csv"))), (status = 400, body = String),
+        (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn show(State(app): State<Arc<App>>, Asked(query): Asked<Query>) -> Result<Response, Problem> {
     let range = query.range()?;
     let open = app.question(Question::SetAside).await?;
-    let text = app.read(move |app, reader| {
+    let found = app.read(move |app, reader| {
         let (mut list, judgements) = (reader.set_aside(range)?, reader.judgements()?);
         list.extend(open.into_iter().filter(|(_, time, _)| (range.0..range.1).contains(&time.quarter())));
-        Ok(quarantine_json(&app.rules, &list, &judgements))
+        Ok(rows(&app.rules, &list, &judgements))
     });
-    Ok(([(header::CONTENT_TYPE, "application/jsonl")], text.await?).into_response())
+    formed(&found.await?, query.format.unwrap_or(Form::Jsonl))
 }
 
 /// Decides about a reading that is set aside.
 #[utoipa::path(post, path = "/api/v1/quarantine", request_body = Decision, security((), ("token" = [])),
     responses((status = 204), (status = 400, body = String), (status = 401, body = String), (status = 403, body = String),
-        (status = 413, body = String), (status = 415, body = String), (status = 503, body = String)))]
+        (status = 413, body = String), (status = 415, body = String), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn decide(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

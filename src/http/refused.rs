@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use crate::decode::Refusal;
 use crate::http::problem::{Asked, Problem};
 use crate::http::server::App;
-use crate::http::table::{json_lines, lines};
+use crate::http::table::{Form, formed, lines};
 use crate::http::views::RefusedLine;
 use crate::pipeline::Outcome;
 use crate::store::Refused;
@@ -27,20 +27,24 @@ pub(crate) struct Query {
     /// At most so many.
     #[param(maximum = 10_000, default = 100)]
     limit: Option<usize>,
+    /// How they are written.
+    #[param(inline, default = "jsonl")]
+    format: Option<Form>,
 }
 
 /// What was received and not booked, the latest first.
 #[utoipa::path(get, path = "/api/v1/refused", params(Query),
-    responses((status = 200, body = RefusedLine, content_type = "application/jsonl"), (status = 400, body = String),
-        (status = 503, body = String)))]
+    responses((status = 200, content((RefusedLine = "application/jsonl"), (Vec<RefusedLine> = "application/json"), (String = "text/csv"))), (status = 400, body = String),
+        (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn show(State(app): State<Arc<App>>, Asked(query): Asked<Query>) -> Result<Response, Problem> {
     let limit = query.limit.unwrap_or(100);
     if limit > REFUSED_MAX {
         return Err(Problem::Bad(format!("`limit` must be a number up to {REFUSED_MAX}")));
     }
     query.reason.as_deref().map_or(Ok(()), is_reason).map_err(Problem::Bad)?;
+    let form = query.format.unwrap_or(Form::Jsonl);
     let list = app.read(move |_, reader| reader.refused(query.reason.as_deref(), limit)).await?;
-    Ok(json_lines(list.iter().map(line)))
+    formed(&list.iter().map(line).collect::<Vec<_>>(), form)
 }
 
 /// Whether messages are kept for this reason. An error says which reasons there are.

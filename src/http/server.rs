@@ -35,6 +35,8 @@ pub struct App {
     pub ask: Ask,
     /// What is stored.
     pub reader: Mutex<Reader>,
+    /// The same, for the page alone.
+    pub page_reader: Mutex<Reader>,
     /// The alarms.
     pub alarms: Mutex<AlarmStore>,
     /// What decides figures.
@@ -141,6 +143,7 @@ fn router(site: Site) -> Router {
         .route("/api/v1/live", get(live::follow))
         .route("/api/v1/board", get(live::show))
         .route("/", get(page::overview))
+        .route("/cluster/{id}", get(page::cluster))
         .route("/facility/{id}", get(page::facility))
         .route("/meter/{id}", get(page::meter))
         .route("/alarms", get(page::alarms))
@@ -149,6 +152,7 @@ fn router(site: Site) -> Router {
         .route("/metrics", get(show_metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(status::ready))
+        .fallback(|| async { Problem::Missing("there is nothing here; the page is at /".to_owned()) })
         .layer(CompressionLayer::new())
         .with_state(site)
 }

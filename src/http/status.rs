@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use crate::decode::{DeviceView, GatewayView};
 use crate::http::problem::{Asked, Problem};
 use crate::http::server::App;
-use crate::http::table::{Page, json_lines, table};
+use crate::http::table::{Form, Page, Written, formed, table};
 use crate::http::views::{
     ConfigStatus, DamageStatus, Declared, DeviceStatus, GapStatus, GatewayStatus, InfluxStatus, JournalStatus,
     LostStatus, MeterLine, MqttStatus, NotifierStatus, ReadyView, ReloadStatus, StatusView, StoreStatus, Tally,
@@ -24,7 +24,7 @@ use crate::store::SESSION_LOST;
 const SHOWN: usize = 20;
 
 /// The daemon at a glance.
-#[utoipa::path(get, path = "/api/v1/status", responses((status = 200, body = StatusView), (status = 503, body = String)))]
+#[utoipa::path(get, path = "/api/v1/status", responses((status = 200, body = StatusView), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Json<StatusView>, Problem> {
     Ok(Json(status(&app.desk().await?, &app)))
 }
@@ -155,7 +155,7 @@ fn notifier(view: NotifierView) -> NotifierStatus {
 
 /// Whether messages are taken in. The desk answers only when the journal is replayed and the store is writable: it stops the
 /// process when it is not.
-#[utoipa::path(get, path = "/readyz", responses((status = 200, body = ReadyView), (status = 503, body = String)))]
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = ReadyView), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let desk = app.desk().await?;
     let held = desk.held.map(str::to_owned);
@@ -166,7 +166,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Probl
 
 /// All meters.
 #[utoipa::path(get, path = "/api/v1/meters", params(Page),
-    responses((status = 200, content((Vec<MeterLine> = "application/json"), (MeterLine = "application/jsonl"), (String = "text/csv"))), (status = 400, body = String), (status = 503, body = String)))]
+    responses((status = 200, content((Vec<MeterLine> = "application/json"), (MeterLine = "application/jsonl"), (String = "text/csv"))), (status = 400, body = String), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn meters(
     State(app): State<Arc<App>>,
     Asked(page): Asked<Page>,
@@ -191,9 +191,10 @@ pub(crate) fn meter_line(row: &MeterRow) -> MeterLine {
 }
 
 /// The topics that no meter listens to, one a line, and last, without a topic, how many messages came on others.
-#[utoipa::path(get, path = "/api/v1/unmapped",
-    responses((status = 200, body = UnmappedLine, content_type = "application/jsonl"), (status = 503, body = String)))]
-pub(crate) async fn unmapped(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/api/v1/unmapped", params(Written),
+    responses((status = 200, content((UnmappedLine = "application/jsonl"), (Vec<UnmappedLine> = "application/json"),
+        (String = "text/csv"))), (status = 400, body = String), (status = 500, body = String), (status = 503, body = String)))]
+pub(crate) async fn unmapped(State(app): State<Arc<App>>, Asked(written): Asked<Written>) -> Result<Response, Problem> {
     let (topics, others) = app.question(Question::Unmapped).await?;
     let line = |topic: &UnmappedTopic| UnmappedLine {
         topic: Some(topic.topic.clone()),
@@ -202,5 +203,5 @@ pub(crate) async fn unmapped(State(app): State<Arc<App>>) -> Result<Response, Pr
         payload: Some(String::from_utf8_lossy(&topic.payload).into_owned()),
     };
     let more = (others > 0).then_some(UnmappedLine { topic: None, count: others, last: None, payload: None });
-    Ok(json_lines(topics.iter().map(line).chain(more)))
+    formed(&topics.iter().map(line).chain(more).collect::<Vec<_>>(), written.format.unwrap_or(Form::Jsonl))
 }

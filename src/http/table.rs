@@ -1,9 +1,11 @@
 //! Tables: as JSON, one object a line, or CSV, and part by part.
 
+use std::collections::BTreeSet;
+
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::problem::Problem;
@@ -16,6 +18,16 @@ pub(crate) enum Form {
     Json,
     Jsonl,
     Csv,
+}
+
+/// How a table is written that comes as a whole.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Written {
+    /// How the rows are written.
+    #[param(inline, default = "jsonl")]
+    pub format: Option<Form>,
 }
 
 /// Which part of a table.
@@ -59,12 +71,16 @@ pub(crate) fn table<T: Serialize>(
     uri: &Uri,
 ) -> Result<Response, Problem> {
     let (rows, next) = part(rows, (page.limit, page.offset))?;
-    let response = match page.format.unwrap_or_default() {
+    Ok(with_next(formed(&rows, page.format.unwrap_or_default())?, next, uri))
+}
+
+/// All rows in a form.
+pub(crate) fn formed(rows: &[impl Serialize], form: Form) -> Result<Response, Problem> {
+    Ok(match form {
         Form::Json => json(array(rows.iter())),
-        Form::Jsonl => json_lines(rows.iter()),
-        Form::Csv => ([(header::CONTENT_TYPE, "text/csv")], csv(&rows)).into_response(),
-    };
-    Ok(with_next(response, next, uri))
+        Form::Jsonl => ([(header::CONTENT_TYPE, "application/jsonl")], lines(rows)).into_response(),
+        Form::Csv => ([(header::CONTENT_TYPE, "text/csv")], csv(rows)?).into_response(),
+    })
 }
 
 /// Says where the next part is.
@@ -92,10 +108,6 @@ pub(crate) fn lines(rows: impl IntoIterator<Item = impl Serialize>) -> String {
     rows.into_iter().map(|row| format!("{}\n", text(&row))).collect()
 }
 
-pub(crate) fn json_lines(rows: impl IntoIterator<Item = impl Serialize>) -> Response {
-    ([(header::CONTENT_TYPE, "application/jsonl")], lines(rows)).into_response()
-}
-
 pub(crate) fn json(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
@@ -105,21 +117,25 @@ fn text(row: &impl Serialize) -> String {
     serde_json::to_string(row).unwrap_or_default()
 }
 
-/// With a header; what is no text or number is JSON within its field.
-fn csv(rows: &[impl Serialize]) -> Vec<u8> {
+/// With a header of all fields of all rows; what is no text or number is JSON within its field.
+fn csv(rows: &[impl Serialize]) -> Result<Vec<u8>, Problem> {
+    let object = |row| match serde_json::to_value(row) {
+        Ok(Value::Object(row)) => Some(row),
+        _ => None,
+    };
+    let rows: Vec<Map<String, Value>> = rows.iter().filter_map(object).collect();
+    let fields: BTreeSet<&String> = rows.iter().flat_map(Map::keys).collect();
+    let failed = |error: csv::Error| Problem::Bad(format!("it cannot be written as CSV: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut is_first = true;
-    for row in rows {
-        let Ok(Value::Object(row)) = serde_json::to_value(row) else {
-            continue;
-        };
-        if std::mem::take(&mut is_first) {
-            // Memory takes all of it.
-            let _ = writer.write_record(row.keys());
-        }
-        let _ = writer.write_record(row.values().map(cell));
+    if !fields.is_empty() {
+        writer.write_record(&fields).map_err(failed)?;
     }
-    writer.into_inner().unwrap_or_default()
+    for row in &rows {
+        writer
+            .write_record(fields.iter().map(|field| row.get(*field).map_or_else(String::new, cell)))
+            .map_err(failed)?;
+    }
+    writer.into_inner().map_err(|error| Problem::Bad(error.to_string()))
 }
 
 fn cell(value: &Value) -> String {
@@ -144,7 +160,7 @@ mod tests {
     fn a_table_comes_in_parts_and_forms() {
         let rows = || [Row { id: "a", more: None }, Row { id: "b,\"c\"", more: Some([1, 2]) }];
         assert_eq!(array(rows().iter()), "[{\"id\":\"a\",\"more\":null},\n{\"id\":\"b,\\\"c\\\"\",\"more\":[1,2]}]\n");
-        assert_eq!(String::from_utf8(csv(&rows())).unwrap(), "id,more\na,\n\"b,\"\"c\"\"\",\"[1,2]\"\n");
+        assert_eq!(String::from_utf8(csv(&rows()).unwrap()).unwrap(), "id,more\na,\n\"b,\"\"c\"\"\",\"[1,2]\"\n");
         let uri: Uri = "/t?offset=0&limit=1&format=json".parse().unwrap();
         let page = Page { limit: Some(1), offset: Some(0), format: None };
         let first = table(rows(), &page, &uri).unwrap();

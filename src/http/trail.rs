@@ -34,10 +34,10 @@ pub struct Correction {
     /// The amount with its unit.
     pub value: String,
     /// Why.
-    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
+    #[schema(min_length = 1, pattern = "\\S")]
     pub reason: String,
     /// Who.
-    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
+    #[schema(min_length = 1, pattern = "\\S")]
     pub by: String,
 }
 
@@ -50,10 +50,10 @@ pub struct Again {
     /// to this one, exclusive.
     pub to: String,
     /// Why.
-    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
+    #[schema(min_length = 1, pattern = "\\S")]
     pub reason: String,
     /// Who.
-    #[schema(min_length = 1, max_length = 1000, pattern = "\\S")]
+    #[schema(min_length = 1, pattern = "\\S")]
     pub by: String,
 }
 
@@ -149,7 +149,7 @@ pub(crate) struct Explained {
 /// Why a meter is booked as it is in a quarter-hour that is closed: from the payload to the milligram.
 #[utoipa::path(get, path = "/api/v1/explain", params(Explained),
     responses((status = 200, body = Object), (status = 400, body = String), (status = 404, body = String),
-        (status = 503, body = String)))]
+        (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn explain(
     State(app): State<Arc<App>>,
     Parameters(asked): Parameters<Explained>,
@@ -167,7 +167,7 @@ pub(crate) async fn explain(
 /// Sets the amount of a meter in a time.
 #[utoipa::path(post, path = "/api/v1/adjustments", request_body = Correction, security((), ("token" = [])),
     responses((status = 204), (status = 400, body = String), (status = 401, body = String), (status = 403, body = String),
-        (status = 413, body = String), (status = 415, body = String), (status = 503, body = String)))]
+        (status = 413, body = String), (status = 415, body = String), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn adjust(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -179,7 +179,7 @@ pub(crate) async fn adjust(
 /// Works closed figures out again.
 #[utoipa::path(post, path = "/api/v1/restatements", request_body = Again, security((), ("token" = [])),
     responses((status = 204), (status = 400, body = String), (status = 401, body = String), (status = 403, body = String),
-        (status = 413, body = String), (status = 415, body = String), (status = 503, body = String)))]
+        (status = 413, body = String), (status = 415, body = String), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn restate(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -202,7 +202,7 @@ async fn accepted(
 
 /// What changed closed figures on purpose.
 #[utoipa::path(get, path = "/api/v1/audit",
-    responses((status = 200, body = Object, content_type = "application/jsonl"), (status = 503, body = String)))]
+    responses((status = 200, body = Object, content_type = "application/jsonl"), (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn audit(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let lines = app.read(|_, reader| reader.audit()).await?;
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();

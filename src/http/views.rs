@@ -269,8 +269,9 @@ pub struct RuleView {
     pub outlook: Option<Outlook>,
     /// Why nobody is told of it.
     pub out_of_service: Option<String>,
+    /// What it counts, as fields of entries: `scope1_mg`, or `by_category.process`. Empty: no masses.
+    pub counts: Vec<String>,
     /// What is planned: of a budget up to each of these times, of a pathway in each year.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub planned: Vec<Planned>,
 }
 

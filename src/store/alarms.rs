@@ -153,6 +153,16 @@ impl AlarmStore {
         self.alarms("SELECT body, acknowledged FROM alarm ORDER BY start DESC, id LIMIT ?1", [limit as i64])
     }
 
+    /// The alarms that ended since a time and that nobody has seen, the latest first.
+    pub fn unseen(&self, since: Time, limit: usize) -> Result<Vec<Alarm>, StoreError> {
+        let sql = "SELECT body, acknowledged FROM alarm WHERE end > ?1 AND end < ?2 AND acknowledged IS NULL
+                   ORDER BY end DESC, id LIMIT ?3";
+        let mut unseen = self.alarms(sql, (since.0, Time::MAX.0, limit as i64))?;
+        // What nobody was told of need not be seen.
+        unseen.retain(|alarm| alarm.state == Phase::Returned && alarm.held.is_none());
+        Ok(unseen)
+    }
+
     /// One alarm.
     pub fn alarm(&self, id: &str) -> Result<Option<Alarm>, StoreError> {
         Ok(self.alarms("SELECT body, acknowledged FROM alarm WHERE id = ?1", [id])?.pop())

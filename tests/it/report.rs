@@ -12,7 +12,7 @@ state_dir = "state"
 [clusters.c]
 name = "Port <east>"
 timezone = "Europe/Paris"
-grid = "eea_fr"
+grid = "egrid_srmv"
 residual = "aib_fr"
 [facilities.f]
 cluster = "c"
@@ -86,7 +86,7 @@ fn a_month_is_a_page_with_the_figures_of_the_ledger() {
     let all = format!("<td class=\"n\">{}</td>", kg(&Value::from(mwh * 1_000)));
     assert_eq!(html.matches(&all).count(), 4, "{all} by facility and in all, by both methods");
     for part in
-        ["Port &lt;east&gt;", "Europe/Paris", "eea2024_fr", "aib2025_fr", "backfill", "el (purchased-electricity)"]
+        ["Port &lt;east&gt;", "Europe/Paris", "egrid2024_srmv", "aib2025_fr", "backfill", "el (purchased-electricity)"]
     {
         assert!(html.contains(part), "{part}");
     }

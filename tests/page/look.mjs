@@ -20,7 +20,8 @@ const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", arg
 const api = async (path) => (await fetch(base + path)).json();
 const [facility] = (await api("/api/v1/board")).rows.filter((row) => row.level === "facility");
 const [meter] = await api("/api/v1/meters");
-const pages = ["/", "/alarms", "/system", `/facility/${facility.id}`, `/meter/${meter.id}`];
+const [cluster] = (await api("/api/v1/board")).rows.filter((row) => row.level === "cluster");
+const pages = ["/", "/alarms", "/system", `/cluster/${cluster.id}`, `/facility/${facility.id}`, `/meter/${meter.id}`];
 
 /** A new window on a page. Notes what it asks for and what goes wrong. */
 async function open(path, options = {}) {

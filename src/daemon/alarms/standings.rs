@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use crate::alert::{Judged, Kind, Line, Outlook, Period, Rule, Watched};
+use crate::alert::{Judged, Kind, Line, Outlook, Period, Rule, Signal, State, Watched};
 use crate::cluster::Topology;
 use crate::format::state_name;
 use crate::http::{Look, Planned, RuleView};
@@ -49,8 +49,22 @@ impl Standings {
             let shown = |millionths: i128| millionths as f64 / 1e6;
             (view.value, view.limit) = (Some(shown(seen.value)), Some(shown(seen.limit)));
         }
+        if let (Kind::Budget(budget), Some(forecast)) = (&rule.kind, &judged.forecast) {
+            // Of what is unknown it is known all the same.
+            let kg = |mg: i128| Some(mg as f64 / 1e6);
+            (view.value, view.limit) = (kg(forecast.used), kg(budget.total));
+        }
         if let Some(forecast) = &judged.forecast {
             view.outlook = Some(Outlook::of(forecast));
+        }
+    }
+
+    /// Nothing speaks for an alarm.
+    pub(crate) fn is_well(&self, rule: &Rule, watched: &Watched, topology: &Topology) {
+        if let Ok(mut rules) = self.rules.lock()
+            && let Some(view) = rules.get_mut(&line(rule, watched, topology))
+        {
+            view.state = state_name(State::Normal);
         }
     }
 
@@ -78,6 +92,13 @@ fn line(rule: &Rule, watched: &Watched, topology: &Topology) -> Line {
     (rule.id.to_string(), watched.text(topology))
 }
 
+fn counts(signal: &Signal) -> Vec<String> {
+    match signal {
+        Signal::Columns(columns) => columns.iter().map(|column| format!("{}_mg", column.name())).collect(),
+        Signal::Category(category) => vec![format!("by_category.{}", category.name())],
+    }
+}
+
 fn planned(rule: &Rule, watched: &Watched, topology: &Topology, now: Time) -> Vec<Planned> {
     let points = rule.kind.planned(watched.zone(topology), now);
     points.into_iter().map(|(at, mg)| Planned { at: at.to_string(), kg: mg as f64 / 1e6 }).collect()
@@ -96,6 +117,7 @@ fn unknown(rule: &Rule, watched: &Watched, topology: &Topology) -> RuleView {
         unit: rule.kind.unit(),
         outlook: None,
         out_of_service: rule.out_of_service.clone(),
+        counts: counts(&rule.signal),
         planned: Vec::new(),
     }
 }

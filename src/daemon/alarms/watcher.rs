@@ -242,7 +242,11 @@ impl Watcher {
                     .is_some_and(|all| all.iter().any(|ix| seen.heard.details.contains_key(ix))),
                 _ => false,
             };
-            for watched in rule.watched.iter().filter(|watched| is_looked_at(watched)) {
+            for watched in &rule.watched {
+                if !is_looked_at(watched) {
+                    self.standings.borrow().is_well(rule, watched, &self.rules.topology);
+                    continue;
+                }
                 let since = watched.entity().and_then(|entity| changed.get(&(entity, Window::Quarter)).copied());
                 let from = since.unwrap_or(open_from).min(open_from);
                 followed.extend(self.judge(rule, watched, seen, (from, now))?);

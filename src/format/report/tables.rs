@@ -21,7 +21,7 @@ pub(super) fn totals(report: &Report) -> Markup {
         }
         p {
             "What facilities sell to each other is eliminated from the totals of scope 2, and stands as a line of its own. "
-            "Uncertainty at 95 %: " (total.uncertainty_pct.map_or_else(|| "not known".to_owned(), |percent| format!("{percent} %")))
+            "Uncertainty at 95 %: " (total.uncertainty_pct.map_or_else(|| "not known".to_owned(), |percent| format!("{percent:.1} %")))
             ". Coverage: " (percent(total.coverage)) "."
         }
     }
@@ -49,7 +49,7 @@ pub(super) fn facilities(report: &Report) -> Markup {
             th { (figures.name) }
             td .n { (kg(figures.scope1_mg)) } td .n { (kg(figures.scope2_location_mg)) } td .n { (kg(figures.scope2_market_mg)) }
             td .n { (percent(figures.coverage)) }
-            td .n { (figures.uncertainty_pct.map_or_else(String::new, |percent| format!("{percent} %"))) }
+            td .n { (figures.uncertainty_pct.map_or_else(String::new, |percent| format!("{percent:.1} %"))) }
         }
     };
     html! {
@@ -93,7 +93,10 @@ pub(super) fn by_gas(report: &Report) -> Markup {
 
 pub(super) fn instruments(report: &Report) -> Markup {
     html! {
-        p { "Before elimination, of quarter-hours that are closed: up to " (report.instruments_to) "." }
+        p {
+            "Before elimination, of quarter-hours that are closed: up to " (report.instruments_to)
+            ". What is measured in tonnes of steam has no megawatt-hours here."
+        }
         (of_method(report, false))
         (of_method(report, true))
     }

@@ -26,12 +26,12 @@ pub(crate) async fn show(State(live): State<Live>, State(app): State<Arc<App>>) 
     let history = Arc::clone(&app).alarms(|store| store.latest(HISTORY)).await?;
     let body = html! {
         h1 { "Alarms" small { " times in " (zone.name()) } }
-        section aria-label="Alarms that go on" {
+        section aria-label="Alarms that go on, and those that ended unseen" {
             div .scroll tabindex="0" role="region" aria-label="Alarms that go on" {
                 table #active data-alarms="" data-zone=(zone.name()) {
                     thead { tr {
-                        th scope="col" { "Level" } th scope="col" { "Priority" } th scope="col" { "Since" } th scope="col" { "What" }
-                        th scope="col" { "Seen" } th scope="col" { "State" } th scope="col" { "To do" } th scope="col" { "Do" }
+                        th scope="col" { "Level" } th scope="col" { "Do" } th scope="col" { "What" } th scope="col" { "Value" }
+                        th scope="col" { "Priority" } th scope="col" { "Since" } th scope="col" { "State" } th scope="col" { "To do" }
                     } }
                     tbody { @for alarm in &board.alarms { (active(alarm, &zone)) } }
                 }
@@ -58,22 +58,30 @@ pub(crate) async fn show(State(live): State<Live>, State(app): State<Arc<App>>) 
 }
 
 fn active(alarm: &AlarmLine, zone: &Zone) -> Markup {
-    let seen = alarm.detail.clone().unwrap_or_else(|| {
+    let value = alarm.detail.clone().unwrap_or_else(|| {
         format!("{} against {}", number::value(alarm.value, &alarm.unit), number::value(alarm.limit, &alarm.unit))
     });
     html! {
         tr data-id=(alarm.id) .(parts::class(Some(alarm.level))) .unseen[alarm.is_unseen()] {
             td { (parts::shape(alarm.level)) " " (alarm.level.name()) }
-            td { (alarm.priority.name()) }
-            td { (number::local(&alarm.since, zone)) @if alarm.provisional { " (provisional)" } }
-            th scope="row" { (alarm.entity) " " (alarm.rule) }
-            td .t { (seen) }
-            td { (alarm.condition) @if let Some(by) = &alarm.acknowledged_by { " by " (by) } }
-            td .t { (alarm.response) }
             td {
                 button type="button" data-do="ack" disabled[alarm.acknowledged_by.is_some()] hidden { "Acknowledge" }
                 button type="button" data-do="shelve" hidden { "Shelve" }
+                noscript { code { (alarm.id) } }
             }
+            th .t scope="row" { (alarm.entity) " " (alarm.rule) }
+            td .t { (value) }
+            td { (alarm.priority.name()) }
+            td .t {
+                (number::local(&alarm.since, zone))
+                @if let Some(until) = &alarm.until { " to " (number::local(until, zone)) }
+                @if alarm.provisional { " (provisional)" }
+            }
+            td .t {
+                @if let Some(held) = &alarm.held { (held) }
+                @else { (alarm.condition) @if let Some(by) = &alarm.acknowledged_by { " by " (by) } }
+            }
+            td .t { (alarm.response) }
         }
     }
 }

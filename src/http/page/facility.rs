@@ -1,4 +1,4 @@
-//! A facility: its course, its budget, its meters.
+//! A facility, or a cluster: its course, its budget, its meters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::http::live::Live;
 use crate::http::page::{number, page, parts};
 use crate::http::problem::Problem;
 use crate::http::server::App;
-use crate::http::{MeterRow, Question};
+use crate::http::{MeterRow, Question, RuleView};
 use crate::pipeline::Rules;
 use crate::quantity::{Ratio, Span, Time, Window, Zone};
 
@@ -24,32 +24,49 @@ pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let missing = || Problem::Missing(format!("there is no facility `{id}`; the overview is at /"));
-    let entity = app.rules.topology.find(Level::Facility, &id).ok_or_else(missing)?;
-    let board = live.board(&app).await?;
-    let key = format!("facility/{id}");
+    entity(&live, &app, (Level::Facility, &id)).await
+}
+
+/// A cluster has the same page, without meters.
+pub(crate) async fn show_cluster(
+    State(live): State<Live>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    entity(&live, &app, (Level::Cluster, &id)).await
+}
+
+async fn entity(live: &Live, app: &Arc<App>, (level, id): (Level, &str)) -> Result<Response, Problem> {
+    let missing = || Problem::Missing(format!("there is no {} `{id}`; the overview is at /", level.name()));
+    let entity = app.rules.topology.find(level, id).ok_or_else(missing)?;
+    let board = live.board(app).await?;
+    let key = format!("{}/{id}", level.name());
     let row = board.rows.iter().find(|row| row.key == key).ok_or_else(missing)?;
-    let zone = parts::zone(row);
+    let zone = &parts::zone(row);
     let now = Time::parse_rfc3339(&board.at).unwrap_or(Time::MAX);
-    let hours = hours(&app, entity, now).await?;
-    let meters = meters(&app, entity, now).await?;
+    let hours = hours(app, entity, now).await?;
+    let meters = if level == Level::Facility { Some(meters(app, entity, now).await?) } else { None };
+    let rules: Vec<RuleView> = (app.standings)().into_iter().filter(|rule| rule.entity == key).collect();
     let course = board.courses.get(&key).map_or(&[][..], Vec::as_slice);
+    let csv = format!("/api/v1/entries?level={}&entity={id}&window=1h&format=csv", level.name());
     let body = html! {
-        h1 { (parts::called(row)) small { " facility " (row.id) ", times in " (row.zone) } }
-        (summary(row, &zone, course))
+        h1 { (parts::called(row)) small { " " (level.name()) " " (row.id) ", times in " (row.zone) } }
+        (summary(row, zone, course))
         (charts(row))
-        (limits(row))
-        section aria-label="Meters" data-refresh="meters" {
-            h2 { "Meters" }
-            div .scroll tabindex="0" role="region" aria-label="Meters" { (meters) }
+        (limits(&rules))
+        @if let Some(meters) = meters {
+            section aria-label="Meters" data-refresh="meters" {
+                h2 { "Meters" }
+                div .scroll tabindex="0" role="region" aria-label="Meters" { (meters) }
+            }
         }
         section aria-label="The last day by the hour" data-refresh="hours" {
             h2 { "The last day by the hour" }
-            div .scroll tabindex="0" role="region" aria-label="The last day by the hour" { (table(&hours, &zone)) }
-            p { a href=(format!("/api/v1/entries?level=facility&entity={}&window=1h&format=csv", row.id)) { "All hours as CSV" } }
+            div .scroll tabindex="0" role="region" aria-label="The last day by the hour" { (table(&hours, zone)) }
+            p { a href=(csv) { "All hours as CSV" } }
         }
     };
-    Ok(page(parts::called(row), &board, &zone, &body))
+    Ok(page(parts::called(row), &board, zone, &body))
 }
 
 fn summary(row: &Row, zone: &Zone, course: &[Option<i64>]) -> Markup {
@@ -85,7 +102,7 @@ fn summary(row: &Row, zone: &Zone, course: &[Option<i64>]) -> Markup {
                 dt { "Rate now (scope 1 and 2, location)" } dd { (parts::rate(row.rate.as_ref(), zone)) (parts::split(row.rate.as_ref())) }
                 dt { "24 hours" } dd { (parts::course(&row.key, course)) }
                 dt { "Alarms" } dd { (parts::worst(&row.alarms)) }
-                dt { "Forecast" } dd { span data-f="budget" data-k="forecast" { (parts::forecast(row.budget.as_ref())) } }
+                dt { "Forecast" } dd { span data-f="budget" data-k="forecast" { (parts::forecast(row.budget.as_ref(), zone)) } }
             }
         }
     }
@@ -94,7 +111,7 @@ fn summary(row: &Row, zone: &Zone, course: &[Option<i64>]) -> Markup {
 /// Drawn by `charts.js`; without it the table of hours says the same.
 fn charts(row: &Row) -> Markup {
     html! {
-        section .charts hidden data-charts="facility" data-entity=(row.id) data-level="facility" data-zone=(row.zone) {
+        section .charts hidden data-charts=(row.level) data-entity=(row.id) data-level=(row.level) data-zone=(row.zone) {
             h2 { "Course" }
             div .buttons role="group" aria-label="Time" {
                 button type="button" data-range="day" aria-pressed="true" { "24 hours" }
@@ -109,27 +126,30 @@ fn charts(row: &Row) -> Markup {
     }
 }
 
-fn limits(row: &Row) -> Markup {
+/// All rules about it, as they stand.
+fn limits(rules: &[RuleView]) -> Markup {
     html! {
-        @if row.limit.is_some() || row.budget.is_some() {
-            section aria-label="Rules" data-key=(row.key) {
+        @if !rules.is_empty() {
+            section aria-label="Rules" data-refresh="rules" {
                 h2 { "Against its limits" }
                 dl .facts {
-                    @if let Some(limit) = &row.limit { dt { (limit.rule) } dd { (parts::bar(Some(limit), "limit")) " " span data-f="limit" data-k="rule" { (parts::bar_about(limit)) } } }
-                    @if let Some(budget) = &row.budget { dt { (budget.rule) } dd { (parts::bar(Some(budget), "budget")) " " span data-f="budget" data-k="rule" { (parts::bar_about(budget)) } } }
+                    @for rule in rules {
+                        dt { (rule.kind) ", " (rule.priority.name()) }
+                        dd { (parts::bar(Some(rule), "")) " " (parts::bar_about(rule)) }
+                    }
                 }
             }
         }
     }
 }
 
-async fn hours(app: &Arc<App>, entity: Entity, now: Time) -> Result<Vec<Figure>, Problem> {
+pub(super) async fn hours(app: &Arc<App>, entity: Entity, now: Time) -> Result<Vec<Figure>, Problem> {
     let asked = Asked::of(vec![entity], Window::Hour, (now.minus(Span::days(1)), now));
     let entries = fetch(Arc::clone(app), asked).await?;
     Ok(entries.iter().rev().map(|entry| Figure::of(entry, &app.rules.topology)).collect())
 }
 
-fn table(hours: &[Figure], zone: &Zone) -> Markup {
+pub(super) fn table(hours: &[Figure], zone: &Zone) -> Markup {
     html! {
         table {
             thead { tr {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::cluster::{Entity, Kind, Level, Meter, MeterIx};
 use crate::http::live::Live;
+use crate::http::page::facility::{hours as hours_of, table as hours_table};
 use crate::http::page::{number, page};
 use crate::http::problem::{Asked, Problem};
 use crate::http::server::App;
@@ -36,6 +37,8 @@ pub(crate) async fn show(
     let rows = app.question(Question::Meters).await?;
     let row = rows.get(ix.0 as usize).ok_or_else(missing)?;
     let (meter, zone) = (app.rules.topology.meter(ix), app.rules.topology.zone(Entity::Meter(ix)).clone());
+    let now = Time::parse_rfc3339(&board.at).unwrap_or(Time::MAX);
+    let hours = hours_of(&app, Entity::Meter(ix), now).await?;
     let set_aside = set_aside(&app, ix, &zone).await?;
     let explained = explained(&app, ix, query.at.as_deref(), &zone).await?;
     let facility = app.rules.topology.facility(meter.facility);
@@ -55,12 +58,16 @@ pub(crate) async fn show(
             }
             div #trend role="img" aria-label="emissions over time: scope 1, and scope 2 upon it" {}
         }
+        section aria-label="The last day by the hour" data-refresh="hours" {
+            h2 { "The last day by the hour" }
+            div .scroll tabindex="0" role="region" aria-label="The last day by the hour" { (hours_table(&hours, &zone)) }
+        }
         section aria-label="Readings that are set aside" data-refresh="aside" { h2 { "Set aside" } (set_aside) }
         section aria-label="Why it is booked as it is" {
             h2 { "Why it is booked as it is" }
             form method="get" {
-                label for="at" { "Quarter-hour of (" (zone.name()) ") " }
-                input #at-input name="at" type="text" placeholder="2026-11-26 14:00" value=(query.at.as_deref().unwrap_or("")) aria-label="Time";
+                label for="at-input" { "A quarter-hour, in " (zone.name()) " " }
+                input #at-input name="at" type="text" placeholder="2026-11-26 14:00" value=(query.at.as_deref().unwrap_or(""));
                 button type="submit" { "Explain" }
             }
             (explained)

@@ -16,7 +16,7 @@ use maud::{DOCTYPE, Markup, html};
 use sha2::{Digest, Sha256};
 
 pub(crate) use alarms::show as alarms;
-pub(crate) use facility::show as facility;
+pub(crate) use facility::{show as facility, show_cluster as cluster};
 pub(crate) use meter::show as meter;
 pub(crate) use overview::show as overview;
 pub(crate) use system::show as system;
@@ -114,6 +114,7 @@ fn head(board: &Board, zone: &Zone) -> Markup {
                 }
             }
             (parts::banner(board, zone))
+            p #message role="alert" {}
         }
     }
 }

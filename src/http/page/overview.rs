@@ -62,7 +62,7 @@ fn table(board: &Board, cluster: &Row) -> Markup {
     let facilities = board.rows.iter().filter(|row| row.parent.as_deref() == Some(&cluster.key));
     html! {
         section aria-label=(parts::called(cluster)) data-zone=(cluster.zone) {
-            h2 { (parts::called(cluster)) small { " times in " (cluster.zone) } }
+            h2 { a href=(format!("/cluster/{}", cluster.id)) { (parts::called(cluster)) } small { " times in " (cluster.zone) } }
             div .scroll tabindex="0" role="region" aria-label=(format!("Facilities of {}", parts::called(cluster))) {
                 table {
                     thead { (heads()) }
@@ -117,7 +117,7 @@ fn line(board: &Board, row: &Row, zone: &Zone) -> Markup {
             td .n { span data-f="day" data-k="coverage" { (coverage(day)) } }
             td .n { (parts::mass(row.month.as_ref(), parts::total, "month.total", zone)) }
             td { (parts::bar(row.budget.as_ref(), "budget")) }
-            td .t { span data-f="budget" data-k="forecast" { (parts::forecast(row.budget.as_ref())) } }
+            td .t { span data-f="budget" data-k="forecast" { (parts::forecast(row.budget.as_ref(), zone)) } }
         }
     }
 }

@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use crate::alert::{Level, Priority};
-use crate::http::board::{AlarmCount, AlarmLine, Board, Figure, Rate, Row};
+use crate::http::board::{AlarmCount, AlarmLine, Board, Figure, Row};
 use crate::http::page::number;
+use crate::http::rate::Rate;
 use crate::http::views::RuleView;
 use crate::quantity::Zone;
 
@@ -29,12 +30,15 @@ pub(super) fn rate(rate: Option<&Rate>, zone: &Zone) -> Markup {
     html! {
         @match rate {
             Some(rate) => data data-f="rate" data-k="rate" value=(rate_total(rate)) title=(rate_about(rate, zone)) {
-                (number::rate(rate_total(rate)))
+                (number::rate(rate_total(rate))) @if !rate.complete { (INCOMPLETE) }
             },
             None => data data-f="rate" data-k="rate" value="" { "-" },
         }
     }
 }
+
+/// Beside a rate of which a part is not measured yet.
+const INCOMPLETE: &str = " \u{25b3} part";
 
 fn rate_total(rate: &Rate) -> f64 {
     rate.scope1_kg_per_hour + rate.scope2_location_kg_per_hour
@@ -75,30 +79,48 @@ pub(super) fn bar(rule: Option<&RuleView>, field: &str) -> Markup {
                 rect .rest width="100" height="8" {}
                 rect .part .over[part > 1.0] width=(format!("{:.1}", (part * 80.0).clamp(0.0, 100.0))) height="8" {}
                 rect .mark x="79.5" width="1" height="8" {}
+                rect .plan x=(format!("{:.1}", planned(rule) * 80.0)) width=(if rule.outlook.is_some() { "1" } else { "0" }) height="8" {}
             }
         }
     }
 }
 
+/// What part of a budget is planned up to now.
+fn planned(rule: &RuleView) -> f64 {
+    let part = rule.outlook.as_ref().zip(rule.limit).map(|(outlook, limit)| outlook.planned_kg / limit.max(1e-9));
+    part.unwrap_or(0.0).clamp(0.0, 1.25)
+}
+
 pub(super) fn bar_about(rule: &RuleView) -> String {
     let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| number::value(value, rule.unit));
-    format!("{}: {} of {}, {}", rule.rule, shown(rule.value), shown(rule.limit), rule.state)
+    let planned =
+        rule.outlook.as_ref().map(|outlook| format!(", {} planned by now", number::kilograms(outlook.planned_kg)));
+    format!(
+        "{}: {} of {}{}, {}",
+        rule.rule,
+        shown(rule.value),
+        shown(rule.limit),
+        planned.unwrap_or_default(),
+        rule.state
+    )
 }
 
 /// Where a budget is going, in words.
-pub(super) fn forecast(rule: Option<&RuleView>) -> String {
+pub(super) fn forecast(rule: Option<&RuleView>, zone: &Zone) -> String {
     let Some(rule) = rule else {
         return String::new();
     };
     let Some(outlook) = &rule.outlook else {
-        return "not known yet".to_owned();
+        return format!("{}: not known yet", rule.rule);
     };
-    let day = |at: &str| at.get(..10).unwrap_or(at).to_owned();
+    let unknown = if rule.state == "unknown" { "unknown, " } else { "" };
+    let day = |at: &str| number::local(at, zone).chars().take(10).collect::<String>();
     match &outlook.runs_out {
-        Some(out) => format!("used up {}", day(out)),
+        Some(out) => format!("{}: {unknown}used up {}", rule.rule, day(out)),
         None => {
             let part = rule.limit.map_or(0.0, |limit| outlook.expected_kg / limit.max(1e-9));
-            format!("holds: {} expected", number::percent(part))
+            let holds = if part > 1.0 { "over" } else { "holds" };
+            format!("{}: {unknown}{holds}, {} expected", rule.rule, number::percent(part))
         }
     }
 }
@@ -177,14 +199,22 @@ pub(super) fn banner(board: &Board, zone: &Zone) -> Markup {
 fn banner_text(alarms: &[AlarmLine], zone: &Zone) -> String {
     let unseen: Vec<&AlarmLine> = alarms.iter().filter(|alarm| alarm.is_unseen()).collect();
     if unseen.is_empty() {
-        return format!("No alarm waits to be seen; {} on", alarms.len());
+        let on = alarms.iter().filter(|alarm| alarm.until.is_none()).count();
+        return format!("No alarm waits to be seen; {on} on{}", ended(alarms));
     }
     let of = |priority: Priority| unseen.iter().filter(|alarm| alarm.priority == priority).count();
     let counts = [Priority::High, Priority::Medium, Priority::Low].map(|priority| (of(priority), priority.name()));
     let counts: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
     let oldest = unseen.iter().map(|alarm| alarm.since.as_str()).min().unwrap_or("");
-    format!("\u{25b2} Not seen yet: {}; the oldest since {}", counts.join(", "), number::local(oldest, zone))
+    let first = unseen.first().map_or_else(String::new, |alarm| format!("{} {}", alarm.entity, alarm.rule));
+    let (counts, since) = (counts.join(", "), number::local(oldest, zone));
+    format!("\u{25b2} {first}; not seen yet: {counts}, the oldest since {since}{}", ended(alarms))
+}
+
+fn ended(alarms: &[AlarmLine]) -> String {
+    let count = alarms.iter().filter(|alarm| alarm.until.is_some()).count();
+    if count > 0 { format!("; {count} ended unseen") } else { String::new() }
 }
 
 /// As people call it, or its id.

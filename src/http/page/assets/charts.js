@@ -3,8 +3,10 @@
 
 import { local, scaled } from "./page.js";
 
-/** @typedef {{start: string, scope1_mg: number, scope2_location_mg: number, scope2_market_mg: number}} Entry */
-/** @typedef {{rule: string, kind: string, entity: string, limit: number | null, planned?: {at: string, kg: number}[],
+/** @typedef {{start: string, scope1_mg: number, scope2_location_mg: number, scope2_market_mg: number,
+ *   by_category: Record<string, number>}} Entry */
+/** @typedef {{rule: string, kind: string, entity: string, limit: number | null, counts: string[],
+ *   planned: {at: string, kg: number}[],
  *   outlook: {used_kg: number, expected_kg: number, runs_out: string | null, runs_out_range: (string | null)[]} | null}} Rule */
 /** @typedef {[number[], ...(number | null)[][]]} Data */
 /** @typedef {{label: string, stroke: string, fill?: string, dash?: number[], width?: number}} Line */
@@ -19,6 +21,14 @@ const RANGES = {
   month: { window: "1d", reach: 31 * 24 * HOUR }, year: { window: "1mo", reach: 365 * 24 * HOUR },
 };
 
+/** @type {Record<string, string>} */
+const NAMES = {
+  "15m": "CO2e by quarter-hour, an hour of it", "1h": "CO2e an hour", "1d": "CO2e a day", "1mo": "CO2e a month",
+};
+
+/** Seconds of a window, at the most. @type {Record<string, number>} */
+const STEPS = { "15m": 900, "1h": 3_600, "1d": 90_000, "1mo": 31.1 * 86_400 };
+
 /** @param {string} name */
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -32,8 +42,8 @@ async function get(query) {
 }
 
 /** @param {HTMLElement} place @param {string} title @param {string} zone @param {Data} data @param {Line[]} lines
- *  @param {object[]} [bands] */
-function plot(place, title, zone, data, lines, bands = []) {
+ *  @param {[number, number]} [range] of time, in seconds */
+function plot(place, title, zone, data, lines, range) {
   const grid = { stroke: colour("--line"), width: 1 };
   const ink = colour("--ink");
   place.replaceChildren();
@@ -44,9 +54,9 @@ function plot(place, title, zone, data, lines, bands = []) {
     marks.map((at) => local(new Date(at * 1000).toISOString(), zone)).map((text) => (step >= 86_400 ? text.slice(0, 10) : text.slice(11)));
   const width = Math.max(280, place.parentElement?.clientWidth ?? 600);
   return new uPlot({
-    title, width, height: 260, bands, cursor: { drag: { x: false, y: false } },
+    title, width, height: 260, padding: [null, 40, null, null], cursor: { drag: { x: false, y: false } },
     tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
-    scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), high * 1.05 || 1] } },
+    scales: { ...(range ? { x: { range } } : {}), y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), high * 1.05 || 1] } },
     axes: [{ ...axis, values: times, space: 80 }, { ...axis, size: 90, values }],
     series: [{ label: `Time (${zone})`, value: (/** @type {any} */ _, /** @type {number | null} */ at) => (at === null ? "-" : local(new Date(at * 1000).toISOString(), zone)) }, ...lines.map((line) => ({ value, width: 1.5, ...line }))],
   }, data, place);
@@ -61,16 +71,35 @@ async function trend(section, range) {
   const from = new Date(Math.floor((Date.now() - reach) / 900_000) * 900_000).toISOString();
   /** @type {Entry[]} */
   const entries = await get(`entries?level=${level}&entity=${encodeURIComponent(entity)}&window=${length}&from=${from}`);
-  const times = entries.map((entry) => Date.parse(entry.start) / 1000);
-  const scope1 = entries.map((entry) => entry.scope1_mg / 1e6);
-  const location = entries.map((entry) => (entry.scope1_mg + entry.scope2_location_mg) / 1e6);
-  const market = entries.map((entry) => (entry.scope1_mg + entry.scope2_market_mg) / 1e6);
+  const step = STEPS[length];
+  /** @type {Data} */
+  const data = [[], [], [], []];
+  const push = (/** @type {number} */ time, /** @type {(number | null)[]} */ ...values) =>
+    [time, ...values].forEach((value, at) => data[at].push(/** @type {number} */ (value)));
+  // A window that goes on would look like a fall.
+  const over = entries.filter((entry) => Date.parse(entry.start) / 1000 + step <= Date.now() / 1000);
+  const per = length === "15m" ? 4 : 1;
+  for (const entry of over) {
+    const time = Date.parse(entry.start) / 1000;
+    const before = data[0][data[0].length - 1];
+    // Where nothing is booked the line ends.
+    if (before !== undefined && time - before > step * 1.5) push(before + step, null, null, null);
+    const [scope1, location, market] = [entry.scope1_mg, entry.scope2_location_mg, entry.scope2_market_mg].map((mg) => (mg / 1e6) * per);
+    push(time, scope1 + location, scope1, scope1 + market);
+  }
   const [part, rest, ink] = [colour("--part"), colour("--rest"), colour("--ink")];
-  plot(place, `By window of ${length}: CO2e`, zone, [times, location, scope1, market], [
+  plot(place, NAMES[length], zone, data, [
     { label: "with scope 2 (location)", stroke: part, fill: rest },
     { label: "scope 1", stroke: ink, fill: part },
     { label: "with scope 2 (market)", stroke: ink, dash: [6, 4] },
-  ]);
+  ], [Date.parse(from) / 1000, Date.now() / 1000]);
+}
+
+/** What a rule counts of an entry, in kilograms. @param {Rule} rule @param {Entry} entry */
+function counted(rule, entry) {
+  const of = (/** @type {string} */ name) =>
+    name.startsWith("by_category.") ? (entry.by_category[name.slice(12)] ?? 0) : /** @type {any} */ (entry)[name];
+  return rule.counts.reduce((sum, name) => sum + of(name), 0) / 1e6;
 }
 
 /** The points of several lines by time, with nothing in between. @param {[number, number][][]} lines @returns {Data} */
@@ -85,10 +114,10 @@ function joined(lines) {
 
 /** @param {HTMLElement} section @param {Rule[]} rules */
 async function budget(section, rules) {
-  const { entity = "", zone = "UTC" } = section.dataset;
+  const { level = "", entity = "", zone = "UTC" } = section.dataset;
   const place = /** @type {HTMLElement | null} */ (section.querySelector("#budget"));
-  const rule = rules.find((candidate) => candidate.kind === "budget" && candidate.planned && candidate.outlook);
-  if (!place || !rule?.planned || !rule.outlook) return;
+  const rule = rules.find((candidate) => candidate.kind === "budget" && candidate.planned.length > 0 && candidate.outlook);
+  if (!place || !rule?.outlook) return;
   const seconds = (/** @type {string} */ text) => Date.parse(text) / 1000;
   const [first, last] = [rule.planned[0], rule.planned[rule.planned.length - 1]];
   /** @type {Rule["outlook"]} */
@@ -96,15 +125,12 @@ async function budget(section, rules) {
   const now = Date.now() / 1000;
   const plan = rule.planned.map(({ at, kg }) => /** @type {[number, number]} */ ([seconds(at), kg]));
   /** @type {Entry[]} */
-  const days = await get(`entries?level=facility&entity=${encodeURIComponent(entity)}&window=1d&from=${first.at}`);
+  const days = await get(`entries?level=${level}&entity=${encodeURIComponent(entity)}&window=1d&from=${first.at}`);
   let sum = 0;
-  const all = days.map((day) => day.scope1_mg + day.scope2_location_mg);
-  // What the rule counts may be less than all; its course is scaled to what is used.
-  const whole = all.reduce((total, mg) => total + mg, 0) / 1e6;
-  const part = whole > 0 ? outlook.used_kg / whole : 0;
+  const starts = days.map((day) => seconds(day.start));
   const actual = days.map((day, at) => {
-    sum += (all[at] / 1e6) * part;
-    return /** @type {[number, number]} */ ([Math.min(seconds(day.start) + 86_400, now), sum]);
+    sum += counted(rule, day);
+    return /** @type {[number, number]} */ ([starts[at + 1] ?? now, sum]);
   });
   /** @type {[number, number][]} */
   const ahead = [[now, outlook.used_kg], [seconds(last.at), outlook.expected_kg]];
@@ -123,15 +149,15 @@ async function budget(section, rules) {
 async function pathway(section, rules) {
   const { level = "", entity = "", zone = "UTC" } = section.dataset;
   const place = /** @type {HTMLElement | null} */ (section.querySelector("#pathway"));
-  const rule = rules.find((candidate) => candidate.kind === "pathway" && candidate.planned);
-  if (!place || !rule?.planned) return;
+  const rule = rules.find((candidate) => candidate.kind === "pathway" && candidate.planned.length > 0);
+  if (!place || !rule) return;
   const plan = rule.planned.map(({ at, kg }) => /** @type {[number, number]} */ ([Date.parse(at) / 1000, kg]));
   /** @type {Entry[]} */
   const years = await get(`entries?level=${level}&entity=${encodeURIComponent(entity)}&window=1y`);
   const actual = years.map((year) => /** @type {[number, number]} */ (
-    [Date.parse(year.start) / 1000, (year.scope1_mg + year.scope2_location_mg) / 1e6]));
+    [Date.parse(year.start) / 1000, counted(rule, year)]));
   plot(place, `${rule.rule}: the way to the target`, zone, joined([plan, actual]), [
-    { label: "planned", stroke: colour("--soft"), dash: [4, 4] }, { label: "emitted (location-based)", stroke: colour("--ink"), width: 3 },
+    { label: "planned", stroke: colour("--soft"), dash: [4, 4] }, { label: "emitted", stroke: colour("--ink"), width: 3 },
   ].map((line) => ({ ...line, spanGaps: true })));
 }
 

@@ -5,16 +5,16 @@
 /** @typedef {{from: string, to: string, scope1_mg: number, scope2_location_mg: number, scope2_market_mg: number,
  *   eliminated_location_mg: number, eliminated_market_mg: number, coverage: number, revision: number, flags: string[]}} Figure */
 /** @typedef {{from: string, to: string, scope1_kg_per_hour: number, scope2_location_kg_per_hour: number,
- *   scope2_market_kg_per_hour: number, coverage: number}} Rate */
-/** @typedef {{runs_out: string | null, expected_kg: number}} Outlook */
+ *   scope2_market_kg_per_hour: number, coverage: number, complete: boolean}} Rate */
+/** @typedef {{runs_out: string | null, expected_kg: number, planned_kg: number}} Outlook */
 /** @typedef {{rule: string, state: string, value: number | null, limit: number | null, unit: string,
  *   outlook: Outlook | null}} Rule */
 /** @typedef {{active: number, unseen: number, level: string | null, priority: string | null}} AlarmCount */
 /** @typedef {{key: string, zone: string, rate: Rate | null, day: Figure | null, month: Figure | null, year: Figure | null,
  *   limit: Rule | null, budget: Rule | null, alarms: AlarmCount}} Row */
 /** @typedef {{id: string, rule: string, entity: string, level: string, priority: string, condition: string, since: string,
- *   value: number, limit: number, unit: string, detail: string | null, response: string, acknowledged_by: string | null,
- *   provisional: boolean}} Alarm */
+ *   until: string | null, value: number, limit: number, unit: string, detail: string | null, response: string,
+ *   acknowledged_by: string | null, held: string | null, provisional: boolean}} Alarm */
 /** @typedef {{number: number, at: string, watermark: string, plan: string, state: Record<string, string | null>, rows: Row[],
  *   alarms: Alarm[] | null, courses: Record<string, (number | null)[]>}} Frame */
 
@@ -77,15 +77,18 @@ function aboutRate(rate, zone) {
 
 /** @param {Rule} rule */
 function aboutRule(rule) {
-  return `${rule.rule}: ${inUnit(rule.value, rule.unit)} of ${inUnit(rule.limit, rule.unit)}, ${rule.state}`;
+  const planned = rule.outlook ? `, ${scaled(rule.outlook.planned_kg)} planned by now` : "";
+  return `${rule.rule}: ${inUnit(rule.value, rule.unit)} of ${inUnit(rule.limit, rule.unit)}${planned}, ${rule.state}`;
 }
 
-/** @param {Rule | null} rule */
-function forecast(rule) {
+/** @param {Rule | null} rule @param {string} zone */
+function forecast(rule, zone) {
   if (!rule) return "";
-  if (!rule.outlook) return "not known yet";
-  if (rule.outlook.runs_out) return `used up ${rule.outlook.runs_out.slice(0, 10)}`;
-  return `holds: ${percent(rule.limit === null ? 0 : rule.outlook.expected_kg / Math.max(rule.limit, 1e-9))} expected`;
+  if (!rule.outlook) return `${rule.rule}: not known yet`;
+  const unknown = rule.state === "unknown" ? "unknown, " : "";
+  if (rule.outlook.runs_out) return `${rule.rule}: ${unknown}used up ${local(rule.outlook.runs_out, zone).slice(0, 10)}`;
+  const part = rule.limit === null ? 0 : rule.outlook.expected_kg / Math.max(rule.limit, 1e-9);
+  return `${rule.rule}: ${unknown}${part > 1 ? "over" : "holds"}, ${percent(part)} expected`;
 }
 
 /** @type {Record<string, string>} */
@@ -120,7 +123,7 @@ const KINDS = {
     const total = rate.scope1_kg_per_hour + rate.scope2_location_kg_per_hour;
     /** @type {HTMLDataElement} */ (cell).value = String(total);
     cell.title = aboutRate(rate, row.zone);
-    write(cell, scaled(total, "/h"));
+    write(cell, scaled(total, "/h") + (rate.complete ? "" : " \u25b3 part"));
   },
   split(cell, row) {
     const rate = /** @type {Rate | null} */ (row.rate);
@@ -136,6 +139,8 @@ const KINDS = {
     const of = rule.value === null || rule.limit === null ? 0 : rule.value / Math.max(rule.limit, 1e-9);
     part.setAttribute("width", Math.min(Math.max(of * 80, 0), 100).toFixed(1));
     part.classList.toggle("over", of > 1);
+    const planned = rule.outlook && rule.limit ? Math.min(Math.max(rule.outlook.planned_kg / rule.limit, 0), 1.25) : 0;
+    cell.querySelector(".plan")?.setAttribute("x", (planned * 80).toFixed(1));
     cell.title = aboutRule(rule);
     cell.querySelector("svg")?.setAttribute("aria-label", aboutRule(rule));
   },
@@ -143,7 +148,7 @@ const KINDS = {
     if (row[field]) write(cell, aboutRule(row[field]));
   },
   forecast(cell, row, field) {
-    write(cell, forecast(row[field]));
+    write(cell, forecast(row[field], row.zone));
   },
   coverage(cell, row, field) {
     write(cell, row[field] ? percent(row[field].coverage) : "-");
@@ -195,12 +200,19 @@ function showBanner(alarms) {
   if (!banner || !link) return;
   const unseen = alarms.filter((alarm) => alarm.condition === "active-unacknowledged");
   banner.classList.toggle("loud", unseen.length > 0);
-  if (unseen.length === 0) return write(link, `No alarm waits to be seen; ${alarms.length} on`);
+  if (unseen.length === 0) return write(link, `No alarm waits to be seen; ${alarms.filter((alarm) => !alarm.until).length} on${ended(alarms)}`);
   const counts = ["high", "medium", "low"].map((name) => [unseen.filter((alarm) => alarm.priority === name).length, name]);
   const oldest = unseen.map((alarm) => alarm.since).sort()[0];
   const text = counts.filter(([count]) => count).map(([count, name]) => `${count} ${name}`).join(", ");
   const zone = document.getElementById("at")?.dataset.zone ?? "UTC";
-  write(link, `\u25b2 Not seen yet: ${text}; the oldest since ${local(oldest, zone)}`);
+  const first = `${unseen[0].entity} ${unseen[0].rule}`;
+  write(link, `\u25b2 ${first}; not seen yet: ${text}, the oldest since ${local(oldest, zone)}${ended(alarms)}`);
+}
+
+/** @param {Alarm[]} alarms */
+function ended(alarms) {
+  const count = alarms.filter((alarm) => alarm.until).length;
+  return count ? `; ${count} ended unseen` : "";
 }
 
 /** @param {string} tag @param {string} text */
@@ -216,16 +228,9 @@ function alarmRow(alarm, zone) {
   row.dataset.id = alarm.id;
   row.className = alarm.level;
   row.classList.toggle("unseen", alarm.condition === "active-unacknowledged");
-  const seen = alarm.detail ?? `${inUnit(alarm.value, alarm.unit)} against ${inUnit(alarm.limit, alarm.unit)}`;
+  const value = alarm.detail ?? `${inUnit(alarm.value, alarm.unit)} against ${inUnit(alarm.limit, alarm.unit)}`;
   const name = element("th", `${alarm.entity} ${alarm.rule}`);
   name.setAttribute("scope", "row");
-  row.append(
-    element("td", `${SHAPES[alarm.level]} ${alarm.level}`), element("td", alarm.priority),
-    element("td", local(alarm.since, zone) + (alarm.provisional ? " (provisional)" : "")), name, element("td", seen),
-    element("td", alarm.condition + (alarm.acknowledged_by ? ` by ${alarm.acknowledged_by}` : "")),
-    element("td", alarm.response),
-  );
-  for (const at of [4, 6]) row.cells[at].className = "t";
   const actions = document.createElement("td");
   for (const [what, text] of [["ack", "Acknowledge"], ["shelve", "Shelve"]]) {
     const button = /** @type {HTMLButtonElement} */ (element("button", text));
@@ -234,7 +239,14 @@ function alarmRow(alarm, zone) {
     button.disabled = what === "ack" && alarm.acknowledged_by !== null;
     actions.append(button, " ");
   }
-  row.append(actions);
+  const until = alarm.until ? ` to ${local(alarm.until, zone)}` : "";
+  const state = alarm.held ?? alarm.condition + (alarm.acknowledged_by ? ` by ${alarm.acknowledged_by}` : "");
+  row.append(
+    element("td", `${SHAPES[alarm.level]} ${alarm.level}`), actions, name, element("td", value), element("td", alarm.priority),
+    element("td", local(alarm.since, zone) + until + (alarm.provisional ? " (provisional)" : "")), element("td", state),
+    element("td", alarm.response),
+  );
+  for (const at of [2, 3, 5, 6, 7]) row.cells[at].className = "t";
   return row;
 }
 
@@ -314,8 +326,11 @@ async function act(event) {
   if (!given) return;
   sessionStorage.setItem("by", given[0]);
   const body = isAck ? { by: given[0], note: given[1] } : { by: given[0], reason: given[1], for: given[2] };
-  const wrong = await post(id, isAck ? "ack" : "shelve", body);
-  say(wrong ?? "");
+  const message = document.getElementById("message");
+  if (message) message.textContent = "";
+  const unreached = (/** @type {unknown} */ error) => `not done: the daemon cannot be reached (${error})`;
+  const wrong = await post(id, isAck ? "ack" : "shelve", body).catch(unreached);
+  if (message && wrong) write(message, `\u25b3 ${wrong}`);
 }
 
 // ---- the stream ------------------------------------------------------------------------------------------------------
@@ -350,10 +365,14 @@ function show(frame) {
   if (document.body.dataset.plan !== frame.plan) say("\u25b3 The configuration has changed: load the page again");
 }
 
+/** When something was heard last. */
+let heard = Date.now();
+
 function follow() {
   const source = new EventSource("/api/v1/live");
   /** @param {MessageEvent<string>} event */
   const take = (event) => {
+    heard = Date.now();
     say("");
     show(JSON.parse(event.data));
   };
@@ -383,6 +402,8 @@ async function refresh() {
 
 document.addEventListener("click", act);
 setInterval(() => refresh().catch(() => {}), 10_000);
+// A frame comes every second; a connection may stand without bringing any.
+setInterval(() => Date.now() - heard > 8_000 && say("\u25b3 Nothing new for some seconds: the figures are old"), 2_000);
 for (const button of document.querySelectorAll("button[data-do]")) /** @type {HTMLElement} */ (button).hidden = false;
 follow();
 if (document.querySelector("[data-charts]")) import("./charts.js").then((charts) => charts.draw());
