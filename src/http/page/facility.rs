@@ -112,14 +112,7 @@ fn summary(row: &Row, zone: &Zone, course: &[Option<i64>]) -> Markup {
 fn charts(row: &Row) -> Markup {
     html! {
         section .charts hidden data-charts=(row.level) data-entity=(row.id) data-level=(row.level) data-zone=(row.zone) {
-            h2 { "Course" }
-            div .buttons role="group" aria-label="Time" {
-                button type="button" data-range="day" aria-pressed="true" { "24 hours" }
-                button type="button" data-range="week" aria-pressed="false" { "7 days" }
-                button type="button" data-range="month" aria-pressed="false" { "31 days" }
-                button type="button" data-range="year" aria-pressed="false" { "12 months" }
-            }
-            div #trend role="img" aria-label="emissions over time: scope 1, and scope 2 upon it" {}
+            (parts::trend())
             div #budget role="img" aria-label="budget: plan, actual, forecast" {}
             div #pathway role="img" aria-label="pathway from the baseline to the target" {}
         }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::cluster::{Entity, Kind, Level, Meter, MeterIx};
 use crate::http::live::Live;
 use crate::http::page::facility::{hours as hours_of, table as hours_table};
-use crate::http::page::{number, page};
+use crate::http::page::{number, page, parts};
 use crate::http::problem::{Asked, Problem};
 use crate::http::server::App;
 use crate::http::{MeterRow, Question};
@@ -49,14 +49,7 @@ pub(crate) async fn show(
         }
         div data-refresh="facts" { (facts(meter, row, &zone)) }
         section .charts hidden data-charts="meter" data-entity=(id) data-level="meter" data-zone=(zone.name()) {
-            h2 { "Course" }
-            div .buttons role="group" aria-label="Time" {
-                button type="button" data-range="day" aria-pressed="true" { "24 hours" }
-                button type="button" data-range="week" aria-pressed="false" { "7 days" }
-                button type="button" data-range="month" aria-pressed="false" { "31 days" }
-                button type="button" data-range="year" aria-pressed="false" { "12 months" }
-            }
-            div #trend role="img" aria-label="emissions over time: scope 1, and scope 2 upon it" {}
+            (parts::trend())
         }
         section aria-label="The last day by the hour" data-refresh="hours" {
             h2 { "The last day by the hour" }

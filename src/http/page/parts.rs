@@ -13,8 +13,7 @@ use crate::quantity::Zone;
 pub(super) fn mass(figure: Option<&Figure>, of: fn(&Figure) -> i128, field: &str, zone: &Zone) -> Markup {
     html! {
         @match figure {
-            Some(figure) => data data-f=(field) data-k="mass" value=(of(figure)) title=(number::about(figure, zone))
-                .open[figure.revision == 0] { (number::mass(of(figure))) },
+            Some(figure) => data data-f=(field) data-k="mass" value=(of(figure)) title=(number::about(figure, zone)) { (number::mass(of(figure))) },
             None => data data-f=(field) data-k="mass" value="" { "-" },
         }
     }
@@ -132,6 +131,20 @@ pub(super) fn course(key: &str, points: &[Option<i64>]) -> Markup {
             aria-label="the last 24 hours" {
             path d=(path(points)) {}
         }
+    }
+}
+
+/// The course over a time that can be chosen, which `charts.js` draws.
+pub(super) fn trend() -> Markup {
+    html! {
+        h2 { "Course" }
+        div .buttons role="group" aria-label="Time" {
+            button type="button" data-range="day" aria-pressed="true" { "24 hours" }
+            button type="button" data-range="week" aria-pressed="false" { "7 days" }
+            button type="button" data-range="month" aria-pressed="false" { "31 days" }
+            button type="button" data-range="year" aria-pressed="false" { "12 months" }
+        }
+        div #trend role="img" aria-label="emissions over time: scope 1, and scope 2 upon it" {}
     }
 }
 

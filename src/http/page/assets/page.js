@@ -114,7 +114,6 @@ const KINDS = {
     const mg = name === "total" ? figure.scope1_mg + figure.scope2_location_mg : /** @type {any} */ (figure)[name];
     data.value = String(mg);
     cell.title = about(figure, row.zone);
-    cell.classList.toggle("open", figure.revision === 0);
     write(cell, scaled(mg / 1e6));
   },
   rate(cell, row) {
