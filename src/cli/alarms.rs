@@ -13,7 +13,7 @@ use crate::cli::{FAILED, Failure, USAGE, address, state_dir};
 use crate::clock;
 use crate::http::{Acknowledgement, AlarmView, Shelving, alarms_json, seen_before, shelve};
 use crate::notify::shown;
-use crate::store::{AlarmStore, Noted, StoreError};
+use crate::store::{AlarmStore, AlarmsOf, Noted, StoreError};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -91,7 +91,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             note_old(&of.config)?;
             print(of, store.active().map_err(|e| failure(e.into()))?);
         }
-        Action::History(of) => print(of, open(&of.config)?.latest(of.limit).map_err(|e| failure(e.into()))?),
+        Action::History(of) => {
+            print(of, open(&of.config)?.latest(&AlarmsOf::default(), of.limit).map_err(|e| failure(e.into()))?)
+        }
         Action::Show(one) => {
             let alarm = open(&one.config)?.alarm(&one.id).map_err(|e| failure(e.into()))?;
             let alarm = AlarmView::of(alarm.ok_or_else(|| unknown(&one.id))?);

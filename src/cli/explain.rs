@@ -11,6 +11,7 @@ use crate::cli::{FAILED, Failure, lock, plan};
 use crate::clock;
 use crate::config::Plan;
 use crate::daemon::{Books, Explainer};
+use crate::http::Unstored;
 use crate::quantity::{Quarter, Time};
 use crate::store::{Reader, StoreError};
 
@@ -45,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let at = at.ok_or_else(|| wrong(format!("`--at` is no time: `{}`; write 2026-01-31T12:00:00Z", arguments.at)))?;
     let reader = reader(&plan, at.quarter())?;
     let as_json = arguments.format == Format::Json;
-    let text = Explainer::new(&plan).explain(&reader, (meter, at.quarter()), as_json);
+    let text = Explainer::new(&plan).explain(&reader, (meter, at.quarter()), (Unstored::default(), as_json));
     let text = text.map_err(|e| failure(e.into()))?;
     match text {
         Some(text) => Ok(std::io::stdout().lock().write_all(text.as_bytes())?),

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
@@ -34,7 +35,7 @@ enum Command {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let catalogue = match &arguments.config {
         Some(file) => plan(Some(file))?.catalogue,
-        None => Catalogue::shipped(),
+        None => Arc::new(Catalogue::shipped()),
     };
     match &arguments.command {
         Command::List { text } => list(&catalogue, text.as_deref().unwrap_or("")),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::cli::export::entries;
 use crate::cli::run::failure;
@@ -13,9 +14,9 @@ use crate::cli::{FAILED, Failure, USAGE, plan};
 use crate::clock;
 use crate::cluster::{ClusterIx, Entity, FacilityIx, Level, MeterIx};
 use crate::config::Plan;
-use crate::emission::Column;
-use crate::factor::{Row, Use};
-use crate::format::{Factor, Figures, Instrument, Report, report_html};
+use crate::emission::{Column, Flag};
+use crate::factor::Use;
+use crate::format::{Change, Factor, Figures, Instrument, Report, report_html};
 use crate::http::{EntriesQuery, EntryView};
 use crate::pipeline::{Amounts, Made, Source, add_sources};
 use crate::quantity::{Quarter, Time, Window, Zone};
@@ -170,9 +171,15 @@ fn figures(entry: EntryView) -> Figures {
         categories: entry.by_category.into_iter().collect(),
         coverage: entry.coverage,
         uncertainty_pct: entry.uncertainty_pct,
-        flags: entry.flags,
+        flags: entry.flags.into_iter().map(explained).collect(),
         revision: entry.revision,
     }
+}
+
+/// A flag, with what it says.
+fn explained(flag: String) -> (String, &'static str) {
+    let about = Flag::ALL.into_iter().find(|known| known.name() == flag).map_or("", Flag::about);
+    (flag, about)
 }
 
 type Sources = BTreeMap<Source, Made>;
@@ -201,18 +208,22 @@ fn sources(plan: &Plan, cluster: ClusterIx, span: &Span) -> Result<(Sources, Tim
 }
 
 fn instruments(plan: &Plan, sources: &Sources) -> Vec<Instrument> {
-    let mut lines: BTreeMap<(FacilityIx, bool, String), Instrument> = BTreeMap::new();
+    let mut lines: BTreeMap<(FacilityIx, bool, Option<usize>, String), Instrument> = BTreeMap::new();
     for (source, made) in sources {
         if !matches!(source.column, Column::Scope2Location | Column::Scope2Market) {
             continue;
         }
-        let (is_market, row) = (source.column == Column::Scope2Market, row(plan, &source.row));
+        let (is_market, row) = (source.column == Column::Scope2Market, plan.catalogue.row(&source.row));
         let set = row.map_or_else(|| source.row.to_string(), |row| row.set.clone());
-        let line = lines.entry((source.facility, is_market, set.clone())).or_insert_with(|| Instrument {
+        let contract = source.contract.and_then(|at| plan.rules.accounts.contracts.get(at));
+        let of_no_contract = row.is_some_and(|row| matches!(row.usage, Use::Residual | Use::Grid));
+        let key = (source.facility, is_market, source.contract, set.clone());
+        let line = lines.entry(key).or_insert_with(|| Instrument {
             facility: plan.rules.topology.facility(source.facility).id.to_string(),
             is_market,
             row: set,
-            is_uncovered: row.is_some_and(|row| matches!(row.usage, Use::Residual | Use::Grid)),
+            contract: contract.map(|contract| contract.id.to_string()),
+            is_uncovered: contract.is_none() && of_no_contract,
             energy_mj: 0,
             mg: 0,
         });
@@ -223,14 +234,10 @@ fn instruments(plan: &Plan, sources: &Sources) -> Vec<Instrument> {
     lines.into_values().collect()
 }
 
-fn row<'p>(plan: &'p Plan, id: &str) -> Option<&'p Row> {
-    plan.catalogue.rows().find(|row| row.id == id)
-}
-
 /// Each once; what is no row has no source.
 fn factors(plan: &Plan, sources: &Sources) -> Vec<Factor> {
     let ids: BTreeSet<&str> = sources.keys().map(|source| &*source.row).collect();
-    let factor = |id: &str| match row(plan, id) {
+    let factor = |id: &str| match plan.catalogue.row(id) {
         Some(row) => Factor {
             id: row.id.clone(),
             name: row.name.clone(),
@@ -251,25 +258,48 @@ fn factors(plan: &Plan, sources: &Sources) -> Vec<Factor> {
     ids.into_iter().map(factor).collect()
 }
 
-/// The lines of the trail about the cluster whose time meets that of the report.
-fn trail(plan: &Plan, cluster: ClusterIx, span: &Span) -> Result<Vec<String>, StoreError> {
+/// What the trail says about the cluster in a time that meets that of the report.
+fn trail(plan: &Plan, cluster: ClusterIx, span: &Span) -> Result<Vec<Change>, StoreError> {
     let topology = &plan.rules.topology;
     let reader = Reader::beside(&plan.daemon.state_dir, Arc::clone(topology))?;
     let mine: BTreeSet<&str> =
         topology.cluster(cluster).facilities.iter().map(|ix| topology.facility(*ix).id.as_str()).collect();
-    let meets = |line: &String| {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-        let time = |key: &str| {
-            let text = line["detail"][key].as_str()?;
-            Time::parse_rfc3339(text).or_else(|| Some(Zone::UTC.day_of_text(text)?.0))
-        };
-        let facilities = line["facilities"].as_object().filter(|facilities| !facilities.is_empty());
-        // What does not say where or when is shown.
-        facilities.is_none_or(|facilities| facilities.keys().any(|id| mine.contains(id.as_str())))
-            && time("from").is_none_or(|from| from < span.to)
-            && time("to").is_none_or(|to| to > span.from)
+    let lines = reader.audit()?.into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    Ok(lines.filter(|line| meets(line, &mine, span)).map(|line| change(&line, &mine)).collect())
+}
+
+/// What does not say where or when is shown.
+fn meets(line: &Value, mine: &BTreeSet<&str>, span: &Span) -> bool {
+    let time = |key: &str| {
+        let text = line["detail"][key].as_str()?;
+        Time::parse_rfc3339(text).or_else(|| Some(Zone::UTC.day_of_text(text)?.0))
     };
-    Ok(reader.audit()?.into_iter().filter(meets).collect())
+    let facilities = line["facilities"].as_object().filter(|facilities| !facilities.is_empty());
+    facilities.is_none_or(|facilities| facilities.keys().any(|id| mine.contains(id.as_str())))
+        && time("from").is_none_or(|from| from < span.to)
+        && time("to").is_none_or(|to| to > span.from)
+}
+
+fn change(line: &Value, mine: &BTreeSet<&str>) -> Change {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let said = |key: &str| line[key].as_str().unwrap_or("").to_owned();
+    let detail = line["detail"].as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value)));
+    let mg = |value: &Value| value.as_str().and_then(|text| text.parse::<i128>().ok()).unwrap_or(0);
+    let facilities = line["facilities"].as_object().into_iter().flatten().filter(|(id, _)| mine.contains(id.as_str()));
+    let figures = facilities.flat_map(|(id, figures)| {
+        let pairs = figures.as_object().into_iter().flatten();
+        pairs.map(move |(name, pair)| {
+            (format!("{id} {}", name.trim_end_matches("_mg")), mg(&pair["before"]), mg(&pair["after"]))
+        })
+    });
+    Change {
+        at: said("at"),
+        what: said("what"),
+        by: said("by"),
+        reason: said("reason"),
+        detail: detail.collect(),
+        figures: figures.filter(|(_, before, after)| before != after).collect(),
+    }
 }
 
 fn boundary(plan: &Plan, cluster: ClusterIx) -> Vec<(String, Vec<String>)> {

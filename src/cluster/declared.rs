@@ -208,6 +208,17 @@ impl Topology {
         }
     }
 
+    /// The meters of an entity.
+    pub fn meters_of(&self, entity: Entity) -> Vec<MeterIx> {
+        let facilities = |ix: &ClusterIx| self.cluster(*ix).facilities.iter().flat_map(|f| &self.facility(*f).meters);
+        match entity {
+            Entity::Meter(ix) => vec![ix],
+            Entity::Facility(ix) => self.facility(ix).meters.clone(),
+            Entity::Cluster(ix) => facilities(&ix).copied().collect(),
+            Entity::Network(ix) => self.network(ix).clusters.iter().flat_map(facilities).copied().collect(),
+        }
+    }
+
     /// What the figures of an entity's id mean. `None`: a network's are what its clusters' are.
     pub fn identity(&self, entity: Entity) -> Option<Identity> {
         match entity {

@@ -130,7 +130,7 @@ impl Checker {
             simulated: false,
             hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
             gwp,
-            catalogue,
+            catalogue: Arc::new(catalogue),
         })
     }
 

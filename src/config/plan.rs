@@ -30,7 +30,7 @@ pub struct Plan {
     /// The potentials each cluster counts with, by cluster index.
     pub gwp: Vec<GwpSet>,
     /// The factors, shipped and the user's.
-    pub catalogue: Catalogue,
+    pub catalogue: Arc<Catalogue>,
     /// The process.
     pub daemon: Daemon,
     /// The broker.

@@ -12,11 +12,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock;
 use crate::cluster::Kind;
 use crate::config::{Plan, Retention};
+use crate::daemon::Books;
 use crate::daemon::complaints::Complaints;
 use crate::daemon::rebirths::Rebirths;
 use crate::daemon::timekeeper::Timekeeper;
 use crate::daemon::unmapped::Unmapped;
-use crate::daemon::{Books, views};
 use crate::decode::Message;
 use crate::http::Question;
 use crate::ledger::Entry;
@@ -80,13 +80,13 @@ pub struct Desk {
     pub(crate) state_dir: PathBuf,
     pub(crate) keeper: Timekeeper,
     /// The time now, as far as it is sure.
-    now: Time,
+    pub(crate) now: Time,
     pub(crate) held: Option<Held>,
     /// When the broker last told how many messages it dropped.
     drops_seen: Option<Time>,
     pub(crate) clocks: Clocks,
     complaints: Complaints,
-    unmapped: Unmapped,
+    pub(crate) unmapped: Unmapped,
 }
 
 /// Why nothing is taken in for now. What the broker has delivered waits unacknowledged.
@@ -402,50 +402,10 @@ impl Desk {
         Ok(())
     }
 
-    fn refresh_views(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn refresh_views(&mut self) -> Result<(), StoreError> {
         if self.clocks.refreshed.elapsed() >= REFRESH_EVERY {
             self.books.refresh()?;
             self.clocks.refreshed = instant();
-        }
-        Ok(())
-    }
-
-    /// Who asked may be gone by now; that is their business.
-    fn answer(&mut self, question: Question) -> Result<(), StoreError> {
-        self.refresh_views()?;
-        match question {
-            Question::Open(entities, window, reply) => {
-                let _ = reply.send(views::open(&self.books.pipeline, &entities, window));
-            }
-            Question::Desk(reply) => {
-                let _ = reply.send(views::desk(self)?);
-            }
-            Question::SetAside(reply) => {
-                let _ = reply.send(self.books.pipeline.set_aside());
-            }
-            Question::Decide(decision, reply) => {
-                let decided = match decision.judgement(self.now) {
-                    Ok(_) if self.held.is_some() => Err("nothing is taken in for now; see `held` in status".to_owned()),
-                    Ok(judgement) => self.books.judge(judgement)?.map_err(|undecided| undecided.text().to_owned()),
-                    Err(message) => Err(message),
-                };
-                let _ = reply.send(decided);
-            }
-            Question::Adjust(correction, reply) => {
-                let _ = reply.send(self.adjust(correction)?);
-            }
-            Question::Restate(again, reply) => {
-                let _ = reply.send(self.restate(&again)?);
-            }
-            Question::Heard(details, reply) => {
-                let _ = reply.send(views::heard(&self.books.pipeline, &details));
-            }
-            Question::Meters(reply) => {
-                let _ = reply.send(views::meters(&self.books.pipeline, self.now));
-            }
-            Question::Unmapped(reply) => {
-                let _ = reply.send(self.unmapped.view());
-            }
         }
         Ok(())
     }

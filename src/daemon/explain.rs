@@ -13,8 +13,8 @@ use crate::config::Plan;
 use crate::decode::{Births, Mapping, gateway_filter};
 use crate::factor::{Catalogue, GwpSet};
 use crate::format::{Beside, explanation_json, explanation_text};
-use crate::http::Explain;
-use crate::meter::Held;
+use crate::http::{Explain, Unstored};
+use crate::meter::{Held, newest};
 use crate::pipeline::{Amounts, Rules, explain, meter_entries, quarters_of};
 use crate::quantity::{Quarter, Span, Time, Window};
 use crate::store::{Reader, StoreError, received};
@@ -24,7 +24,7 @@ pub struct Explainer {
     rules: Arc<Rules>,
     mappings: Vec<Mapping>,
     gwp: Vec<GwpSet>,
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
     state: PathBuf,
 }
 
@@ -35,36 +35,40 @@ impl Explainer {
             rules: Arc::clone(&plan.rules),
             mappings: plan.mappings.clone(),
             gwp: plan.gwp.clone(),
-            catalogue: plan.catalogue.clone(),
+            catalogue: Arc::clone(&plan.catalogue),
             state: plan.daemon.state_dir.clone(),
         }
     }
 
     /// For whoever asks over HTTP.
     pub(crate) fn ask(self) -> Explain {
-        Arc::new(move |reader, meter, quarter, as_json| self.explain(reader, (meter, quarter), as_json))
+        Arc::new(move |reader, meter, quarter, beside| self.explain(reader, (meter, quarter), beside))
     }
 
-    /// For people, or as JSON. `None`: nothing is booked.
+    /// For people, or as JSON; with what is newer than what is stored. `None`: nothing is booked.
     pub fn explain(
         &self,
         reader: &Reader,
         (meter, quarter): (MeterIx, Quarter),
-        as_json: bool,
+        (unstored, as_json): (Unstored, bool),
     ) -> Result<Option<String>, StoreError> {
         let rules = &self.rules;
         let range = quarters_of(rules, meter, Window::Quarter, (quarter.start(), quarter.start()));
-        let amounts = Amounts::collect(rules, meter, |ix| reader.activities(ix, range))?;
+        let amounts = Amounts::collect(rules, meter, |ix| {
+            let mut quarters = reader.activities(ix, range)?;
+            quarters.extend(unstored.of(ix).filter(|(at, ..)| (range.0..range.1).contains(at)).cloned());
+            Ok::<_, StoreError>(quarters)
+        })?;
         let id = rules.topology.meter(meter).id.as_str();
         let verdicts = reader.judgements()?.into_iter().filter(|judgement| judgement.meter == id);
         let verdicts: Vec<_> = verdicts.map(|judgement| (judgement.time, judgement.verdict)).collect();
-        let held = reader.readings_around(meter, quarter)?;
+        let held = newest(reader.readings_around(meter, quarter)?, unstored.held);
         let payloads = self.payloads(reader, meter, &held)?;
         let explanation = explain(rules, (meter, quarter), &amounts, (held, &verdicts));
         if explanation.bookings.is_empty() {
             return Ok(None);
         }
-        let entries = meter_entries(rules, meter, Window::Quarter, &amounts, Time::MAX);
+        let entries = meter_entries(rules, meter, Window::Quarter, &amounts, unstored.now.unwrap_or(Time::MAX));
         let rows = |id: &str| row(&self.catalogue, id);
         let payload = |time: Time| payloads.get(&time).cloned();
         let cluster = rules.topology.cluster_of(Entity::Meter(meter));
@@ -143,7 +147,7 @@ fn topics(topic: &str) -> Vec<String> {
 }
 
 fn row(catalogue: &Catalogue, id: &str) -> Option<Value> {
-    let row = catalogue.rows().find(|row| row.id == id)?;
+    let row = catalogue.row(id)?;
     Some(json!({
         "id": row.id, "set": row.set, "series": row.series, "name": row.name, "value": row.value, "unit": row.unit,
         "basis": row.basis.map(|basis| basis.name()), "valid_from": row.valid_from, "valid_to": row.valid_to,

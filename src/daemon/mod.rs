@@ -1,6 +1,7 @@
 //! The process: start, the desk, stop, and what systemd wants to know.
 
 mod alarms;
+mod answer;
 mod backfill;
 mod books;
 mod complaints;

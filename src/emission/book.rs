@@ -45,6 +45,8 @@ pub struct Posting {
     pub provisional: bool,
     /// The row of the factor, or how else it is computed.
     pub row: Arc<str>,
+    /// The contract that the amount is under, by its index.
+    pub contract: Option<usize>,
     /// The gas.
     pub gas: Gas,
     /// The error of the factor, in millionths.

@@ -195,7 +195,7 @@ impl<'a> Evaluation<'a> {
             let flags = applied.market_flags.iter().filter(|flag| **flag != Flag::GridAsResidual);
             flags.for_each(|flag| add_flag(&mut booking.flags, *flag));
             for post in applied.posts.iter().flat_map(|posts| posts.iter()) {
-                booking.postings.push(post.on(amount));
+                booking.postings.push(Posting { contract: Some(at), ..post.on(amount) });
             }
         }
         if rest != 0 || whole == 0 {
@@ -250,6 +250,7 @@ impl Post {
             network_mg: self.network.map_or(mg, mass),
             provisional: self.provisional,
             row: Arc::clone(&self.row),
+            contract: None,
             gas: self.gas.clone(),
             error: self.error,
         }

@@ -2,6 +2,7 @@
 //! hangs on another meter's values, once a quarter.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::cluster::{Category, MeterIx};
 use crate::emission::line::{Line, Post};
@@ -184,8 +185,7 @@ impl Method {
     /// What is in force in a quarter; everything changes only at its edges.
     pub fn at(&self, quarter: Quarter, metered: &mut impl FnMut(MeterIx, Dimension) -> Option<Ratio>) -> Applied<'_> {
         let time = quarter.start();
-        let at = self.stretches.partition_point(|s| s.to <= time).min(self.stretches.len().saturating_sub(1));
-        let Some(stretch) = self.stretches.get(at) else {
+        let Some(stretch) = self.stretch_at(time) else {
             return Applied { posts: None, flags: &[], market_flags: &[], values: Values::default() };
         };
         if let (Some(posts), None) = (&stretch.posts, &self.properties.0) {
@@ -218,10 +218,19 @@ impl Method {
         self.stretches.iter().map(|stretch| stretch.to)
     }
 
+    /// The rows of factors in force at a time.
+    pub fn rows_at(&self, time: Time) -> impl Iterator<Item = &Arc<str>> {
+        self.stretch_at(time).into_iter().flat_map(|stretch| &stretch.lines).map(|line| &line.row)
+    }
+
+    fn stretch_at(&self, time: Time) -> Option<&Stretch> {
+        let at = self.stretches.partition_point(|s| s.to <= time).min(self.stretches.len().saturating_sub(1));
+        self.stretches.get(at)
+    }
+
     /// Everything that decides figures at a time, as text to compare: where it is the same, so are the figures.
     pub fn text_at(&self, time: Time, name: impl Fn(MeterIx) -> String) -> String {
-        let at = self.stretches.partition_point(|s| s.to <= time).min(self.stretches.len().saturating_sub(1));
-        let mut text = self.stretches.get(at).map_or_else(String::new, Stretch::text);
+        let mut text = self.stretch_at(time).map_or_else(String::new, Stretch::text);
         for (kind, property) in self.properties.declared() {
             if let PropertySource::Metered { meter, otherwise } = &property.source {
                 text.push_str(&format!(" {} {} {otherwise:?}", kind.name(), name(*meter)));

@@ -261,6 +261,7 @@ fn measured_co2(booking: &Booking<'_>, column: Column, mg: i128) -> Posting {
         network_mg: mg,
         provisional: false,
         row: "measured".into(),
+        contract: None,
         gas: Gas::Co2,
         error: None,
     }

@@ -140,6 +140,25 @@ impl Flag {
         Flag::TransferDifference,
     ];
 
+    /// What it says, for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            Flag::FactorProvisional => "a factor's validity ended before: that of its year is not published yet",
+            Flag::FactorBackcast => "a factor's validity begins later: there is none of its time",
+            Flag::ForeignGwp => "a factor in CO2e was computed by its maker with other warming potentials",
+            Flag::GridAsResidual => "the average of the grid stands in for a residual mix",
+            Flag::Interpolated => "an amount was measured across a gap: when within it, is not known",
+            Flag::Substituted => "a property had no value of its time: another stood in",
+            Flag::PropertyMissing => "a property had no value: what hangs on it could not be computed",
+            Flag::SupplierUnknown => {
+                "a supplier's emissions per energy are not known: what it supplied could not be computed"
+            }
+            Flag::TransferDifference => "what was sent and what was received differ by more than the tolerance",
+            Flag::NegativeRemainder => "sub-meters show more than their main meter",
+            Flag::Adjusted => "an operator set an amount: see the corrections",
+        }
+    }
+
     /// As written in entries.
     pub fn name(self) -> &'static str {
         match self {

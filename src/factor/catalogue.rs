@@ -124,6 +124,11 @@ impl Catalogue {
         names
     }
 
+    /// The row in force of an id.
+    pub fn row(&self, id: &str) -> Option<&Row> {
+        self.rows().find(|row| row.id == id)
+    }
+
     /// The rows in force, in the order they were added.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         let live = |(i, row): (usize, &Row)| self.sets.get(&row.set).is_some_and(|set| set.contains(&i));

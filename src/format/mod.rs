@@ -12,4 +12,4 @@ pub use csv::{csv_header, csv_row};
 pub use explain::{Beside, explanation_json, explanation_text};
 pub use json::{entry_json, summary_json};
 pub use line::{LineError, alarm_line, entry_line};
-pub use report::{Factor, Figures, Instrument, Report, report_html};
+pub use report::{Change, Factor, Figures, Instrument, Report, report_html};

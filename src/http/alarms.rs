@@ -16,7 +16,7 @@ use crate::http::server::App;
 use crate::http::table::{Form, Page, array, table};
 use crate::http::views::RuleView;
 use crate::quantity::{Span, Time};
-use crate::store::{AlarmStore, Noted, StoreError};
+use crate::store::{AlarmStore, AlarmsOf, Noted, StoreError};
 
 /// Alarms in one answer.
 const ALARMS_MAX: usize = 10_000;
@@ -89,6 +89,9 @@ pub(crate) struct Query {
     rule: Option<String>,
     /// Of this entity, such as `facility/steelworks`.
     entity: Option<String>,
+    /// That began before this, RFC 3339: beyond the latest 10,000 it is the way on.
+    #[param(format = DateTime)]
+    before: Option<String>,
     /// At most so many; the header `Link` leads to the next.
     #[param(minimum = 1, maximum = 10_000, default = 100)]
     limit: Option<usize>,
@@ -121,12 +124,18 @@ pub(crate) async fn show(
         return Err(Problem::Bad(format!("`limit` must be a number from 1 to {ALARMS_MAX}")));
     }
     let page = Page { limit: Some(limit), offset: query.offset, format: query.format };
+    let before = match &query.before {
+        None => None,
+        Some(text) => Some(
+            Time::parse_rfc3339(text)
+                .ok_or_else(|| Problem::Bad(format!("`before` is `{text}`; write it like 2026-01-31T12:00:00Z")))?,
+        ),
+    };
+    let of = AlarmsOf { rule: query.rule, entity: query.entity, before };
     let is_active = query.state.unwrap_or_default() == Which::Active;
-    let read = move |store: &AlarmStore| if is_active { store.active() } else { store.latest(ALARMS_MAX) };
+    let read = move |store: &AlarmStore| if is_active { store.active_of(&of) } else { store.latest(&of, ALARMS_MAX) };
     let alarms = app.alarms(read).await?;
-    let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
-    let wanted = alarms.into_iter().filter(|alarm| is(&query.rule, &alarm.rule) && is(&query.entity, &alarm.entity));
-    table(wanted.map(AlarmView::of), &page, &uri)
+    table(alarms.into_iter().map(AlarmView::of), &page, &uri)
 }
 
 /// How each rule stands for each of what it watches.

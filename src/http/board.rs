@@ -43,6 +43,8 @@ pub(crate) struct Board {
     pub plan: String,
     /// No figure is a measurement.
     pub simulated: bool,
+    /// There is a database that all is written to.
+    pub has_database: bool,
     /// The days, months and years are of this time.
     #[schema(format = DateTime)]
     pub totals_at: String,
@@ -63,6 +65,7 @@ pub(crate) type Courses = BTreeMap<String, Vec<Option<i64>>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Lamps {
     pub broker: Option<String>,
+    /// Without a database nothing can be wrong with it: see `has_database`.
     pub database: Option<String>,
     /// Nothing is taken in.
     pub intake: Option<String>,
@@ -91,6 +94,8 @@ pub(crate) struct Row {
     pub limit: Option<RuleView>,
     /// Its budget, if it has one.
     pub budget: Option<RuleView>,
+    /// Its pathway, if it has one.
+    pub pathway: Option<RuleView>,
     pub alarms: AlarmCount,
 }
 
@@ -204,6 +209,7 @@ impl Boards {
             watermark: desk.watermark.to_string(),
             plan: desk.plan.clone(),
             simulated: app.simulated,
+            has_database: app.database.is_some(),
             totals_at: self.totals_at.clone(),
             state: lamps(app, desk.held),
             rows,
@@ -328,7 +334,7 @@ fn row(
     let nearness = |rule: &RuleView| rule.value.zip(rule.limit).map_or(0.0, |(value, limit)| value / limit.max(1e-9));
     let limits = own.iter().filter(|rule| rule.kind == "limit");
     let limit = limits.max_by(|a, b| nearness(a).total_cmp(&nearness(b))).map(plain);
-    let budget = own.iter().find(|rule| rule.kind == "budget").map(plain);
+    let first = |kind: &str| own.iter().find(|rule| rule.kind == kind).map(plain);
     Row {
         level: entity.level().name(),
         id: topology.id(entity).to_string(),
@@ -340,7 +346,8 @@ fn row(
         month,
         year,
         limit,
-        budget,
+        budget: first("budget"),
+        pathway: first("pathway"),
         alarms: count(topology, entity, alarms),
         key,
     }
@@ -377,7 +384,8 @@ fn count(topology: &Topology, entity: Entity, alarms: &[AlarmLine]) -> AlarmCoun
     let is_in = |alarm: &&AlarmLine| match entity.level() {
         cluster::Level::Facility => alarm.facility.as_deref() == Some(id),
         cluster::Level::Cluster => alarm.cluster.as_deref() == Some(id),
-        cluster::Level::Network | cluster::Level::Meter => alarm.entity == key(topology, entity),
+        cluster::Level::Network => alarm.entity == key(topology, entity) || is_in_network(topology, entity, alarm),
+        cluster::Level::Meter => alarm.entity == key(topology, entity),
     };
     let is_told = |alarm: &&AlarmLine| matches!(alarm.condition, "active-unacknowledged" | "active-acknowledged");
     let mine: Vec<&AlarmLine> = alarms.iter().filter(is_in).filter(is_told).collect();
@@ -387,6 +395,11 @@ fn count(topology: &Topology, entity: Entity, alarms: &[AlarmLine]) -> AlarmCoun
         level: mine.iter().map(|alarm| alarm.level).max(),
         priority: mine.iter().map(|alarm| alarm.priority).max(),
     }
+}
+
+fn is_in_network(topology: &Topology, entity: Entity, alarm: &AlarmLine) -> bool {
+    let cluster = alarm.cluster.as_deref().and_then(|id| topology.find(cluster::Level::Cluster, id));
+    cluster.is_some_and(|cluster| parent(topology, cluster) == Some(entity))
 }
 
 fn lamps(app: &App, held: Option<&'static str>) -> Lamps {

@@ -3,6 +3,7 @@
 mod alarms;
 mod board;
 mod entries;
+mod factors;
 mod guard;
 mod live;
 mod metrics;
@@ -12,6 +13,7 @@ mod problem;
 mod quarantine;
 mod question;
 mod rate;
+mod readings;
 mod refused;
 mod server;
 mod status;
@@ -27,7 +29,7 @@ pub use problem::read_query;
 pub use quarantine::{Decision, Undecided, quarantine_json};
 pub use question::{
     Ask, BrokerView, ConfigView, DatabaseView, DeskView, HeardView, Look, MeterHeard, MeterRow, NotifierView, OpenView,
-    Quarters, Question, Rate, ReloadView, UnmappedTopic,
+    Quarters, Question, Rate, ReloadView, UnmappedTopic, Unstored,
 };
 pub use refused::{is_reason, refused_json};
 pub use server::{App, Explain, Shared, serve};

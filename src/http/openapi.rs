@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::http::{alarms, entries, live, quarantine, refused, status, trail};
+use crate::http::{alarms, entries, factors, live, quarantine, readings, refused, status, trail};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,7 +13,7 @@ use crate::http::{alarms, entries, live, quarantine, refused, status, trail};
                        the one of `daemon.token_file`, or a loopback address."
     ),
     paths(
-        status::show, status::ready, status::meters, status::unmapped, entries::show, refused::show, quarantine::show,
+        status::show, status::ready, status::meters, status::unmapped, entries::show, readings::show, factors::show, refused::show, quarantine::show,
         quarantine::decide, alarms::show, alarms::show_rules, alarms::acknowledge, alarms::put_aside,
         trail::adjust, trail::restate, trail::audit, trail::explain, live::follow, live::show,
     ),

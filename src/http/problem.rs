@@ -11,8 +11,10 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
+use crate::cluster::{Entity, MeterIx};
 use crate::http::server::App;
-use crate::http::{DeskView, Question};
+use crate::http::{DeskView, Question, Unstored};
+use crate::quantity::{Quarter, Window};
 use crate::store::{AlarmStore, Reader, StoreError};
 
 /// Why there is no answer.
@@ -146,6 +148,19 @@ impl App {
             Ok(read(&self, &reader)?)
         };
         tokio::task::spawn_blocking(read).await.unwrap_or(Err(Problem::Stopping))
+    }
+
+    /// Why a meter is booked as it is in a quarter-hour, for people or as JSON. `None`: nothing is booked.
+    pub(crate) async fn explained(
+        self: &Arc<App>,
+        (meter, quarter): (MeterIx, Quarter),
+        as_json: bool,
+    ) -> Result<Option<String>, Problem> {
+        let open = self.question(|reply| Question::Open(vec![Entity::Meter(meter)], Window::Quarter, reply)).await?;
+        let held = self.question(|reply| Question::Readings(meter, reply)).await?;
+        let unstored = Unstored { now: open.now, quarters: open.quarters, held };
+        let explain = Arc::clone(&self.explain);
+        Arc::clone(self).read(move |_, reader| explain(reader, meter, quarter, (unstored, as_json))).await
     }
 
     /// Reads or changes the alarms.

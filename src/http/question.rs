@@ -9,6 +9,7 @@ use crate::cluster::{Entity, Level, MeterIx};
 use crate::decode::GatewayView;
 use crate::http::{Again, Correction, Decision};
 use crate::ledger::Entry;
+use crate::meter::Held;
 use crate::pipeline::{Counters, MeterView};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::{Gap, Lost};
@@ -26,6 +27,8 @@ pub enum Question {
     Desk(oneshot::Sender<DeskView>),
     /// When all meters were heard; of some, every reading in memory.
     Heard(Vec<MeterIx>, oneshot::Sender<HeardView>),
+    /// The quarters with readings of a meter that are in memory.
+    Readings(MeterIx, oneshot::Sender<Vec<Held>>),
     /// All meters.
     Meters(oneshot::Sender<Vec<MeterRow>>),
     /// Topics that no meter listens to, and how many messages came on topics that are not among them.
@@ -52,6 +55,24 @@ pub struct OpenView {
     pub entries: Vec<Entry>,
     /// Quarters of meters.
     pub quarters: Vec<(Entity, Quarters)>,
+}
+
+/// What is newer of a meter, and of those its figures are worked out from, than what is stored.
+#[derive(Debug, Default)]
+pub struct Unstored {
+    /// The time of the last event: what ends after it is open.
+    pub now: Option<Time>,
+    /// Quarters by meter.
+    pub quarters: Vec<(Entity, Quarters)>,
+    /// Its readings in memory.
+    pub held: Vec<Held>,
+}
+
+impl Unstored {
+    /// The quarters of a meter.
+    pub fn of(&self, ix: MeterIx) -> impl Iterator<Item = &(Quarter, Activity, u32)> {
+        self.quarters.iter().filter(move |(entity, _)| *entity == Entity::Meter(ix)).flat_map(|(_, quarters)| quarters)
+    }
 }
 
 /// The desk at a glance.

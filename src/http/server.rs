@@ -14,20 +14,22 @@ use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 
 use crate::cluster::MeterIx;
+use crate::factor::Catalogue;
 use crate::http::live::Live;
 use crate::http::openapi::openapi_json;
 use crate::http::problem::Problem;
 use crate::http::table::json;
 use crate::http::{
-    Ask, BrokerView, ConfigView, DatabaseView, Guard, Look, NotifierView, RuleView, alarms, entries, live, metrics,
-    page, quarantine, refused, status, trail,
+    Ask, BrokerView, ConfigView, DatabaseView, Guard, Look, NotifierView, RuleView, Unstored, alarms, entries, factors,
+    live, metrics, page, quarantine, readings, refused, status, trail,
 };
 use crate::pipeline::Rules;
 use crate::quantity::{Quarter, Time};
 use crate::store::{AlarmStore, Reader, StoreError};
 
-/// Explains a quarter-hour of a meter, for people or as JSON. `None`: nothing is booked.
-pub type Explain = Arc<dyn Fn(&Reader, MeterIx, Quarter, bool) -> Result<Option<String>, StoreError> + Send + Sync>;
+/// Explains a quarter-hour of a meter, with what is not stored yet, for people or as JSON. `None`: nothing is booked.
+pub type Explain =
+    Arc<dyn Fn(&Reader, MeterIx, Quarter, (Unstored, bool)) -> Result<Option<String>, StoreError> + Send + Sync>;
 
 /// What the server can see.
 pub struct App {
@@ -55,6 +57,8 @@ pub struct App {
     pub commit_seconds: Histogram,
     /// Why a meter is booked as it is.
     pub explain: Explain,
+    /// The factors.
+    pub catalogue: Arc<Catalogue>,
     /// Who may change something.
     pub guard: Guard,
     /// No figure is a measurement.
@@ -129,6 +133,8 @@ fn router(site: Site) -> Router {
         .route("/api/v1/status", get(status::show))
         .route("/api/v1/entries", get(entries::show))
         .route("/api/v1/meters", get(status::meters))
+        .route("/api/v1/readings", get(readings::show))
+        .route("/api/v1/factors", get(factors::show))
         .route("/api/v1/refused", get(refused::show))
         .route("/api/v1/unmapped", get(status::unmapped))
         .route("/api/v1/quarantine", get(quarantine::show).post(quarantine::decide))

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::oneshot;
 use utoipa::{IntoParams, ToSchema};
 
@@ -15,7 +16,7 @@ use crate::http::Question;
 use crate::http::problem::{Asked as Parameters, Body, Problem};
 use crate::http::quarantine::TEXT_MAX;
 use crate::http::server::App;
-use crate::http::table::json;
+use crate::http::table::{Form, Written, formed, json};
 use crate::pipeline::Rules;
 use crate::quantity::{Amount, Ratio, Time, Zone};
 use crate::store::Adjustment;
@@ -146,7 +147,7 @@ pub(crate) struct Explained {
     at: String,
 }
 
-/// Why a meter is booked as it is in a quarter-hour that is closed: from the payload to the milligram.
+/// Why a meter is booked as it is in a quarter-hour: from the payload to the milligram.
 #[utoipa::path(get, path = "/api/v1/explain", params(Explained),
     responses((status = 200, body = Object), (status = 400, body = String), (status = 404, body = String),
         (status = 500, body = String), (status = 503, body = String)))]
@@ -158,9 +159,8 @@ pub(crate) async fn explain(
     let ix = ix.ok_or_else(|| Problem::Missing(format!("no meter has the id `{}`", asked.meter)))?;
     let wrong = || Problem::Bad(format!("`at` is no time: `{}`; write 2026-01-31T12:00:00Z", asked.at));
     let quarter = Time::parse_rfc3339(&asked.at).ok_or_else(wrong)?.quarter();
-    let explain = Arc::clone(&app.explain);
-    let found = app.read(move |_, reader| explain(reader, ix, quarter, true)).await?;
-    let nothing = || Problem::Missing("nothing is booked in that quarter-hour, or it is open yet".to_owned());
+    let found = app.explained((ix, quarter), true).await?;
+    let nothing = || Problem::Missing("nothing is booked in that quarter-hour".to_owned());
     found.map(json).ok_or_else(nothing)
 }
 
@@ -201,10 +201,20 @@ async fn accepted(
 }
 
 /// What changed closed figures on purpose.
-#[utoipa::path(get, path = "/api/v1/audit",
-    responses((status = 200, body = Object, content_type = "application/jsonl"), (status = 500, body = String), (status = 503, body = String)))]
-pub(crate) async fn audit(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/api/v1/audit", params(Written),
+    responses((status = 200, content((Object = "application/jsonl"), (Vec<Object> = "application/json"), (String = "text/csv"))),
+        (status = 400, body = String), (status = 500, body = String), (status = 503, body = String)))]
+pub(crate) async fn audit(
+    State(app): State<Arc<App>>,
+    Parameters(written): Parameters<Written>,
+) -> Result<Response, Problem> {
     let lines = app.read(|_, reader| reader.audit()).await?;
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    Ok(([(header::CONTENT_TYPE, "application/jsonl")], text).into_response())
+    let form = written.format.unwrap_or(Form::Jsonl);
+    if form == Form::Jsonl {
+        // As they were written.
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        return Ok(([(header::CONTENT_TYPE, "application/jsonl")], text).into_response());
+    }
+    let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    formed(&lines, form)
 }

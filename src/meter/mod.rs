@@ -4,12 +4,14 @@
 //! [`Track`] keeps the readings of one meter by clock quarter, as many as may still change an open quarter;
 //! older ones are brought back from the store when a late reading needs them.
 
+mod log;
 mod point;
 mod register;
 mod track;
 mod usage;
 mod verdict;
 
+pub use log::{Break, Logged, Standing, log, newest};
 pub use point::{Point, QuarterSet, SetOutcome};
 pub use track::{Held, Need, Track};
 pub use usage::{Quality, Usage};

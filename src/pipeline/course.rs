@@ -148,7 +148,7 @@ fn of_special(rules: &Rules, special: &Special) -> String {
 }
 
 /// The contracts that may cover a meter.
-fn contracts(rules: &Rules, ix: MeterIx) -> Vec<&Contract> {
+pub(super) fn contracts(rules: &Rules, ix: MeterIx) -> Vec<&Contract> {
     let accounts = &rules.accounts;
     if !accounts.meter(ix).is_contractable() {
         return Vec::new();

@@ -2,7 +2,7 @@
 
 use crate::cluster::{Meter, MeterIx};
 use crate::decode::Reading;
-use crate::meter::{Need, Point, SetOutcome, Track, Verdict};
+use crate::meter::{Held, Need, Point, SetOutcome, Track, Verdict};
 use crate::pipeline::{Outcome, Row, SealedRow};
 use crate::quantity::{Quarter, Time};
 use crate::window::{Activity, Sheet};
@@ -231,6 +231,10 @@ impl MeterState {
 
     pub(crate) fn set_aside(&self) -> impl Iterator<Item = (Time, i64)> {
         self.track.set_aside()
+    }
+
+    pub(crate) fn held(&self) -> &[Held] {
+        self.track.quarters()
     }
 
     pub(crate) fn aside(&self) -> usize {

@@ -7,7 +7,7 @@ use crate::cluster::{Entity, FacilityIx, MeterIx};
 use crate::decode::{Births, Decoded, Message, Reading, Refusal};
 use crate::emission::{Evaluation, Leaf, Tally};
 use crate::ledger::{Book, Entry, Key};
-use crate::meter::{SetOutcome, Verdict};
+use crate::meter::{Held, SetOutcome, Verdict};
 use crate::pipeline::meters::MeterState;
 use crate::pipeline::{Adjusted, Adjustments, Counters, Effect, Event, MeterView, Outcome, Rules, Seal, Supply, Want};
 use crate::quantity::{Quarter, Time, Window};
@@ -390,6 +390,11 @@ impl Pipeline {
     /// The times of a meter's resident good readings, in order, with the last before them.
     pub fn heard(&self, ix: MeterIx) -> Vec<Time> {
         self.meter(ix).heard()
+    }
+
+    /// A meter's resident quarters.
+    pub fn held(&self, ix: MeterIx) -> Vec<Held> {
+        self.meter(ix).held().to_vec()
     }
 
     /// A meter's resident quarters with activity that is not stored as it stands.

@@ -15,6 +15,8 @@ pub struct Source {
     pub facility: FacilityIx,
     /// Where the masses go.
     pub column: Column,
+    /// The contract that they are under, by its index.
+    pub contract: Option<usize>,
     /// The id of the factor's row, or a word for how else they are worked out.
     pub row: Arc<str>,
 }
@@ -42,7 +44,8 @@ pub fn add_sources(
         for booking in evaluation.bookings(*ix) {
             let facility = booking.facility.unwrap_or(meter.facility);
             for posting in &booking.postings {
-                let source = Source { facility, column: posting.column, row: Arc::clone(&posting.row) };
+                let (column, contract) = (posting.column, posting.contract);
+                let source = Source { facility, column, contract, row: Arc::clone(&posting.row) };
                 let made = into.entry(source).or_default();
                 made.energy_mj += if meter.dimension == Dimension::Energy { posting.amount } else { 0 };
                 made.mg += posting.mg;

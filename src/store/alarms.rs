@@ -41,6 +41,17 @@ const KEEP_ALARMS: Span = Span::days(3 * 366);
 /// What was told is kept so long, for who asks.
 const KEEP_NOTICES: Span = Span::days(35);
 
+/// Which alarms.
+#[derive(Clone, Debug, Default)]
+pub struct AlarmsOf {
+    /// Of this rule.
+    pub rule: Option<String>,
+    /// Of this entity.
+    pub entity: Option<String>,
+    /// That began before this.
+    pub before: Option<Time>,
+}
+
 /// What became of an acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Noted {
@@ -134,6 +145,16 @@ impl AlarmStore {
         Ok(open)
     }
 
+    /// Those of them that are meant.
+    pub fn active_of(&self, of: &AlarmsOf) -> Result<Vec<Alarm>, StoreError> {
+        let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+        let began = |alarm: &Alarm| Time::parse_rfc3339(&alarm.since).unwrap_or(Time::MIN);
+        let mut active = self.active()?;
+        active.retain(|alarm| is(&of.rule, &alarm.rule) && is(&of.entity, &alarm.entity));
+        active.retain(|alarm| of.before.is_none_or(|before| began(alarm) < before));
+        Ok(active)
+    }
+
     /// The alarms that go on, and those whose end is to be told yet, the earliest first.
     pub fn open_alarms(&self) -> Result<Vec<Alarm>, StoreError> {
         self.alarms("SELECT body, acknowledged FROM alarm WHERE open ORDER BY start, id", [])
@@ -149,8 +170,12 @@ impl AlarmStore {
     }
 
     /// Alarms, the latest first.
-    pub fn latest(&self, limit: usize) -> Result<Vec<Alarm>, StoreError> {
-        self.alarms("SELECT body, acknowledged FROM alarm ORDER BY start DESC, id LIMIT ?1", [limit as i64])
+    pub fn latest(&self, of: &AlarmsOf, limit: usize) -> Result<Vec<Alarm>, StoreError> {
+        let sql = "SELECT body, acknowledged FROM alarm
+                   WHERE (?1 IS NULL OR rule = ?1) AND (?2 IS NULL OR entity = ?2) AND start < ?3
+                   ORDER BY start DESC, id LIMIT ?4";
+        let before = of.before.unwrap_or(Time::MAX).0;
+        self.alarms(sql, (of.rule.as_deref(), of.entity.as_deref(), before, limit as i64))
     }
 
     /// The alarms that ended since a time and that nobody has seen, the latest first.

@@ -42,7 +42,7 @@ mod schema;
 mod space;
 
 pub use adjustment::{Adjustment, Settled};
-pub use alarms::{AlarmStore, Noted};
+pub use alarms::{AlarmStore, AlarmsOf, Noted};
 pub use codec::{read_activity, read_balance, read_held};
 pub use counters::read_counters;
 pub use cursors::{Cursors, SetAside};

@@ -162,24 +162,35 @@ impl Reader {
     pub fn readings_around(&self, meter: MeterIx, quarter: Quarter) -> Result<Vec<Held>, StoreError> {
         /// A reading may be judged by a few after it, and continue from a few before it.
         const NEAREST: usize = 12;
+        let before = self.held(meter, (i32::MIN, quarter.0), &format!("DESC LIMIT {NEAREST}"))?;
+        let after = self.held(meter, (quarter.0, i32::MAX), &format!("LIMIT {NEAREST}"))?;
+        Ok(before.into_iter().rev().chain(after).collect())
+    }
+
+    /// The stored quarters with readings of a meter in a range, and a few before it, from which the first goes on.
+    pub fn readings_between(&self, meter: MeterIx, (from, to): (Quarter, Quarter)) -> Result<Vec<Held>, StoreError> {
+        let before = self.readings_around(meter, from)?.into_iter().filter(|held| held.quarter < from);
+        Ok(before.chain(self.held(meter, (from.0, to.0), "")?).collect())
+    }
+
+    /// The stored quarters with readings of a meter in a range, in an order and up to a number.
+    fn held(&self, meter: MeterIx, (from, to): (i32, i32), order: &str) -> Result<Vec<Held>, StoreError> {
         let number = self.names.number(Entity::Meter(meter));
-        let columns = "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter WHERE meter = ?1";
-        let some = "AND length(readings) > 2";
-        let before = format!("{columns} AND start < ?2 {some} ORDER BY start DESC LIMIT {NEAREST}");
-        let after = format!("{columns} AND start >= ?2 {some} ORDER BY start LIMIT {NEAREST}");
-        let read = |sql: &str| -> rusqlite::Result<Option<Vec<Held>>> {
-            let mut statement = self.connection.prepare_cached(sql)?;
-            let mut rows = statement.query((number, quarter.0))?;
+        let sql = format!(
+            "SELECT meter, start, readings, minutes, revision, changed, crc FROM quarter
+             WHERE meter = ?1 AND start >= ?2 AND start < ?3 AND length(readings) > 2 ORDER BY start {order}"
+        );
+        let read = || -> rusqlite::Result<Option<Vec<Held>>> {
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let mut rows = statement.query((number, from, to))?;
             let mut held = Some(Vec::new());
             while let Some(row) = rows.next()? {
                 held = held.zip(read_row(&self.names, row)).map(|(list, row)| with(list, row.held));
             }
             Ok(held)
         };
-        let both = read(&before).and_then(|before| Ok(before.zip(read(&after)?)));
-        let both = both.map_err(StoreError::database(&self.path))?;
-        let (before, after) = both.ok_or_else(|| self.damaged("a quarter", Entity::Meter(meter)))?;
-        Ok(before.into_iter().rev().chain(after).collect())
+        let held = read().map_err(StoreError::database(&self.path))?;
+        held.ok_or_else(|| self.damaged("a quarter", Entity::Meter(meter)))
     }
 
     /// The first quarter that is not closed.

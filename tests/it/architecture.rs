@@ -25,8 +25,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline", "alert", "format",
-            "store",
+            "quantity", "cluster", "decode", "meter", "window", "factor", "emission", "ledger", "pipeline", "alert",
+            "format", "store",
         ],
     ),
     ("simulate", &["quantity", "cluster", "decode", "mqtt"]),

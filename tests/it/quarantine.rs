@@ -36,6 +36,15 @@ fn hour(daemon: &Daemon) -> (i64, i64) {
     entries.first().map_or((0, 0), |entry| (entry["scope1_mg"].as_i64().unwrap(), entry["revision"].as_i64().unwrap()))
 }
 
+/// Each reading of the meter: its value, how it stands, what is booked for it, how the register goes on.
+fn told(daemon: &Daemon, range: &str) -> Vec<String> {
+    let (_, text) = daemon.get(&format!("/api/v1/readings?meter=m{range}")).unwrap();
+    let readings: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let line = |r: &Value| [&r["value"], &r["state"], &r["used"], &r["step"]].map(word).join(" ");
+    readings.iter().map(line).collect()
+}
+
 #[test]
 fn what_is_set_aside_is_listed_released_and_rejected() {
     let broker = Mosquitto::start();
@@ -59,6 +68,9 @@ fn what_is_set_aside_is_listed_released_and_rejected() {
     assert_eq!(hour(&daemon), (30_000_000, 2), "nothing for the fall, and what was used after it");
     let released = vec![(waiting(30, 400), "released".to_owned())];
     assert_eq!(list(&daemon), released);
+    let all = ["1000 good - -", "1010 good 10 -", "400 released 0 reset", "420 good 20 -"];
+    assert_eq!(told(&daemon, &format!("&from={}&to={}", time(0), time(46))), all);
+    assert_eq!(told(&daemon, &format!("&from={}&to={}", time(16), time(45))), all[2..3], "a part of them");
 
     daemon.kill();
     assert_eq!(list(&daemon), released, "without the daemon");
@@ -67,6 +79,8 @@ fn what_is_set_aside_is_listed_released_and_rejected() {
     assert_eq!(hour(&daemon), (10_000_000, 3));
     assert_eq!(total(&daemon, "1y"), 10_000_000);
     assert_eq!(list(&daemon)[1], (format!("{} 420 kg", time(45)), "rejected".to_owned()));
+    let late = told(&daemon, &format!("&from={}&to={}", time(16), time(46)));
+    assert_eq!(late, ["400 released 0 reset", "420 rejected - -"]);
 }
 
 #[test]

@@ -83,7 +83,7 @@ for (const path of pages) {
 {
   const { page, context } = await open("/");
   const first = await page.evaluate(() => Object.fromEntries(
-    [...document.querySelectorAll("tbody [data-key] data[data-k='mass']")].map((cell) => [
+    [...document.querySelectorAll("main [data-key] data[data-k='mass']")].map((cell) => [
       `${cell.closest("[data-key]").dataset.key} ${cell.dataset.f}`, `${cell.value} ${cell.textContent} ${cell.title}`])));
   await page.waitForFunction(() => Number(document.body.dataset.number) > 0);
   const before = await number(page);
@@ -94,19 +94,20 @@ for (const path of pages) {
     const { showRow } = await import("/assets/page.js");
     board.rows.forEach(showRow);
   });
-  const shown = await page.evaluate(() => [...document.querySelectorAll("tbody [data-key] data[data-k='mass']")].map((cell) => ({
+  const shown = await page.evaluate(() => [...document.querySelectorAll("main [data-key] data[data-k='mass']")].map((cell) => ({
     key: cell.closest("[data-key]").dataset.key, field: cell.dataset.f, value: cell.value, text: cell.textContent, title: cell.title })));
-  const windows = { day: "1d", month: "1mo" };
+  const windows = { day: "1d", month: "1mo", year: "1y" };
+  const sums = { total: (entry) => entry.scope1_mg + entry.scope2_location_mg, market: (entry) => entry.scope1_mg + entry.scope2_market_mg };
   let [compared, differ] = [0, []];
   for (const [name, length] of Object.entries(windows)) {
-    for (const level of ["facility", "cluster"]) {
-      const from = new Date(Date.now() - 33 * 86_400_000).toISOString();
+    for (const level of ["facility", "cluster", "network"]) {
+      const from = new Date(Date.now() - 368 * 86_400_000).toISOString();
       const entries = await api(`/api/v1/entries?level=${level}&window=${length}&from=${from}`);
       const latest = new Map(entries.map((entry) => [entry.entity, entry]));
       for (const cell of shown.filter(({ key, field }) => key.startsWith(`${level}/`) && field.startsWith(`${name}.`))) {
         const entry = latest.get(cell.key.slice(level.length + 1));
         const field = cell.field.slice(name.length + 1);
-        const mg = !entry ? "" : field === "total" ? entry.scope1_mg + entry.scope2_location_mg : entry[field];
+        const mg = !entry ? "" : field in sums ? sums[field](entry) : entry[field];
         compared += 1;
         if (String(mg) !== cell.value) differ.push(`${cell.key} ${cell.field}: ${cell.value} is not ${mg}`);
       }
@@ -125,6 +126,24 @@ for (const path of pages) {
   const { page, context } = await open("/system");
   const marks = await page.evaluate(() => document.querySelectorAll("main img, main script, main b").length);
   check("names full of HTML are text", marks === 0 && !(await page.evaluate(() => "pwned" in window)));
+  await context.close();
+}
+
+// ---- a meter ---------------------------------------------------------------------------------------------------------
+
+{
+  const { page, context } = await open(`/meter/${meter.id}`);
+  await page.waitForSelector("#shown .uplot", { timeout: 5000 });
+  const table = page.locator("section[aria-label='Latest readings'] tbody tr");
+  check(`the latest readings are listed: ${await table.count()}`, (await table.count()) > 0);
+  const readings = await api(`/api/v1/readings?meter=${encodeURIComponent(meter.id)}`);
+  const cells = await table.first().locator("td").allTextContents();
+  check(`the latest shows ${cells[0]}`, readings.some((reading) => reading.value === cells[0]));
+  const chart = page.locator("#shown .u-over");
+  await chart.scrollIntoViewIfNeeded();
+  const box = await chart.boundingBox();
+  await Promise.all([page.waitForURL(/at=/), chart.click({ position: { x: box.width - 3, y: box.height / 2 } })]);
+  check("a point of the chart is explained", (await page.locator("pre").textContent()).includes(meter.id));
   await context.close();
 }
 

@@ -41,8 +41,8 @@ pub struct Report {
     pub instruments_to: String,
     /// The factors that were used.
     pub factors: Vec<Factor>,
-    /// What changed closed figures on purpose: one JSON object a line.
-    pub trail: Vec<String>,
+    /// What changed closed figures on purpose.
+    pub trail: Vec<Change>,
     /// The meters of each facility with what they are booked as.
     pub boundary: Vec<(String, Vec<String>)>,
 }
@@ -66,8 +66,8 @@ pub struct Figures {
     pub coverage: f64,
     /// At 95 %.
     pub uncertainty_pct: Option<f64>,
-    /// What must be known about it.
-    pub flags: Vec<String>,
+    /// What must be known about it: flags, and what they say.
+    pub flags: Vec<(String, &'static str)>,
     /// 0: the window is open.
     pub revision: u32,
 }
@@ -79,14 +79,33 @@ pub struct Instrument {
     pub facility: String,
     /// It is of the market-based method.
     pub is_market: bool,
-    /// The row.
+    /// The set of its rows.
     pub row: String,
-    /// Of no contract: the residual mix, or the grid in its stead.
+    /// The contract that delivers it.
+    pub contract: Option<String>,
+    /// It is under no contract, and of the residual mix, or the grid in its stead.
     pub is_uncovered: bool,
     /// Energy in millijoules.
     pub energy_mj: i128,
     /// Milligrams.
     pub mg: i128,
+}
+
+/// A change of closed figures.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// When.
+    pub at: String,
+    /// `adjust`, `restate`, `plan`, `backfill`.
+    pub what: String,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// What else is said: names and values.
+    pub detail: Vec<(String, String)>,
+    /// Of each facility of the cluster and each figure that is another: before and after, in milligrams.
+    pub figures: Vec<(String, i128, i128)>,
 }
 
 /// A factor.

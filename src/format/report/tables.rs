@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::format::report::{Factor, Figures, Instrument, Report, kg, percent};
+use crate::format::report::{Change, Factor, Figures, Instrument, Report, kg, percent};
 
 pub(super) fn totals(report: &Report) -> Markup {
     let total = &report.total;
@@ -113,7 +113,11 @@ fn of_method(report: &Report, is_market: bool) -> Markup {
                 @for line in &mine {
                     tr {
                         th { (line.facility) }
-                        td { (line.row) @if is_market && line.is_uncovered { " (no contract)" } }
+                        td {
+                            (line.row)
+                            @if let Some(contract) = &line.contract { ", contract " (contract) }
+                            @else if is_market && line.is_uncovered { " (no contract)" }
+                        }
                         td .n { (mwh(line.energy_mj)) } td .n { (factor(line)) } td .n { (kg(line.mg)) }
                     }
                 }
@@ -152,18 +156,33 @@ pub(super) fn quality(report: &Report) -> Markup {
             thead { tr { th { "kg CO2e" } th .n { "Of the totals" } } }
             tbody { @for (column, name) in lines { tr { th { (name) } td .n { (kg(column_of(&report.total, column))) } } } }
         }
-        p {
-            "Flags: "
-            @if report.total.flags.is_empty() { "none" } @else { (report.total.flags.join(", ")) }
-            "."
-        }
+        @if report.total.flags.is_empty() { p { "No flags." } }
+        @else { dl { @for (flag, about) in &report.total.flags { dt { (flag) } dd { (about) } } } }
     }
 }
 
 pub(super) fn trail(report: &Report) -> Markup {
     html! {
         @if report.trail.is_empty() { p { "None that touches the period." } }
-        @else { ul { @for line in &report.trail { li { code { (line) } } } } }
+        @else {
+            table {
+                thead { tr { th { "When" } th { "What" } th { "By, why" } th { "Of what" } th { "kg CO2e before and after" } } }
+                tbody { @for change in &report.trail { (changed(change)) } }
+            }
+        }
+    }
+}
+
+fn changed(change: &Change) -> Markup {
+    html! {
+        tr {
+            th { (change.at) } td { (change.what) } td { (change.by) ": " (change.reason) }
+            td { @for (name, value) in &change.detail { div { (name) ": " (value) } } }
+            td {
+                @for (name, before, after) in &change.figures { div { (name) ": " (kg(*before)) " to " (kg(*after)) } }
+                @if change.figures.is_empty() { "no closed figure of this cluster" }
+            }
+        }
     }
 }
 

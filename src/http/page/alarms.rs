@@ -8,22 +8,21 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::alert::{Alarm, Phase};
-use crate::cluster::{ClusterIx, Entity};
 use crate::http::board::AlarmLine;
 use crate::http::live::Live;
 use crate::http::page::{number, page, parts};
 use crate::http::problem::Problem;
 use crate::http::server::App;
 use crate::quantity::{Span, Time, Zone};
+use crate::store::AlarmsOf;
 
 /// Alarms that are over, on the page.
 const HISTORY: usize = 200;
 
 pub(crate) async fn show(State(live): State<Live>, State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let board = live.board(&app).await?;
-    let has_one = !app.rules.topology.clusters.is_empty();
-    let zone = if has_one { app.rules.topology.zone(Entity::Cluster(ClusterIx(0))).clone() } else { Zone::UTC };
-    let history = Arc::clone(&app).alarms(|store| store.latest(HISTORY)).await?;
+    let zone = parts::home(&app);
+    let history = Arc::clone(&app).alarms(|store| store.latest(&AlarmsOf::default(), HISTORY)).await?;
     let body = html! {
         h1 { "Alarms" small { " times in " (zone.name()) } }
         section aria-label="Alarms that go on, and those that ended unseen" {

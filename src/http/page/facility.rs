@@ -12,7 +12,8 @@ use crate::emission::Column;
 use crate::http::board::{Figure, Row};
 use crate::http::entries::{Asked, fetch};
 use crate::http::live::Live;
-use crate::http::page::{number, page, parts};
+use crate::http::page::number::{self, Behind};
+use crate::http::page::{page, parts};
 use crate::http::problem::Problem;
 use crate::http::server::App;
 use crate::http::{MeterRow, Question, RuleView};
@@ -42,7 +43,8 @@ async fn entity(live: &Live, app: &Arc<App>, (level, id): (Level, &str)) -> Resu
     let board = live.board(app).await?;
     let key = format!("{}/{id}", level.name());
     let row = board.rows.iter().find(|row| row.key == key).ok_or_else(missing)?;
-    let zone = &parts::zone(row);
+    let behind = parts::behind(app, row);
+    let zone = &behind.zone;
     let now = Time::parse_rfc3339(&board.at).unwrap_or(Time::MAX);
     let hours = hours(app, entity, now).await?;
     let meters = if level == Level::Facility { Some(meters(app, entity, now).await?) } else { None };
@@ -51,7 +53,7 @@ async fn entity(live: &Live, app: &Arc<App>, (level, id): (Level, &str)) -> Resu
     let csv = format!("/api/v1/entries?level={}&entity={id}&window=1h&format=csv", level.name());
     let body = html! {
         h1 { (parts::called(row)) small { " " (level.name()) " " (row.id) ", times in " (row.zone) } }
-        (summary(row, zone, course))
+        (summary(row, &behind, course))
         (charts(row))
         (limits(&rules))
         @if let Some(meters) = meters {
@@ -62,23 +64,23 @@ async fn entity(live: &Live, app: &Arc<App>, (level, id): (Level, &str)) -> Resu
         }
         section aria-label="The last day by the hour" data-refresh="hours" {
             h2 { "The last day by the hour" }
-            div .scroll tabindex="0" role="region" aria-label="The last day by the hour" { (table(&hours, zone)) }
+            div .scroll tabindex="0" role="region" aria-label="The last day by the hour" { (table(&hours, &behind)) }
             p { a href=(csv) { "All hours as CSV" } }
         }
     };
     Ok(page(parts::called(row), &board, zone, &body))
 }
 
-fn summary(row: &Row, zone: &Zone, course: &[Option<i64>]) -> Markup {
+fn summary(row: &Row, behind: &Behind, course: &[Option<i64>]) -> Markup {
     let figures = [
-        ("Today", row.day.as_ref(), "day"),
-        ("Month", row.month.as_ref(), "month"),
-        ("Year", row.year.as_ref(), "year"),
+        ("Today so far", row.day.as_ref(), "day"),
+        ("Month so far", row.month.as_ref(), "month"),
+        ("Year so far", row.year.as_ref(), "year"),
     ];
     html! {
         section aria-label="Now" data-zone=(row.zone) {
             div .scroll tabindex="0" role="region" aria-label="Figures" {
-                table data-key=(row.key) {
+                table data-key=(row.key) data-factors=(behind.factors) {
                     thead { tr {
                         th scope="col" { "Time" } th .n scope="col" { "Scope 1" } th .n scope="col" { "Scope 2 location" }
                         th .n scope="col" { "Scope 2 market" } th .n scope="col" { "Coverage" }
@@ -87,9 +89,9 @@ fn summary(row: &Row, zone: &Zone, course: &[Option<i64>]) -> Markup {
                         @for (name, figure, field) in figures {
                             tr {
                                 th scope="row" { (name) }
-                                td .n { (parts::mass(figure, |f| f.scope1_mg, &format!("{field}.scope1_mg"), zone)) }
-                                td .n { (parts::mass(figure, |f| f.scope2_location_mg, &format!("{field}.scope2_location_mg"), zone)) }
-                                td .n { (parts::mass(figure, |f| f.scope2_market_mg, &format!("{field}.scope2_market_mg"), zone)) }
+                                td .n { (parts::mass(figure, |f| f.scope1_mg, &format!("{field}.scope1_mg"), behind)) }
+                                td .n { (parts::mass(figure, |f| f.scope2_location_mg, &format!("{field}.scope2_location_mg"), behind)) }
+                                td .n { (parts::mass(figure, |f| f.scope2_market_mg, &format!("{field}.scope2_market_mg"), behind)) }
                                 td .n { span data-f=(field) data-k="coverage" {
                                     (figure.map_or_else(|| "-".to_owned(), |figure| number::percent(figure.coverage)))
                                 } }
@@ -98,11 +100,11 @@ fn summary(row: &Row, zone: &Zone, course: &[Option<i64>]) -> Markup {
                     }
                 }
             }
-            dl .facts data-key=(row.key) {
-                dt { "Rate now (scope 1 and 2, location)" } dd { (parts::rate(row.rate.as_ref(), zone)) (parts::split(row.rate.as_ref())) }
+            dl .facts data-key=(row.key) data-factors=(behind.factors) {
+                dt { "Rate now (scope 1 and 2, location)" } dd { (parts::rate(row.rate.as_ref(), behind)) (parts::split(row.rate.as_ref())) }
                 dt { "24 hours" } dd { (parts::course(&row.key, course)) }
                 dt { "Alarms" } dd { (parts::worst(&row.alarms)) }
-                dt { "Forecast" } dd { span data-f="budget" data-k="forecast" { (parts::forecast(row.budget.as_ref(), zone)) } }
+                dt { "Forecast" } dd { span data-f="budget" data-k="forecast" { (parts::forecast(row.budget.as_ref(), &behind.zone)) } }
             }
         }
     }
@@ -142,7 +144,7 @@ pub(super) async fn hours(app: &Arc<App>, entity: Entity, now: Time) -> Result<V
     Ok(entries.iter().rev().map(|entry| Figure::of(entry, &app.rules.topology)).collect())
 }
 
-pub(super) fn table(hours: &[Figure], zone: &Zone) -> Markup {
+pub(super) fn table(hours: &[Figure], behind: &Behind) -> Markup {
     html! {
         table {
             thead { tr {
@@ -151,13 +153,13 @@ pub(super) fn table(hours: &[Figure], zone: &Zone) -> Markup {
             } }
             tbody {
                 @for hour in hours {
-                    tr title=(number::about(hour, zone)) {
-                        th scope="row" { (number::local(&hour.from, zone)) }
+                    tr title=(number::about(hour, behind)) {
+                        th scope="row" { (number::local(&hour.from, &behind.zone)) }
                         td .n { (number::mass(hour.scope1_mg)) }
                         td .n { (number::mass(hour.scope2_location_mg)) }
                         td .n { (number::mass(hour.scope2_market_mg)) }
                         td .n { (number::percent(hour.coverage)) }
-                        td .n { @if hour.revision == 0 { "open" } @else { (hour.revision) } }
+                        td .n { @if hour.revision == 0 { "provisional" } @else { (hour.revision) } }
                     }
                 }
             }

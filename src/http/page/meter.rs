@@ -1,4 +1,4 @@
-//! A meter: its state, its course, what is set aside, and why it is booked as it is.
+//! A meter: its state, its course, its readings with what became of them, its factors, and why it is booked as it is.
 
 use std::sync::Arc;
 
@@ -8,13 +8,17 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::cluster::{Entity, Kind, Level, Meter, MeterIx};
+use crate::http::factors::{FactorLine, lines, vintage};
 use crate::http::live::Live;
 use crate::http::page::facility::{hours as hours_of, table as hours_table};
-use crate::http::page::{number, page, parts};
+use crate::http::page::number::{self, Behind};
+use crate::http::page::{page, parts};
 use crate::http::problem::{Asked, Problem};
+use crate::http::readings::{ReadingLine, fetch};
 use crate::http::server::App;
 use crate::http::{MeterRow, Question};
-use crate::quantity::{Quarter, Time, Zone};
+use crate::meter::{Logged, Standing};
+use crate::quantity::{Span, Time, Zone};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,8 +43,12 @@ pub(crate) async fn show(
     let (meter, zone) = (app.rules.topology.meter(ix), app.rules.topology.zone(Entity::Meter(ix)).clone());
     let now = Time::parse_rfc3339(&board.at).unwrap_or(Time::MAX);
     let hours = hours_of(&app, Entity::Meter(ix), now).await?;
+    let readings = fetch(Arc::clone(&app), ix, (now.minus(Span::days(1)), now.plus(Span::minutes(1)))).await?;
     let set_aside = set_aside(&app, ix, &zone).await?;
-    let explained = explained(&app, ix, query.at.as_deref(), &zone).await?;
+    let latest = row.view.latest.map(|(time, _)| zone.text("%Y-%m-%d %H:%M", time));
+    let asked = query.at.clone().or(latest);
+    let explained = explained(&app, ix, asked.as_deref(), &zone).await?;
+    let behind = Behind { zone: zone.clone(), factors: vintage(&app, &[ix], now) };
     let facility = app.rules.topology.facility(meter.facility);
     let body = html! {
         h1 {
@@ -48,19 +56,35 @@ pub(crate) async fn show(
             small { " meter " (id) " of " a href=(format!("/facility/{}", facility.id)) { (facility.name.as_deref().unwrap_or(facility.id.as_str())) } }
         }
         div data-refresh="facts" { (facts(meter, row, &zone)) }
-        section .charts hidden data-charts="meter" data-entity=(id) data-level="meter" data-zone=(zone.name()) {
+        section .charts hidden data-charts="meter" data-entity=(id) data-level="meter" data-zone=(zone.name()) data-kind=(kind(meter)) {
             (parts::trend())
+            h2 { "What it shows" }
+            div .buttons role="group" aria-label="Time of the readings" {
+                button type="button" data-hours="2" aria-pressed="true" { "2 hours" }
+                button type="button" data-hours="24" aria-pressed="false" { "24 hours" }
+            }
+            div #shown role="img" aria-label="what the meter shows; what is set aside and where a register begins anew are marked" {}
+            div #used role="img" aria-label="what was used, an hour" {}
+        }
+        section aria-label="Latest readings" data-refresh="readings" {
+            h2 { "Latest readings" small { " times in " (zone.name()) } }
+            div .scroll tabindex="0" role="region" aria-label="Latest readings" { (readings_table(meter, &readings, &zone)) }
+            p { a href=(format!("/api/v1/readings?meter={id}&format=csv")) { "The readings of the last day as CSV" } }
         }
         section aria-label="The last day by the hour" data-refresh="hours" {
             h2 { "The last day by the hour" }
-            div .scroll tabindex="0" role="region" aria-label="The last day by the hour" { (hours_table(&hours, &zone)) }
+            div .scroll tabindex="0" role="region" aria-label="The last day by the hour" { (hours_table(&hours, &behind)) }
         }
         section aria-label="Readings that are set aside" data-refresh="aside" { h2 { "Set aside" } (set_aside) }
+        section aria-label="Factors in force" {
+            h2 { "Factors in force" }
+            div .scroll tabindex="0" role="region" aria-label="Factors in force" { (factors_table(&lines(&app, &[ix], now))) }
+        }
         section aria-label="Why it is booked as it is" {
             h2 { "Why it is booked as it is" }
             form method="get" {
                 label for="at-input" { "A quarter-hour, in " (zone.name()) " " }
-                input #at-input name="at" type="text" placeholder="2026-11-26 14:00" value=(query.at.as_deref().unwrap_or(""));
+                input #at-input name="at" type="text" placeholder="2026-11-26 14:00" value=(asked.as_deref().unwrap_or(""));
                 button type="submit" { "Explain" }
             }
             (explained)
@@ -69,15 +93,18 @@ pub(crate) async fn show(
     Ok(page(&id, &board, &zone, &body))
 }
 
-fn facts(meter: &Meter, row: &MeterRow, zone: &Zone) -> Markup {
-    let kind = match meter.kind {
+fn kind(meter: &Meter) -> &'static str {
+    match meter.kind {
         Kind::Register { .. } => "register",
         Kind::Interval { .. } => "interval",
         Kind::Rate { .. } => "rate",
         Kind::Event => "event",
         Kind::Gauge { .. } => "gauge",
         Kind::Derived => "sum of meters",
-    };
+    }
+}
+
+fn facts(meter: &Meter, row: &MeterRow, zone: &Zone) -> Markup {
     let state = if row.gone.is_some() {
         "\u{25b3} its gateway is gone"
     } else if row.stale {
@@ -94,7 +121,7 @@ fn facts(meter: &Meter, row: &MeterRow, zone: &Zone) -> Markup {
                     data .n value=(base) { (meter.conversion.text(base)) } " " (row.unit) " at " (zone.text("%Y-%m-%d %H:%M:%S", time)) " " (zone.name())
                 } @else { "never read" }
             }
-            dt { "Kind" } dd { (kind) ", in " (row.unit) }
+            dt { "Kind" } dd { (kind(meter)) ", in " (row.unit) }
             dt { "Booked as" } dd { (row.category) }
             dt { "Due every" } dd { (row.expected_every) }
             dt { "Set aside, in the open past" } dd { (row.view.quarantined) }
@@ -103,6 +130,41 @@ fn facts(meter: &Meter, row: &MeterRow, zone: &Zone) -> Markup {
     }
 }
 
+/// Rows of the table of readings.
+const READINGS: usize = 20;
+
+/// The latest, and before them all that are not as usual.
+fn readings_table(meter: &Meter, readings: &[Logged], zone: &Zone) -> Markup {
+    let is_usual = |reading: &Logged| reading.standing == Standing::Good && reading.breaks.is_none();
+    let (before, latest) = readings.split_at(readings.len().saturating_sub(READINGS));
+    let unusual = before.iter().rev().filter(|reading| !is_usual(reading)).take(READINGS);
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { "Time" } th .n scope="col" { "Shown, " (meter.unit) } th .n scope="col" { "Used" }
+                th scope="col" { "State" } th scope="col" { "Came" }
+            } }
+            tbody {
+                @for reading in latest.iter().rev().chain(unusual) {
+                    @let line = ReadingLine::of(meter, reading);
+                    tr {
+                        th scope="row" { (zone.text("%Y-%m-%d %H:%M:%S", reading.time)) }
+                        td .n { (line.value) }
+                        td .n { (line.used.as_deref().unwrap_or("-")) }
+                        td {
+                            @if !is_usual(reading) { "\u{25b3} " }
+                            (line.state) @if let Some(step) = line.step { ", " (step) }
+                        }
+                        td { (zone.text("%H:%M:%S", reading.received)) }
+                    }
+                }
+            }
+        }
+        @if readings.is_empty() { p { "None in the last day." } }
+    }
+}
+
+/// What waits for a decision, of any age.
 async fn set_aside(app: &Arc<App>, ix: MeterIx, zone: &Zone) -> Result<Markup, Problem> {
     let open = app.question(Question::SetAside).await?;
     let meter = app.rules.topology.meter(ix);
@@ -121,6 +183,31 @@ async fn set_aside(app: &Arc<App>, ix: MeterIx, zone: &Zone) -> Result<Markup, P
     })
 }
 
+fn factors_table(factors: &[FactorLine]) -> Markup {
+    html! {
+        @if factors.is_empty() { p { "None: it is worked out without a factor of the catalogue; see below." } }
+        @else {
+            table {
+                thead { tr {
+                    th scope="col" { "Factor" } th scope="col" { "Gas" } th .n scope="col" { "Value" } th scope="col" { "Valid" }
+                    th scope="col" { "Source" }
+                } }
+                tbody {
+                    @for factor in factors {
+                        tr {
+                            th scope="row" { (factor.name) " " small { (factor.id) } }
+                            td { (factor.gas) }
+                            td .n { (factor.value) " " (factor.unit) @if let Some(basis) = factor.basis { " " (basis) } }
+                            td { (factor.valid()) }
+                            td .t { (factor.source) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 async fn explained(app: &Arc<App>, ix: MeterIx, at: Option<&str>, zone: &Zone) -> Result<Markup, Problem> {
     let Some(text) = at.map(str::trim).filter(|text| !text.is_empty()) else {
         return Ok(html! {});
@@ -130,13 +217,15 @@ async fn explained(app: &Arc<App>, ix: MeterIx, at: Option<&str>, zone: &Zone) -
     let Some(time) = time else {
         return Ok(html! { p role="alert" { "That is no time; write it like 2026-11-26 14:00." } });
     };
-    let quarter: Quarter = time.quarter();
-    let app = Arc::clone(app);
-    let explain = Arc::clone(&app.explain);
-    let found = app.read(move |_, reader| explain(reader, ix, quarter, false)).await?;
-    let nothing = format!(
-        "Nothing is booked, or it is open yet: the quarter-hour from {}.",
-        number::local(&quarter.start().to_string(), zone)
-    );
-    Ok(html! { pre tabindex="0" { (found.unwrap_or(nothing)) } })
+    let (quarter, now) = (time.quarter(), (app.now)());
+    let found = app.explained((ix, quarter), false).await?;
+    let from = number::local(&quarter.start().to_string(), zone);
+    Ok(html! {
+        p {
+            "The quarter-hour from " (from) " " (zone.name())
+            @if quarter.end() > now { ", which goes on: provisional." } @else { "." }
+            " Times below are in UTC."
+        }
+        pre tabindex="0" { (found.as_deref().unwrap_or("Nothing is booked.")) }
+    })
 }

@@ -85,11 +85,12 @@ fn page(title: &str, board: &Board, zone: &Zone, body: &Markup) -> Response {
 
 fn head(board: &Board, zone: &Zone) -> Markup {
     let state = &board.state;
+    let database = if board.has_database { "well" } else { "none" };
     let lamps = [
-        ("broker", "Broker", &state.broker),
-        ("database", "Database", &state.database),
-        ("intake", "Intake", &state.intake),
-        ("configuration", "Configuration", &state.configuration),
+        ("broker", "Broker", &state.broker, "well"),
+        ("database", "Database", &state.database, database),
+        ("intake", "Intake", &state.intake, "well"),
+        ("configuration", "Configuration", &state.configuration, "well"),
     ];
     html! {
         a .skip href="#main" { "Skip to the figures" }
@@ -107,9 +108,9 @@ fn head(board: &Board, zone: &Zone) -> Markup {
                 span #link role="status" {}
             }
             ul .lamps {
-                @for (id, name, trouble) in lamps {
-                    li id=(format!("lamp-{id}")) data-name=(name) .trouble[trouble.is_some()] {
-                        (name) ": " (trouble.as_deref().unwrap_or("well"))
+                @for (id, name, trouble, calm) in lamps {
+                    li id=(format!("lamp-{id}")) data-name=(name) data-calm=(calm) .trouble[trouble.is_some()] {
+                        (name) ": " (trouble.as_deref().unwrap_or(calm))
                     }
                 }
             }

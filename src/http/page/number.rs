@@ -54,16 +54,25 @@ pub(super) fn local(text: &str, zone: &Zone) -> String {
     Time::parse_rfc3339(text).map_or_else(|| text.to_owned(), |time| zone.text("%Y-%m-%d %H:%M", time))
 }
 
-/// What stands behind a figure: its time, how much of it is measured, and whether it may change.
-pub(super) fn about(figure: &Figure, zone: &Zone) -> String {
-    let (from, to) = (local(&figure.from, zone), local(&figure.to, zone));
+/// What stands behind a figure: its time, how much of it is measured, whether it may change, and the factors.
+pub(super) fn about(figure: &Figure, behind: &Behind) -> String {
+    let (from, to) = (local(&figure.from, &behind.zone), local(&figure.to, &behind.zone));
     let settled = if figure.revision == 0 {
         "provisional: still open".to_owned()
     } else {
         format!("closed, revision {}", figure.revision)
     };
-    let flags: String = figure.flags.iter().map(|flag| format!("; {flag}")).collect();
-    format!("{from} to {to} {}; coverage {}; {settled}{flags}", zone.name(), percent(figure.coverage))
+    let quality = if figure.flags.is_empty() { "as measured".to_owned() } else { figure.flags.join("; ") };
+    let (zone, coverage, factors) = (behind.zone.name(), percent(figure.coverage), &behind.factors);
+    format!("{from} to {to} {zone}; coverage {coverage}; {quality}; {settled}; factors {factors}")
+}
+
+/// What all figures of an entity have in common.
+pub(super) struct Behind {
+    /// Times are in this zone.
+    pub zone: Zone,
+    /// Which factors, and of when.
+    pub factors: String,
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use crate::http::board::{Board, Figure, Row};
 use crate::http::live::Live;
-use crate::http::page::{number, page, parts};
+use crate::http::page::number::{self, Behind};
+use crate::http::page::{page, parts};
 use crate::http::problem::{Asked, Problem};
 use crate::http::server::App;
 use crate::quantity::Zone;
@@ -34,14 +35,52 @@ pub(crate) async fn show(
     let parent = query.network.map(|id| format!("network/{id}"));
     let is_meant = |row: &&Row| row.level == "cluster" && (parent.is_none() || row.parent == parent);
     let clusters: Vec<&Row> = board.rows.iter().filter(is_meant).collect();
+    let shown = networks.iter().copied().filter(|row| parent.as_ref().is_none_or(|parent| *parent == row.key));
+    let shown: Vec<&Row> = shown.collect();
     let zone = clusters.first().map_or(Zone::UTC, |row| parts::zone(row));
     let body = html! {
         h1 { "Emissions now" }
         @if !networks.is_empty() { (switch(&networks, parent.as_deref())) }
-        @for cluster in &clusters { (table(&board, cluster)) }
+        p .note { "Today, month and year go on: their figures are provisional. What stands behind a figure is told where it is pointed at." }
+        @if !shown.is_empty() { (whole(&app, &board, &shown)) }
+        @for cluster in &clusters { (table(&app, &board, cluster)) }
         @if clusters.is_empty() { p { "No cluster is declared: see `[clusters.<id>]` in the README." } }
     };
     Ok(page("Overview", &board, &zone, &body))
+}
+
+/// The networks: of each date, what the clusters emitted on it by their own clocks.
+fn whole(app: &App, board: &Board, networks: &[&Row]) -> Markup {
+    html! {
+        section aria-label="Networks" {
+            h2 { "All clusters together" small { " days are each cluster's own" } }
+            div .scroll tabindex="0" role="region" aria-label="All clusters together" {
+                table {
+                    thead { (heads("Network")) }
+                    @for row in networks {
+                        tbody .total {
+                            (line(board, row, &parts::behind(app, row)))
+                            (eliminated(row, &parts::behind(app, row)))
+                        }
+                    }
+                }
+            }
+            @for row in networks { (year(row, &parts::behind(app, row))) }
+        }
+    }
+}
+
+/// The year, and where it stands on the way to the target.
+fn year(row: &Row, behind: &Behind) -> Markup {
+    let market = |figure: &Figure| figure.scope1_mg + figure.scope2_market_mg;
+    html! {
+        p .note data-key=(row.key) data-factors=(behind.factors) {
+            (parts::called(row)) ", year so far, scope 1 and 2: "
+            (parts::mass(row.year.as_ref(), parts::total, "year.total", behind)) " location-based, "
+            (parts::mass(row.year.as_ref(), market, "year.market", behind)) " market-based"
+            @if let Some(rule) = &row.pathway { "; pathway " span data-f="pathway" data-k="rule" { (parts::bar_about(rule)) } }
+        }
+    }
 }
 
 fn switch(networks: &[&Row], parent: Option<&str>) -> Markup {
@@ -57,32 +96,33 @@ fn switch(networks: &[&Row], parent: Option<&str>) -> Markup {
     }
 }
 
-fn table(board: &Board, cluster: &Row) -> Markup {
-    let zone = parts::zone(cluster);
+fn table(app: &App, board: &Board, cluster: &Row) -> Markup {
+    let behind = parts::behind(app, cluster);
     let facilities = board.rows.iter().filter(|row| row.parent.as_deref() == Some(&cluster.key));
     html! {
         section aria-label=(parts::called(cluster)) data-zone=(cluster.zone) {
             h2 { a href=(format!("/cluster/{}", cluster.id)) { (parts::called(cluster)) } small { " times in " (cluster.zone) } }
             div .scroll tabindex="0" role="region" aria-label=(format!("Facilities of {}", parts::called(cluster))) {
                 table {
-                    thead { (heads()) }
+                    thead { (heads("Facility")) }
                     tbody .total {
-                        (line(board, cluster, &zone))
-                        (eliminated(cluster, &zone))
+                        (line(board, cluster, &behind))
+                        (eliminated(cluster, &behind))
                     }
                     tbody {
-                        @for row in facilities { (line(board, row, &zone)) }
+                        @for row in facilities { (line(board, row, &parts::behind(app, row))) }
                     }
                 }
             }
+            (year(cluster, &behind))
         }
     }
 }
 
-fn heads() -> Markup {
+fn heads(first: &str) -> Markup {
     html! {
         tr {
-            th scope="col" { "Facility" }
+            th scope="col" { (first) }
             th scope="col" { "Alarms" }
             th .n scope="col" { "Rate now" }
             th scope="col" { "of its limit" }
@@ -98,26 +138,29 @@ fn heads() -> Markup {
     }
 }
 
-fn line(board: &Board, row: &Row, zone: &Zone) -> Markup {
+fn line(board: &Board, row: &Row, behind: &Behind) -> Markup {
     let day = row.day.as_ref();
     let course = board.courses.get(&row.key).map_or(&[][..], Vec::as_slice);
     html! {
-        tr data-key=(row.key) {
+        tr data-key=(row.key) data-factors=(behind.factors) {
             th scope="row" {
-                @if row.level == "facility" { a href=(format!("/facility/{}", row.id)) { (parts::called(row)) } }
-                @else { "Total" }
+                @match row.level {
+                    "facility" => a href=(format!("/facility/{}", row.id)) { (parts::called(row)) },
+                    "cluster" => "Total",
+                    _ => (parts::called(row)),
+                }
             }
             td { (parts::worst(&row.alarms)) }
-            td .n { (parts::rate(row.rate.as_ref(), zone)) (parts::split(row.rate.as_ref())) }
+            td .n { (parts::rate(row.rate.as_ref(), behind)) (parts::split(row.rate.as_ref())) }
             td { (parts::bar(row.limit.as_ref(), "limit")) }
             td { (parts::course(&row.key, course)) }
-            td .n { (parts::mass(day, |day| day.scope1_mg, "day.scope1_mg", zone)) }
-            td .n { (parts::mass(day, |day| day.scope2_location_mg, "day.scope2_location_mg", zone)) }
-            td .n { (parts::mass(day, |day| day.scope2_market_mg, "day.scope2_market_mg", zone)) }
+            td .n { (parts::mass(day, |day| day.scope1_mg, "day.scope1_mg", behind)) }
+            td .n { (parts::mass(day, |day| day.scope2_location_mg, "day.scope2_location_mg", behind)) }
+            td .n { (parts::mass(day, |day| day.scope2_market_mg, "day.scope2_market_mg", behind)) }
             td .n { span data-f="day" data-k="coverage" { (coverage(day)) } }
-            td .n { (parts::mass(row.month.as_ref(), parts::total, "month.total", zone)) }
+            td .n { (parts::mass(row.month.as_ref(), parts::total, "month.total", behind)) }
             td { (parts::bar(row.budget.as_ref(), "budget")) }
-            td .t { span data-f="budget" data-k="forecast" { (parts::forecast(row.budget.as_ref(), zone)) } }
+            td .t { span data-f="budget" data-k="forecast" { (parts::forecast(row.budget.as_ref(), &behind.zone)) } }
         }
     }
 }
@@ -127,17 +170,17 @@ fn coverage(day: Option<&Figure>) -> String {
 }
 
 /// What the facilities sold to each other, which is not in the total.
-fn eliminated(cluster: &Row, zone: &Zone) -> Markup {
+fn eliminated(cluster: &Row, behind: &Behind) -> Markup {
     let day = cluster.day.as_ref();
     let month = |month: &Figure| month.eliminated_location_mg;
     html! {
-        tr .eliminated data-key=(cluster.key) {
+        tr .eliminated data-key=(cluster.key) data-factors=(behind.factors) {
             th scope="row" { "Eliminated as bought inside" }
             td colspan="5" {}
-            td .n { (parts::mass(day, |day| day.eliminated_location_mg, "day.eliminated_location_mg", zone)) }
-            td .n { (parts::mass(day, |day| day.eliminated_market_mg, "day.eliminated_market_mg", zone)) }
+            td .n { (parts::mass(day, |day| day.eliminated_location_mg, "day.eliminated_location_mg", behind)) }
+            td .n { (parts::mass(day, |day| day.eliminated_market_mg, "day.eliminated_market_mg", behind)) }
             td {}
-            td .n { (parts::mass(cluster.month.as_ref(), month, "month.eliminated_location_mg", zone)) }
+            td .n { (parts::mass(cluster.month.as_ref(), month, "month.eliminated_location_mg", behind)) }
             td colspan="2" {}
         }
     }

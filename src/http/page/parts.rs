@@ -3,17 +3,20 @@
 use maud::{Markup, html};
 
 use crate::alert::{Level, Priority};
+use crate::cluster::{self, ClusterIx, Entity};
 use crate::http::board::{AlarmCount, AlarmLine, Board, Figure, Row};
-use crate::http::page::number;
+use crate::http::factors::vintage;
+use crate::http::page::number::{self, Behind};
 use crate::http::rate::Rate;
+use crate::http::server::App;
 use crate::http::views::RuleView;
 use crate::quantity::Zone;
 
 /// A mass of a figure. `field`: its path in a row, for what comes later.
-pub(super) fn mass(figure: Option<&Figure>, of: fn(&Figure) -> i128, field: &str, zone: &Zone) -> Markup {
+pub(super) fn mass(figure: Option<&Figure>, of: fn(&Figure) -> i128, field: &str, behind: &Behind) -> Markup {
     html! {
         @match figure {
-            Some(figure) => data data-f=(field) data-k="mass" value=(of(figure)) title=(number::about(figure, zone)) { (number::mass(of(figure))) },
+            Some(figure) => data data-f=(field) data-k="mass" value=(of(figure)) title=(number::about(figure, behind)) { (number::mass(of(figure))) },
             None => data data-f=(field) data-k="mass" value="" { "-" },
         }
     }
@@ -25,10 +28,10 @@ pub(super) fn total(figure: &Figure) -> i128 {
 }
 
 /// A rate now, both scopes, location-based.
-pub(super) fn rate(rate: Option<&Rate>, zone: &Zone) -> Markup {
+pub(super) fn rate(rate: Option<&Rate>, behind: &Behind) -> Markup {
     html! {
         @match rate {
-            Some(rate) => data data-f="rate" data-k="rate" value=(rate_total(rate)) title=(rate_about(rate, zone)) {
+            Some(rate) => data data-f="rate" data-k="rate" value=(rate_total(rate)) title=(rate_about(rate, behind)) {
                 (number::rate(rate_total(rate))) @if !rate.complete { (INCOMPLETE) }
             },
             None => data data-f="rate" data-k="rate" value="" { "-" },
@@ -43,13 +46,13 @@ fn rate_total(rate: &Rate) -> f64 {
     rate.scope1_kg_per_hour + rate.scope2_location_kg_per_hour
 }
 
-fn rate_about(rate: &Rate, zone: &Zone) -> String {
+fn rate_about(rate: &Rate, Behind { zone, factors }: &Behind) -> String {
     let (from, to) = (number::local(&rate.from, zone), number::local(&rate.to, zone));
     let (scope1, location) = (number::rate(rate.scope1_kg_per_hour), number::rate(rate.scope2_location_kg_per_hour));
     let (market, coverage) = (number::rate(rate.scope2_market_kg_per_hour), number::percent(rate.coverage));
     format!(
         "{from} to {to} {}; scope 1 {scope1}, scope 2 {location} location-based, {market} market-based; \
-         coverage {coverage}; provisional",
+         coverage {coverage}; provisional; factors {factors}",
         zone.name()
     )
 }
@@ -238,6 +241,20 @@ pub(super) fn called(row: &Row) -> &str {
 /// The zone of a row.
 pub(super) fn zone(row: &Row) -> Zone {
     Zone::parse(&row.zone).unwrap_or(Zone::UTC)
+}
+
+/// The zone of what belongs to no cluster: that of the first one.
+pub(super) fn home(app: &App) -> Zone {
+    let topology = &app.rules.topology;
+    if topology.clusters.is_empty() { Zone::UTC } else { topology.zone(Entity::Cluster(ClusterIx(0))).clone() }
+}
+
+/// What is behind the figures of a row.
+pub(super) fn behind(app: &App, row: &Row) -> Behind {
+    let topology = &app.rules.topology;
+    let level = cluster::Level::parse(row.level).unwrap_or(cluster::Level::Facility);
+    let meters = topology.find(level, &row.id).map(|entity| topology.meters_of(entity)).unwrap_or_default();
+    Behind { zone: zone(row), factors: vintage(app, &meters, (app.now)()) }
 }
 
 #[cfg(test)]

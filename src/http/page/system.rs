@@ -7,7 +7,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use crate::http::live::Live;
-use crate::http::page::page;
+use crate::http::page::{number, page, parts as shared};
 use crate::http::problem::Problem;
 use crate::http::server::App;
 use crate::http::status::status;
@@ -20,8 +20,9 @@ pub(crate) async fn show(State(live): State<Live>, State(app): State<Arc<App>>) 
     let desk = app.desk().await?;
     let (topics, others) = app.question(Question::Unmapped).await?;
     let status = status(&desk, &app);
+    let zone = shared::home(&app);
     let body = html! {
-        h1 { "System" small { " emissiond " (status.version) ", times in UTC" } }
+        h1 { "System" small { " emissiond " (status.version) ", times in " (zone.name()) } }
         section aria-label="Messages and readings" data-refresh="came" {
             h2 { "What came" }
             div .scroll tabindex="0" role="region" aria-label="Messages and readings" {
@@ -37,10 +38,10 @@ pub(crate) async fn show(State(live): State<Live>, State(app): State<Arc<App>>) 
             (refused(&status.messages))
         }
         (parts(&status))
-        (config(&status))
-        (unmapped(&topics, others))
+        (config(&status, &zone))
+        (unmapped(&topics, others, &zone))
     };
-    Ok(page("System", &board, &Zone::UTC, &body))
+    Ok(page("System", &board, &zone, &body))
 }
 
 fn tally(name: &str, tally: &Tally) -> Markup {
@@ -101,16 +102,16 @@ fn parts(status: &StatusView) -> Markup {
     }
 }
 
-fn config(status: &StatusView) -> Markup {
+fn config(status: &StatusView, zone: &Zone) -> Markup {
     let config = &status.config;
     html! {
         section aria-label="Configuration" data-refresh="config" {
             h2 { "Configuration" }
             dl .facts {
                 dt { "Plan in force" } dd { code { (config.plan) } }
-                dt { "Since" } dd { (config.loaded.as_deref().unwrap_or("-")) }
+                dt { "Since" } dd { (config.loaded.as_deref().map_or_else(|| "-".to_owned(), |at| number::local(at, zone))) }
                 @if let Some(reload) = &config.last_reload {
-                    dt { "Last reload" } dd { (reload.result) " at " (reload.at) pre tabindex="0" { (reload.detail) } }
+                    dt { "Last reload" } dd { (reload.result) " at " (number::local(&reload.at, zone)) pre tabindex="0" { (reload.detail) } }
                 }
                 @if !config.needs_restart.is_empty() { dt { "Waits for a restart" } dd { (config.needs_restart.join(", ")) } }
             }
@@ -118,7 +119,7 @@ fn config(status: &StatusView) -> Markup {
     }
 }
 
-fn unmapped(topics: &[UnmappedTopic], others: u64) -> Markup {
+fn unmapped(topics: &[UnmappedTopic], others: u64, zone: &Zone) -> Markup {
     html! {
         section aria-label="Topics that no meter listens to" data-refresh="unmapped" {
             h2 { "Topics that no meter listens to" }
@@ -131,7 +132,7 @@ fn unmapped(topics: &[UnmappedTopic], others: u64) -> Markup {
                             @for topic in topics {
                                 tr {
                                     th scope="row" { bdi { (topic.topic) } }
-                                    td .n { (topic.count) } td { (topic.last) }
+                                    td .n { (topic.count) } td { (zone.text("%Y-%m-%d %H:%M:%S", topic.last)) }
                                     td { code { bdi { (String::from_utf8_lossy(&topic.payload)) } } }
                                 }
                             }

@@ -5,11 +5,16 @@ import { local, scaled } from "./page.js";
 
 /** @typedef {{start: string, scope1_mg: number, scope2_location_mg: number, scope2_market_mg: number,
  *   by_category: Record<string, number>}} Entry */
-/** @typedef {{rule: string, kind: string, entity: string, limit: number | null, counts: string[],
+/** @typedef {{rule: string, kind: string, entity: string, limit: number | null, unit: string, counts: string[],
  *   planned: {at: string, kg: number}[],
  *   outlook: {used_kg: number, expected_kg: number, runs_out: string | null, runs_out_range: (string | null)[]} | null}} Rule */
+/** @typedef {{time: string, value: string, unit: string, state: string, used: string | null, from: string | null,
+ *   to: string | null, timing: string | null, step: string | null}} Reading */
 /** @typedef {[number[], ...(number | null)[][]]} Data */
-/** @typedef {{label: string, stroke: string, fill?: string, dash?: number[], width?: number}} Line */
+/** @typedef {{label: string, stroke: string, fill?: string, dash?: number[], width?: number, spanGaps?: boolean, points?: object,
+ *   paths?: any}} Line */
+/** How values are written, and from where the axis goes.
+ *  @typedef {{text: (value: number) => string, fromZero: boolean, onClick?: (at: number) => void}} Look */
 
 /** @type {any} */
 const uPlot = /** @type {any} */ (window).uPlot;
@@ -41,25 +46,41 @@ async function get(query) {
   return response.json();
 }
 
+/** @type {Look} */
+const MASSES = { text: (kg) => scaled(kg), fromZero: true };
+
 /** @param {HTMLElement} place @param {string} title @param {string} zone @param {Data} data @param {Line[]} lines
- *  @param {[number, number]} [range] of time, in seconds */
-function plot(place, title, zone, data, lines, range) {
+ *  @param {[number, number]} [range] of time, in seconds @param {Look} [look] */
+function plot(place, title, zone, data, lines, range, look = MASSES) {
   const grid = { stroke: colour("--line"), width: 1 };
   const ink = colour("--ink");
   place.replaceChildren();
-  const value = (/** @type {any} */ _, /** @type {number | null} */ kg) => (kg === null ? "-" : scaled(kg));
+  const value = (/** @type {any} */ _, /** @type {number | null} */ of) => (of === null ? "-" : look.text(of));
   const axis = { stroke: ink, grid, ticks: grid };
-  const values = (/** @type {any} */ _, /** @type {number[]} */ marks) => marks.map((kg) => scaled(kg));
+  const values = (/** @type {any} */ _, /** @type {number[]} */ marks) => marks.map(look.text);
   const times = (/** @type {any} */ _u, /** @type {number[]} */ marks, /** @type {any} */ _a, /** @type {any} */ _s, /** @type {number} */ step) =>
     marks.map((at) => local(new Date(at * 1000).toISOString(), zone)).map((text) => (step >= 86_400 ? text.slice(0, 10) : text.slice(11)));
   const width = Math.max(280, place.parentElement?.clientWidth ?? 600);
-  return new uPlot({
+  const reach = (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) =>
+    look.fromZero ? [Math.min(0, low), high * 1.05 || 1] : uPlot.rangeNum(low, high, 0.1, true);
+  const plotted = new uPlot({
     title, width, height: 260, padding: [null, 40, null, null], cursor: { drag: { x: false, y: false } },
     tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
-    scales: { ...(range ? { x: { range } } : {}), y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low), high * 1.05 || 1] } },
+    scales: { ...(range ? { x: { range } } : {}), y: { range: reach } },
     axes: [{ ...axis, values: times, space: 80 }, { ...axis, size: 90, values }],
     series: [{ label: `Time (${zone})`, value: (/** @type {any} */ _, /** @type {number | null} */ at) => (at === null ? "-" : local(new Date(at * 1000).toISOString(), zone)) }, ...lines.map((line) => ({ value, width: 1.5, ...line }))],
   }, data, place);
+  plotted.over.addEventListener("click", () => {
+    const at = plotted.cursor.idx;
+    if (look.onClick && at !== null && at !== undefined) look.onClick(data[0][at]);
+  });
+}
+
+/** The limits that a chart of masses an hour can show. @param {HTMLElement} section @returns {Promise<Rule[]>} */
+async function limits({ dataset: { level, entity } }) {
+  /** @type {Rule[]} */
+  const rules = await get("rules");
+  return rules.filter((rule) => rule.entity === `${level}/${entity}` && rule.kind === "limit" && rule.unit === "kg/h" && rule.limit !== null);
 }
 
 /** @param {HTMLElement} section @param {string} range */
@@ -88,10 +109,14 @@ async function trend(section, range) {
     push(time, scope1 + location, scope1, scope1 + market);
   }
   const [part, rest, ink] = [colour("--part"), colour("--rest"), colour("--ink")];
+  // What is limited an hour says nothing about a day.
+  const limited = STEPS[length] <= 3_600 ? await limits(section) : [];
+  for (const rule of limited) data.push(data[0].map(() => rule.limit));
   plot(place, NAMES[length], zone, data, [
     { label: "with scope 2 (location)", stroke: part, fill: rest },
     { label: "scope 1", stroke: ink, fill: part },
     { label: "with scope 2 (market)", stroke: ink, dash: [6, 4] },
+    ...limited.map((rule) => ({ label: `limit ${rule.rule}`, stroke: colour("--over"), dash: [2, 3], spanGaps: true })),
   ], [Date.parse(from) / 1000, Date.now() / 1000]);
 }
 
@@ -161,12 +186,58 @@ async function pathway(section, rules) {
   ].map((line) => ({ ...line, spanGaps: true })));
 }
 
+/** What a meter showed, with marks where it is not as usual, and what was used. @param {HTMLElement} section
+ *  @param {number} hours */
+async function readings(section, hours) {
+  const { entity = "", zone = "UTC", kind = "" } = section.dataset;
+  const [shown, used] = ["#shown", "#used"].map((id) => /** @type {HTMLElement | null} */ (section.querySelector(id)));
+  if (!shown || !used) return;
+  const [from, to] = [Date.now() - hours * HOUR, Date.now()];
+  /** @type {Reading[]} */
+  const all = await get(`readings?meter=${encodeURIComponent(entity)}&from=${new Date(from).toISOString()}`);
+  const seconds = (/** @type {string} */ text) => Date.parse(text) / 1000;
+  const times = all.map((reading) => seconds(reading.time));
+  const only = (/** @type {(reading: Reading) => boolean} */ is) => all.map((reading) => (is(reading) ? Number(reading.value) : null));
+  const isAside = (/** @type {Reading} */ reading) => reading.state === "quarantined" || reading.state === "rejected";
+  const [ink, part, odd] = [colour("--ink"), colour("--part"), colour("--warning")];
+  const unit = all[0]?.unit ?? "";
+  const text = (/** @type {number} */ value) => `${+value.toPrecision(9)}`;
+  /** @type {[number, number]} */
+  const reach = [from / 1000, to / 1000];
+  const marks = (/** @type {string} */ stroke) => ({ stroke, width: 0, points: { show: true, size: 9, stroke, width: 2 } });
+  plot(shown, `What it shows, ${unit}`, zone, [
+    times, only((reading) => !isAside(reading)), only(isAside), only((reading) => reading.step !== null),
+  ], [
+    { label: kind, stroke: ink, spanGaps: true }, { label: "set aside", ...marks(odd) },
+    { label: "begins anew, or after a gap", ...marks(part) },
+  ], reach, { text, fromZero: false, onClick: explain(zone) });
+  const booked = all.filter((reading) => reading.used !== null && reading.from && reading.to && reading.from < reading.to);
+  used.hidden = booked.length === 0;
+  if (used.hidden) return;
+  const perHour = booked.map(({ used: amount, from: start, to: end }) =>
+    (Number(amount) * 3600) / (seconds(/** @type {string} */ (end)) - seconds(/** @type {string} */ (start))));
+  plot(used, `Used, ${unit} an hour`, zone, [booked.map((reading) => seconds(/** @type {string} */ (reading.to))), perHour], [
+    { label: "used an hour", stroke: ink, paths: uPlot.paths.stepped({ align: -1 }) },
+  ], reach, { text, fromZero: true, onClick: explain(zone) });
+}
+
+/** Explains the quarter-hour that is clicked. @param {string} zone @returns {(at: number) => void} */
+function explain(zone) {
+  return (at) => {
+    const input = /** @type {HTMLInputElement | null} */ (document.getElementById("at-input"));
+    if (!input) return;
+    input.value = local(new Date(at * 1000).toISOString(), zone);
+    input.form?.requestSubmit();
+  };
+}
+
 /** Lines lead over times at which only others have points. @param {HTMLElement} section */
 async function drawSection(section) {
   section.hidden = false;
   const { level = "", entity = "" } = section.dataset;
-  const pressed = /** @type {HTMLElement | null} */ (section.querySelector("[aria-pressed='true']"));
+  const pressed = /** @type {HTMLElement | null} */ (section.querySelector("[data-range][aria-pressed='true']"));
   await trend(section, pressed?.dataset.range ?? "day");
+  await readings(section, 2);
   /** @type {Rule[]} */
   const rules = await get("rules");
   const mine = rules.filter((rule) => rule.entity === `${level}/${entity}`);
@@ -183,12 +254,13 @@ export function draw() {
     };
     drawSection(section).catch(wrong);
     section.addEventListener("click", (event) => {
-      const button = /** @type {HTMLElement} */ (event.target).closest("button[data-range]");
+      const button = /** @type {HTMLElement} */ (event.target).closest("button[data-range], button[data-hours]");
       if (!(button instanceof HTMLButtonElement)) return;
-      for (const other of section.querySelectorAll("button[data-range]")) {
+      for (const other of button.parentElement?.querySelectorAll("button") ?? []) {
         other.setAttribute("aria-pressed", String(other === button));
       }
-      trend(section, button.dataset.range ?? "day").catch(wrong);
+      const { range, hours } = button.dataset;
+      (range ? trend(section, range) : readings(section, Number(hours))).catch(wrong);
     });
   }
 }

@@ -11,7 +11,8 @@
  *   outlook: Outlook | null}} Rule */
 /** @typedef {{active: number, unseen: number, level: string | null, priority: string | null}} AlarmCount */
 /** @typedef {{key: string, zone: string, rate: Rate | null, day: Figure | null, month: Figure | null, year: Figure | null,
- *   limit: Rule | null, budget: Rule | null, alarms: AlarmCount}} Row */
+ *   limit: Rule | null, budget: Rule | null, pathway: Rule | null, alarms: AlarmCount}} Row */
+/** A row where it is shown, with the factors behind it. @typedef {Row & {factors: string}} Shown */
 /** @typedef {{id: string, rule: string, entity: string, level: string, priority: string, condition: string, since: string,
  *   until: string | null, value: number, limit: number, unit: string, detail: string | null, response: string,
  *   acknowledged_by: string | null, held: string | null, provisional: boolean}} Alarm */
@@ -61,18 +62,20 @@ export function local(text, zone) {
   return clock.format(new Date(text));
 }
 
-/** @param {Figure} figure @param {string} zone */
-function about(figure, zone) {
+/** @param {Figure} figure @param {Shown} row */
+function about(figure, { zone, factors }) {
   const settled = figure.revision === 0 ? "provisional: still open" : `closed, revision ${figure.revision}`;
-  const flags = figure.flags.map((flag) => `; ${flag}`).join("");
-  return `${local(figure.from, zone)} to ${local(figure.to, zone)} ${zone}; coverage ${percent(figure.coverage)}; ${settled}${flags}`;
+  const quality = figure.flags.join("; ") || "as measured";
+  return `${local(figure.from, zone)} to ${local(figure.to, zone)} ${zone}; coverage ${percent(figure.coverage)}; ` +
+    `${quality}; ${settled}; factors ${factors}`;
 }
 
-/** @param {Rate} rate @param {string} zone */
-function aboutRate(rate, zone) {
+/** @param {Rate} rate @param {Shown} row */
+function aboutRate(rate, { zone, factors }) {
   return `${local(rate.from, zone)} to ${local(rate.to, zone)} ${zone}; scope 1 ${scaled(rate.scope1_kg_per_hour, "/h")}, ` +
     `scope 2 ${scaled(rate.scope2_location_kg_per_hour, "/h")} location-based, ` +
-    `${scaled(rate.scope2_market_kg_per_hour, "/h")} market-based; coverage ${percent(rate.coverage)}; provisional`;
+    `${scaled(rate.scope2_market_kg_per_hour, "/h")} market-based; coverage ${percent(rate.coverage)}; ` +
+    `provisional; factors ${factors}`;
 }
 
 /** @param {Rule} rule */
@@ -111,9 +114,10 @@ const KINDS = {
       data.value = "";
       return write(cell, "-");
     }
-    const mg = name === "total" ? figure.scope1_mg + figure.scope2_location_mg : /** @type {any} */ (figure)[name];
+    const sums = { total: figure.scope1_mg + figure.scope2_location_mg, market: figure.scope1_mg + figure.scope2_market_mg };
+    const mg = /** @type {any} */ ({ ...figure, ...sums })[name];
     data.value = String(mg);
-    cell.title = about(figure, row.zone);
+    cell.title = about(figure, row);
     write(cell, scaled(mg / 1e6));
   },
   rate(cell, row) {
@@ -121,7 +125,7 @@ const KINDS = {
     if (!rate) return write(cell, "-");
     const total = rate.scope1_kg_per_hour + rate.scope2_location_kg_per_hour;
     /** @type {HTMLDataElement} */ (cell).value = String(total);
-    cell.title = aboutRate(rate, row.zone);
+    cell.title = aboutRate(rate, row);
     write(cell, scaled(total, "/h") + (rate.complete ? "" : " \u25b3 part"));
   },
   split(cell, row) {
@@ -163,9 +167,10 @@ const KINDS = {
 /** @param {Row} row */
 export function showRow(row) {
   for (const place of document.querySelectorAll(`[data-key="${CSS.escape(row.key)}"]`)) {
+    const shown = { ...row, factors: /** @type {HTMLElement} */ (place).dataset.factors ?? "" };
     for (const cell of place.querySelectorAll("[data-f]")) {
       const { f, k } = /** @type {HTMLElement} */ (cell).dataset;
-      if (f && k) KINDS[k]?.(/** @type {HTMLElement} */ (cell), row, f);
+      if (f && k) KINDS[k]?.(/** @type {HTMLElement} */ (cell), shown, f);
     }
   }
 }
@@ -353,7 +358,7 @@ function show(frame) {
     const lamp = document.getElementById(`lamp-${name}`);
     if (!lamp) continue;
     lamp.classList.toggle("trouble", trouble !== null);
-    write(lamp, `${lamp.dataset.name}: ${trouble ?? "well"}`);
+    write(lamp, `${lamp.dataset.name}: ${trouble ?? lamp.dataset.calm}`);
   }
   frame.rows.forEach(showRow);
   if (frame.alarms) {
