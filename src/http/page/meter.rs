@@ -45,7 +45,9 @@ pub(crate) async fn show(
     let hours = hours_of(&app, Entity::Meter(ix), now).await?;
     let readings = fetch(Arc::clone(&app), ix, (now.minus(Span::days(1)), now.plus(Span::minutes(1)))).await?;
     let set_aside = set_aside(&app, ix, &zone).await?;
-    let latest = row.view.latest.map(|(time, _)| zone.text("%Y-%m-%d %H:%M", time));
+    // What a reading is booked for ends with it.
+    let booked = readings.iter().rev().find_map(|reading| reading.usage).map(|usage| usage.to.minus(Span(1)));
+    let latest = booked.map(|time| zone.text("%Y-%m-%d %H:%M", time));
     let asked = query.at.clone().or(latest);
     let explained = explained(&app, ix, asked.as_deref(), &zone).await?;
     let behind = Behind { zone: zone.clone(), factors: vintage(&app, &[ix], now) };

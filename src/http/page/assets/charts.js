@@ -14,7 +14,7 @@ import { local, scaled } from "./page.js";
 /** @typedef {{label: string, stroke: string, fill?: string, dash?: number[], width?: number, spanGaps?: boolean, points?: object,
  *   paths?: any}} Line */
 /** How values are written, and from where the axis goes.
- *  @typedef {{text: (value: number) => string, fromZero: boolean, onClick?: (at: number) => void}} Look */
+ *  @typedef {{text: (value: number) => string, fromZero: boolean, onClick?: (index: number) => void}} Look */
 
 /** @type {any} */
 const uPlot = /** @type {any} */ (window).uPlot;
@@ -72,7 +72,7 @@ function plot(place, title, zone, data, lines, range, look = MASSES) {
   }, data, place);
   plotted.over.addEventListener("click", () => {
     const at = plotted.cursor.idx;
-    if (look.onClick && at !== null && at !== undefined) look.onClick(data[0][at]);
+    if (look.onClick && at !== null && at !== undefined) look.onClick(at);
   });
 }
 
@@ -210,7 +210,7 @@ async function readings(section, hours) {
   ], [
     { label: kind, stroke: ink, spanGaps: true }, { label: "set aside", ...marks(odd) },
     { label: "begins anew, or after a gap", ...marks(part) },
-  ], reach, { text, fromZero: false, onClick: explain(zone) });
+  ], reach, { text, fromZero: false, onClick: (at) => explain(zone, all[at]) });
   const booked = all.filter((reading) => reading.used !== null && reading.from && reading.to && reading.from < reading.to);
   used.hidden = booked.length === 0;
   if (used.hidden) return;
@@ -218,17 +218,17 @@ async function readings(section, hours) {
     (Number(amount) * 3600) / (seconds(/** @type {string} */ (end)) - seconds(/** @type {string} */ (start))));
   plot(used, `Used, ${unit} an hour`, zone, [booked.map((reading) => seconds(/** @type {string} */ (reading.to))), perHour], [
     { label: "used an hour", stroke: ink, paths: uPlot.paths.stepped({ align: -1 }) },
-  ], reach, { text, fromZero: true, onClick: explain(zone) });
+  ], reach, { text, fromZero: true, onClick: (at) => explain(zone, booked[at]) });
 }
 
-/** Explains the quarter-hour that is clicked. @param {string} zone @returns {(at: number) => void} */
-function explain(zone) {
-  return (at) => {
-    const input = /** @type {HTMLInputElement | null} */ (document.getElementById("at-input"));
-    if (!input) return;
-    input.value = local(new Date(at * 1000).toISOString(), zone);
-    input.form?.requestSubmit();
-  };
+/** Explains the quarter-hour that a reading is booked in: what it is booked for ends with it. @param {string} zone
+ *  @param {Reading} reading */
+function explain(zone, reading) {
+  const input = /** @type {HTMLInputElement | null} */ (document.getElementById("at-input"));
+  if (!input) return;
+  const at = reading.to ? Date.parse(reading.to) - 1 : Date.parse(reading.time);
+  input.value = local(new Date(at).toISOString(), zone);
+  input.form?.requestSubmit();
 }
 
 /** Lines lead over times at which only others have points. @param {HTMLElement} section */
