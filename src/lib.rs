@@ -27,6 +27,7 @@
 //!
 //! The world:
 //! * [`store`]: the journal and the ledger on disk, in SQLite, each record with a checksum.
+//! * [`tls`]: who is trusted, who we are, and until when certificates are valid.
 //! * [`mqtt`]: the session with the broker; acknowledges what is on disk.
 //! * [`influx`]: the database writer, a cursor over what changed; and its comparison with the ledger.
 //! * [`notify`]: tells of alarms, at least once.
@@ -59,4 +60,5 @@ pub mod pipeline;
 pub mod quantity;
 pub mod simulate;
 pub mod store;
+pub mod tls;
 pub mod window;

@@ -17,16 +17,19 @@ pub enum Part {
     Clock,
     /// Those that are told of alarms.
     Notifiers,
+    /// How long certificates are valid yet.
+    Certificates,
 }
 
 impl Part {
     /// As written.
-    pub const NAMES: [(&str, Part); 5] = [
+    pub const NAMES: [(&str, Part); 6] = [
         ("broker", Part::Broker),
         ("database", Part::Database),
         ("disk", Part::Disk),
         ("clock", Part::Clock),
         ("notifiers", Part::Notifiers),
+        ("certificates", Part::Certificates),
     ];
 
     fn name(self) -> &'static str {

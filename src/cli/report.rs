@@ -292,7 +292,10 @@ fn change(line: &Value, mine: &BTreeSet<&str>) -> Change {
             (format!("{id} {}", name.trim_end_matches("_mg")), mg(&pair["before"]), mg(&pair["after"]))
         })
     });
+    // A backfill books what was not there, and notes no figure of before.
+    let is_noted = line["facilities"].as_object().is_some_and(|facilities| !facilities.is_empty());
     Change {
+        otherwise: if is_noted { "no figure of this cluster is another" } else { "not noted: see what it was of" },
         at: said("at"),
         what: said("what"),
         by: said("by"),

@@ -17,6 +17,7 @@ use crate::config::file::File;
 use crate::config::layers::{self, List};
 use crate::config::meter::{Declarations, check_meters};
 use crate::config::notify::{check_calm, check_notifiers};
+use crate::config::owner::check_owners;
 use crate::config::plan::{Parts, Plan};
 use crate::config::problem::{Problem, Report, Severity};
 use crate::config::rule::check_rules;
@@ -101,6 +102,7 @@ impl Checker {
         let (mut topology, cluster_rules) = self.topology(&file, &catalogue);
         let declarations = Declarations { file: &file, cluster_rules: &cluster_rules, catalogue: &catalogue };
         let mappings = check_meters(self, &declarations, &mut topology);
+        check_owners(self, &file, &topology, &mappings);
         let accounts = check_accounts(self, &declarations, &mut topology);
         let late_horizon = self.span(&["ledger", "late_horizon"], file.ledger.late_horizon.as_ref(), Span::days(7));
         let close_after = self.span(&["ledger", "close_after"], file.ledger.close_after.as_ref(), Span::minutes(5));

@@ -40,6 +40,9 @@ pub(crate) struct DaemonSection {
     pub state_dir: Option<String>,
     pub insecure: Option<bool>,
     pub http: Option<String>,
+    pub https: Option<String>,
+    pub cert_file: Option<String>,
+    pub key_file: Option<String>,
     pub token_file: Option<String>,
 }
 
@@ -142,6 +145,7 @@ pub(crate) struct FacilitySection {
     pub grid: Option<Names>,
     pub residual: Option<Names>,
     pub timezone: Option<String>,
+    pub topics: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -13,6 +13,7 @@ use crate::mqtt;
 use crate::notify;
 use crate::pipeline::Rules;
 use crate::quantity::Span;
+use crate::tls;
 
 /// Everything the daemon needs to know, free of mistakes.
 #[derive(Debug)]
@@ -52,6 +53,15 @@ pub struct Plan {
 /// Prints of the parts of a configuration, by section, and id or key.
 pub type Parts = BTreeMap<(String, String), u64>;
 
+/// HTTP over TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Https {
+    /// Where.
+    pub address: SocketAddr,
+    /// Who we are.
+    pub files: tls::ServerFiles,
+}
+
 /// The process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Daemon {
@@ -61,6 +71,8 @@ pub struct Daemon {
     pub http: SocketAddr,
     /// Where the token is that changes over HTTP must show.
     pub token_file: Option<PathBuf>,
+    /// Where it listens besides, over TLS.
+    pub https: Option<Https>,
 }
 
 /// How long things are kept.

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use crate::cluster::Level;
 use crate::config::checker::Checker;
 use crate::config::file::File;
-use crate::config::plan::{Daemon, Retention};
+use crate::config::plan::{Daemon, Https, Retention};
 use crate::config::problem::Severity;
 use crate::config::value;
 use crate::decode::Routes;
 use crate::influx;
 use crate::mqtt;
 use crate::quantity::{Span, Window};
+use crate::tls::ServerFiles;
 
 /// Beside the configuration.
 pub(crate) const DEFAULT_STATE_DIR: &str = "state";
@@ -46,7 +47,33 @@ impl Checker {
             self.push("C017", Severity::Error, &["daemon", "http"], message, Some(help));
         }
         let http = parsed.unwrap_or(DEFAULT_HTTP);
-        Daemon { state_dir, http, token_file }
+        let https = self.https(file);
+        Daemon { state_dir, http, token_file, https }
+    }
+
+    /// Over TLS changes are for whoever shows the token, so there must be one.
+    fn https(&mut self, file: &File) -> Option<Https> {
+        let section = &file.daemon;
+        let (certificate, key) = (section.cert_file.as_ref(), section.key_file.as_ref());
+        let Some(written) = &section.https else {
+            for (name, _) in [("cert_file", certificate), ("key_file", key)].iter().filter(|(_, file)| file.is_some()) {
+                let message = format!("`{name}` is for `https`, which is not declared; write https = \"0.0.0.0:8443\"");
+                self.error("C005", &["daemon", name], message);
+            }
+            return None;
+        };
+        let address = written.parse::<SocketAddr>();
+        if address.is_err() {
+            let message = format!("`https` is no address: `{written}`; write \"0.0.0.0:8443\"");
+            self.error("C006", &["daemon", "https"], message);
+        }
+        let needed = [("cert_file", certificate), ("key_file", key), ("token_file", section.token_file.as_ref())];
+        for (name, _) in needed.iter().filter(|(_, file)| file.is_none()) {
+            self.missing_for(&["daemon", name], "https", "others than this machine can reach it");
+        }
+        let certificate = self.secret(&["daemon", "cert_file"], certificate?);
+        let key = self.secret(&["daemon", "key_file"], key?);
+        Some(Https { address: address.ok()?, files: ServerFiles { certificate, key } })
     }
 
     pub(crate) fn mqtt(&mut self, file: &File, routes: &Routes) -> Option<mqtt::Options> {
@@ -98,9 +125,8 @@ impl Checker {
             self.error("C005", &["mqtt", "cert_file"], "`cert_file` and `key_file` are needed together".to_owned());
         }
         let password_file = section.password_file.as_ref().map(|w| self.secret(&["mqtt", "password_file"], w));
-        let layers = &self.layers;
-        let path =
-            |key: &'static str, written: &Option<String>| written.as_ref().map(|w| layers.resolve(&["mqtt", key], w));
+        let mut path =
+            |key: &'static str, written: &Option<String>| written.as_ref().map(|w| self.secret(&["mqtt", key], w));
         let topics = routes.filters();
         Some(mqtt::Options {
             server: server?,
@@ -185,7 +211,7 @@ impl Checker {
 }
 
 /// Whether text is an MQTT topic filter.
-fn is_filter(text: &str) -> bool {
+pub(crate) fn is_filter(text: &str) -> bool {
     let levels: Vec<&str> = text.split('/').collect();
     let last = levels.len() - 1;
     let good = |(at, level): (usize, &&str)| match *level {

@@ -15,6 +15,7 @@ use crate::config::{Plan, Retention};
 use crate::daemon::Books;
 use crate::daemon::complaints::Complaints;
 use crate::daemon::rebirths::Rebirths;
+use crate::daemon::stages::{Stage, Stages};
 use crate::daemon::timekeeper::Timekeeper;
 use crate::daemon::unmapped::Unmapped;
 use crate::decode::Message;
@@ -67,8 +68,8 @@ pub struct Desk {
     pub(crate) plan_hash: String,
     inbox: Receiver<Inbox>,
     committed: watch::Sender<u64>,
-    /// Set at every turn of the loop, for the watchdog.
-    progress: watch::Sender<Instant>,
+    /// Told at every turn of the loop.
+    stages: Stages,
     commit_seconds: Histogram,
     rebirths: Rebirths,
     pub(crate) retention: Retention,
@@ -135,7 +136,7 @@ pub(crate) struct Clocks {
 pub(crate) struct Lines {
     pub inbox: Receiver<Inbox>,
     pub committed: watch::Sender<u64>,
-    pub progress: watch::Sender<Instant>,
+    pub stages: Stages,
     pub commit_seconds: Histogram,
     /// Topics and payloads for the session to publish.
     pub outbox: mpsc::UnboundedSender<(String, Vec<u8>)>,
@@ -162,7 +163,7 @@ impl Desk {
             plan_hash: plan.hash.clone(),
             inbox: lines.inbox,
             committed: lines.committed,
-            progress: lines.progress,
+            stages: lines.stages,
             commit_seconds: lines.commit_seconds,
             rebirths: Rebirths::new(plan.rebirth_requests, lines.outbox),
             retention: plan.retention,
@@ -203,11 +204,11 @@ impl Desk {
                     worked => worked?,
                 }
             }
-            self.progress.send_replace(instant());
+            self.stages.beat(Stage::Desk);
             if stop {
-                let Desk { inbox, committed, progress, commit_seconds, rebirths, unmapped, pending, .. } = self;
+                let Desk { inbox, committed, stages, commit_seconds, rebirths, unmapped, pending, .. } = self;
                 let outbox = rebirths.outbox;
-                return Ok(Lines { inbox, committed, progress, commit_seconds, outbox, unmapped, pending });
+                return Ok(Lines { inbox, committed, stages, commit_seconds, outbox, unmapped, pending });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Why a meter is booked as it is in a quarter-hour, from the payload to the milligram.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::factor::{Catalogue, GwpSet};
 use crate::format::{Beside, explanation_json, explanation_text};
 use crate::http::{Explain, Unstored};
 use crate::meter::{Held, newest};
-use crate::pipeline::{Amounts, Rules, explain, meter_entries, quarters_of};
+use crate::pipeline::{Amounts, Explanation, Rules, explain, meter_entries, quarters_of};
 use crate::quantity::{Quarter, Span, Time, Window};
 use crate::store::{Reader, StoreError, received};
 
@@ -62,12 +62,13 @@ impl Explainer {
         let id = rules.topology.meter(meter).id.as_str();
         let verdicts = reader.judgements()?.into_iter().filter(|judgement| judgement.meter == id);
         let verdicts: Vec<_> = verdicts.map(|judgement| (judgement.time, judgement.verdict)).collect();
-        let held = newest(reader.readings_around(meter, quarter)?, unstored.held);
-        let payloads = self.payloads(reader, meter, &held)?;
-        let explanation = explain(rules, (meter, quarter), &amounts, (held, &verdicts));
+        let within = (quarter, Quarter(quarter.0 + 1));
+        let held = newest(reader.readings_between(meter, within)?, unstored.held, within);
+        let explanation = explain(rules, (meter, quarter), &amounts, (held.clone(), &verdicts));
         if explanation.bookings.is_empty() {
             return Ok(None);
         }
+        let payloads = self.payloads(reader, meter, &shown(&explanation, &held))?;
         let entries = meter_entries(rules, meter, Window::Quarter, &amounts, unstored.now.unwrap_or(Time::MAX));
         let rows = |id: &str| row(&self.catalogue, id);
         let payload = |time: Time| payloads.get(&time).cloned();
@@ -87,14 +88,11 @@ impl Explainer {
     }
 
     /// The readings with the payloads they came in, as far as the journal still has them.
-    fn payloads(&self, reader: &Reader, meter: MeterIx, held: &[Held]) -> Result<BTreeMap<Time, Value>, StoreError> {
+    fn payloads(&self, reader: &Reader, meter: MeterIx, shown: &[Shown]) -> Result<BTreeMap<Time, Value>, StoreError> {
         let declared = self.rules.topology.meter(meter);
-        let points = || {
-            held.iter()
-                .flat_map(|h| h.set.points().iter().map(move |p| (p.time(h.quarter), p.received(h.quarter), p.value)))
-        };
-        let mut known: BTreeMap<Time, Value> = points()
-            .map(|(time, received, base)| {
+        let mut known: BTreeMap<Time, Value> = shown
+            .iter()
+            .map(|&(time, received, base)| {
                 let value = declared.conversion.text(base);
                 let shown =
                     json!({ "time": time.to_string(), "received": received.to_string(), "value": value, "base": base });
@@ -104,7 +102,7 @@ impl Explainer {
         let Some(mapping) = self.mappings.iter().find(|mapping| mapping.meter == meter) else {
             return Ok(known);
         };
-        let (first, last) = (points().map(|p| p.1).min(), points().map(|p| p.1).max());
+        let (first, last) = (shown.iter().map(|p| p.1).min(), shown.iter().map(|p| p.1).max());
         let Some(range) = first.zip(last) else {
             return Ok(known);
         };
@@ -130,6 +128,18 @@ impl Explainer {
         }
         Ok(known)
     }
+}
+
+/// When a reading was shown, when it came, and its value in base units.
+type Shown = (Time, Time, i64);
+
+/// The readings that the quarter follows from: only for these is the journal looked through.
+fn shown(explanation: &Explanation, held: &[Held]) -> Vec<Shown> {
+    let times: BTreeSet<Time> = explanation.parts.iter().flat_map(|part| [part.usage.from, part.usage.to]).collect();
+    let points = held
+        .iter()
+        .flat_map(|h| h.set.points().iter().map(move |p| (p.time(h.quarter), p.received(h.quarter), p.value)));
+    points.filter(|(time, ..)| times.contains(time)).collect()
 }
 
 /// The topic of a meter; of a gateway's, also those of the births, which tell values too.

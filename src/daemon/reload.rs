@@ -73,11 +73,9 @@ pub(crate) fn read(file: Option<&PathBuf>, standing: &Standing) -> Result<Fresh,
         let first = first.map_or_else(String::new, |problem| report.line(problem));
         return Err(format!("{} error(s), the first: {first}; `emissiond check` shows them all", errors.count()));
     };
-    // What stays in use is read again, and must still be there.
+    // Its writer begins anew, and reads it again.
     let secret = standing.influx.as_ref().and_then(|influx| influx.token_file.as_ref());
-    if let Some(path) = secret
-        && let Err(error) = std::fs::read(path)
-    {
+    if let Some((path, error)) = secret.and_then(|path| Some((path, std::fs::read(path).err()?))) {
         return Err(format!("the token of the database, {}: {error}", path.display()));
     }
     // Whatever else is wrong with the books is not the configuration's.
@@ -133,6 +131,14 @@ impl Seen {
         if let Ok(mut view) = self.0.lock() {
             view.plan = hash.to_owned();
             view.loaded = Some(clock::now());
+        }
+    }
+
+    /// What became of the last one, in a few words.
+    pub(crate) fn word(&self) -> &'static str {
+        match self.0.lock().ok().and_then(|view| view.last_reload.as_ref().map(|reload| reload.applied)) {
+            Some(false) => "running; the last configuration was rejected: see the journal",
+            _ => "running",
         }
     }
 

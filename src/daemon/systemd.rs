@@ -1,16 +1,23 @@
-//! What systemd is told: ready, alive, stopping. Without systemd nothing happens.
+//! What systemd is told: ready, alive, reloading, stopping. Without systemd nothing happens.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::sync::watch;
 
-use crate::daemon::desk::instant;
+use crate::daemon::stages::Stages;
 
-/// The journal is replayed, the listeners are open.
-pub(crate) fn ready() {
-    notify(&[NotifyState::Ready, NotifyState::Status("running")]);
+/// The journal is replayed, the listeners are open; or another configuration was taken, or rejected.
+pub(crate) fn ready(status: &str) {
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// Another configuration is read.
+pub(crate) fn reloading() {
+    let mut states = vec![NotifyState::Reloading, NotifyState::Status("reading the configuration again")];
+    // `Type=notify-reload` tells by it which reload this is.
+    states.extend(NotifyState::monotonic_usec_now());
+    notify(&states);
 }
 
 /// The last seal is being written.
@@ -18,35 +25,45 @@ pub(crate) fn stopping() {
     notify(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
 }
 
-/// Feeds the watchdog as long as the desk makes progress, not by a timer alone.
-pub(crate) async fn watchdog(progress: watch::Receiver<Instant>) {
+/// Feeds the watchdog as long as all parts go on, not by a timer alone.
+pub(crate) async fn watchdog(stages: Stages) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return;
     };
-    let mut pulse = tokio::time::interval((limit / 3).max(Duration::from_millis(100)));
+    let mut pulse = tokio::time::interval((limit / 4).max(Duration::from_millis(100)));
+    let mut told = false;
     loop {
         pulse.tick().await;
-        let last = *progress.borrow();
-        if last.elapsed() < limit / 2 {
+        let late = stages.late((limit / 2).max(Duration::from_millis(900)));
+        if late.is_empty() {
             notify(&[NotifyState::Watchdog]);
+        } else if !std::mem::replace(&mut told, true) {
+            tracing::error!(
+                parts = late.join(", "),
+                "something hangs: systemd will end this process and start another"
+            );
         }
+        told &= !late.is_empty();
     }
 }
 
 /// A replay of what is open takes seconds.
 const ALIVE_SECONDS: u32 = 600;
+/// At every second so much more time is asked for.
+const MORE_MICROSECONDS: u32 = 15_000_000;
 
-/// Does something that may take long while the watchdog is told that there is progress; for so long that something hangs,
-/// it is not.
-pub(crate) fn alive<T>(progress: &watch::Sender<Instant>, work: impl FnOnce() -> T) -> T {
+/// Does something that may take long, while systemd is told that there is progress and more time is needed; for so long that
+/// something hangs, it is not.
+pub(crate) fn alive<T>(stages: &Stages, work: impl FnOnce() -> T) -> T {
     let (done, waiting) = channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for _ in 0..ALIVE_SECONDS {
+                notify(&[NotifyState::ExtendTimeoutUsec(MORE_MICROSECONDS)]);
+                stages.beat_all();
                 if waiting.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
-                progress.send_replace(instant());
             }
         });
         let worked = work();

@@ -150,15 +150,20 @@ impl App {
         tokio::task::spawn_blocking(read).await.unwrap_or(Err(Problem::Stopping))
     }
 
+    /// What is newer of a meter than what is stored.
+    pub(crate) async fn unstored(&self, meter: MeterIx) -> Result<Unstored, Problem> {
+        let open = self.question(|reply| Question::Open(vec![Entity::Meter(meter)], Window::Quarter, reply)).await?;
+        let held = self.question(|reply| Question::Readings(meter, reply)).await?;
+        Ok(Unstored { now: open.now, quarters: open.quarters, held })
+    }
+
     /// Why a meter is booked as it is in a quarter-hour, for people or as JSON. `None`: nothing is booked.
     pub(crate) async fn explained(
         self: &Arc<App>,
         (meter, quarter): (MeterIx, Quarter),
         as_json: bool,
     ) -> Result<Option<String>, Problem> {
-        let open = self.question(|reply| Question::Open(vec![Entity::Meter(meter)], Window::Quarter, reply)).await?;
-        let held = self.question(|reply| Question::Readings(meter, reply)).await?;
-        let unstored = Unstored { now: open.now, quarters: open.quarters, held };
+        let unstored = self.unstored(meter).await?;
         let explain = Arc::clone(&self.explain);
         Arc::clone(self).read(move |_, reader| explain(reader, meter, quarter, (unstored, as_json))).await
     }

@@ -13,6 +13,7 @@ use crate::meter::Held;
 use crate::pipeline::{Counters, MeterView};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::{Gap, Lost};
+use crate::tls::Expiry;
 use crate::window::Activity;
 
 /// Puts a question to the desk.
@@ -239,6 +240,8 @@ pub struct BrokerView {
     pub trouble: Option<String>,
     /// Filters the broker refused.
     pub refused: Vec<String>,
+    /// Certificates of the connection, and until when they are valid.
+    pub certificates: Vec<Expiry>,
 }
 
 /// The database writer at a glance.

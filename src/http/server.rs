@@ -1,6 +1,7 @@
 //! Routes and answers.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::Router;
@@ -9,8 +10,9 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
 use tower_http::compression::CompressionLayer;
 
 use crate::cluster::MeterIx;
@@ -26,6 +28,7 @@ use crate::http::{
 use crate::pipeline::Rules;
 use crate::quantity::{Quarter, Time};
 use crate::store::{AlarmStore, Reader, StoreError};
+use crate::tls::{self, Expiry};
 
 /// Explains a quarter-hour of a meter, with what is not stored yet, for people or as JSON. `None`: nothing is booked.
 pub type Explain =
@@ -51,6 +54,8 @@ pub struct App {
     pub broker: Look<BrokerView>,
     /// The database writer, if there is one.
     pub database: Option<Look<DatabaseView>>,
+    /// Until when certificates are valid.
+    pub certificates: Look<Vec<Expiry>>,
     /// The configuration.
     pub config: Look<ConfigView>,
     /// How long block commits take, in seconds.
@@ -111,21 +116,48 @@ impl FromRef<Site> for Live {
 
 /// Serves until `stop` is done.
 pub async fn serve(
-    listener: TcpListener,
+    (plain, secure): (TcpListener, Option<tls::Listener>),
     app: Shared,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stopping, stopped) = watch::channel(false);
     let live = Live::new(stopped);
     let boards = tokio::spawn(live.clone().run(app.clone()));
+    let (mut told, router) = (stopping.subscribe(), router(Site { shared: app, live }));
     // Pages that are open would hold up the end.
     let stop = async move {
         stop.await;
         stopping.send_replace(true);
     };
-    let served = axum::serve(listener, router(Site { shared: app, live })).with_graceful_shutdown(stop).await;
+    let over_tls = async {
+        let Some(listener) = secure else {
+            return Ok(());
+        };
+        let stop = async move {
+            // A sender that is gone means the same.
+            let _ = told.wait_for(|told| *told).await;
+        };
+        axum::serve(Secured(listener), router.clone()).with_graceful_shutdown(stop).await
+    };
+    let served = tokio::join!(axum::serve(plain, router.clone()).with_graceful_shutdown(stop), over_tls);
     boards.abort();
-    served
+    served.0.and(served.1)
+}
+
+/// As the server takes connections.
+struct Secured(tls::Listener);
+
+impl axum::serve::Listener for Secured {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        self.0.next().await
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        Ok(self.0.address())
+    }
 }
 
 fn router(site: Site) -> Router {

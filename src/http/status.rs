@@ -12,13 +12,15 @@ use crate::http::problem::{Asked, Problem};
 use crate::http::server::App;
 use crate::http::table::{Form, Page, Written, formed, table};
 use crate::http::views::{
-    ConfigStatus, DamageStatus, Declared, DeviceStatus, GapStatus, GatewayStatus, InfluxStatus, JournalStatus,
-    LostStatus, MeterLine, MqttStatus, NotifierStatus, ReadyView, ReloadStatus, StatusView, StoreStatus, Tally,
-    UnmappedLine,
+    CertificateStatus, ConfigStatus, DamageStatus, Declared, DeviceStatus, GapStatus, GatewayStatus, InfluxStatus,
+    JournalStatus, LostStatus, MeterLine, MqttStatus, NotifierStatus, ReadyView, ReloadStatus, StatusView, StoreStatus,
+    Tally, UnmappedLine,
 };
 use crate::http::{DeskView, MeterRow, NotifierView, Question, ReloadView, UnmappedTopic};
 use crate::pipeline::Tallied;
+use crate::quantity::Time;
 use crate::store::SESSION_LOST;
+use crate::tls::Expiry;
 
 /// Of lists without end, so many are shown.
 const SHOWN: usize = 20;
@@ -53,6 +55,7 @@ pub(crate) fn status(desk: &DeskView, app: &App) -> StatusView {
         store: StoreStatus { damaged: desk.damage.len(), damage: desk.damage.iter().take(SHOWN).map(damage).collect() },
         mqtt: mqtt(desk, app),
         influxdb: influx(app),
+        certificates: (app.certificates)().into_iter().map(certificate).collect(),
         notifiers: (app.notifiers)().into_iter().map(notifier).collect(),
         gateways: desk.gateways.iter().map(gateway).collect(),
         declared: Declared {
@@ -62,6 +65,11 @@ pub(crate) fn status(desk: &DeskView, app: &App) -> StatusView {
             meters: topology.meters.len(),
         },
     }
+}
+
+fn certificate(expiry: Expiry) -> CertificateStatus {
+    let expires = Time(expiry.not_after.saturating_mul(1_000)).to_string();
+    CertificateStatus { certificate: expiry.what, expires }
 }
 
 fn config(app: &App) -> ConfigStatus {

@@ -32,6 +32,7 @@ pub(crate) struct StatusView {
     pub store: StoreStatus,
     pub mqtt: MqttStatus,
     pub influxdb: Option<InfluxStatus>,
+    pub certificates: Vec<CertificateStatus>,
     pub notifiers: Vec<NotifierStatus>,
     pub gateways: Vec<GatewayStatus>,
     pub declared: Declared,
@@ -137,6 +138,16 @@ pub(crate) struct InfluxStatus {
 pub(crate) struct LostStatus {
     pub from: String,
     pub to: String,
+}
+
+/// A certificate in use.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CertificateStatus {
+    /// Whose.
+    pub certificate: String,
+    /// Until when it is valid.
+    #[schema(format = DateTime)]
+    pub expires: String,
 }
 
 /// How a notifier gets through.

@@ -73,6 +73,13 @@ pub struct Logged {
     pub breaks: Option<Break>,
 }
 
+impl Logged {
+    /// It counts, and goes on from the one before as it should.
+    pub fn is_usual(&self) -> bool {
+        self.standing == Standing::Good && self.breaks.is_none()
+    }
+}
+
 /// What became of the readings, which are all that the meter had in these quarters.
 pub fn log(meter: &Meter, held: Vec<Held>, verdicts: &[(Time, Verdict)]) -> Vec<Logged> {
     let mut track = Track::stored();
@@ -99,10 +106,41 @@ pub fn log(meter: &Meter, held: Vec<Held>, verdicts: &[(Time, Verdict)]) -> Vec<
     logged
 }
 
-/// Quarters of one meter: what is in memory is newer than what is stored.
-pub fn newest(stored: Vec<Held>, resident: Vec<Held>) -> Vec<Held> {
-    let all = stored.into_iter().chain(resident).map(|held| (held.quarter, held));
-    all.collect::<BTreeMap<Quarter, Held>>().into_values().collect()
+/// So many quarters with readings before and after a time decide what becomes of those in it: a reading is judged by a few after
+/// it, and goes on from a few before it.
+pub const NEAREST: usize = 12;
+
+/// Quarters of one meter in a range and the nearest around it, without a hole. What is in memory is newer than what is stored.
+pub fn newest(stored: Vec<Held>, resident: Vec<Held>, (from, to): (Quarter, Quarter)) -> Vec<Held> {
+    let all: BTreeMap<Quarter, Held> = stored.into_iter().chain(resident).map(|held| (held.quarter, held)).collect();
+    let some = |held: &&Held| !held.set.points().is_empty();
+    let mut near: Vec<Held> =
+        all.range(..from).rev().map(|(_, held)| held).filter(some).take(NEAREST).cloned().collect();
+    near.reverse();
+    near.extend(all.range(from..to).map(|(_, held)| held.clone()));
+    near.extend(all.range(to..).map(|(_, held)| held).filter(some).take(NEAREST).cloned());
+    near
+}
+
+/// The readings that are drawn of so many: of each part of the time the first, the last, the least and the most, and all that are
+/// not as usual.
+pub fn thinned(readings: Vec<Logged>, points: usize) -> Vec<Logged> {
+    let (Some(first), Some(last)) = (readings.first(), readings.last()) else {
+        return readings;
+    };
+    if readings.len() <= points {
+        return readings;
+    }
+    let (start, parts) = (first.time.0, (points / 4).max(1) as i64);
+    let length = ((last.time.0 - start) / parts).max(1);
+    let mut kept: BTreeMap<Time, Logged> = BTreeMap::new();
+    for part in readings.chunk_by(|a, b| (a.time.0 - start) / length == (b.time.0 - start) / length) {
+        let ends = part.first().into_iter().chain(part.last());
+        let extremes = part.iter().min_by_key(|r| r.value).into_iter().chain(part.iter().max_by_key(|r| r.value));
+        let unusual = part.iter().filter(|reading| !reading.is_usual());
+        kept.extend(ends.chain(extremes).chain(unusual).map(|reading| (reading.time, reading.clone())));
+    }
+    kept.into_values().collect()
 }
 
 /// The time of the reading that a usage is booked for.
@@ -135,4 +173,45 @@ fn breaks(meter: &Meter, before: Option<i64>, value: i64, usage: Option<Usage>) 
         return Some(if usage.amount > value { Break::Rollover } else { Break::Reset });
     }
     (usage.quality != Quality::Measured).then_some(Break::Gap)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::Point;
+
+    fn quarter(at: i32) -> Held {
+        let quarter = Quarter(at);
+        let point = Point::new(quarter.start(), quarter.start(), i64::from(at));
+        Held { set: crate::meter::QuarterSet::from_sorted(vec![point]), ..Held::empty(quarter) }
+    }
+
+    #[test]
+    fn what_is_in_memory_is_taken_where_no_hole_is_before_it() {
+        let at = |held: Vec<Held>| held.into_iter().map(|held| held.quarter.0).collect::<Vec<_>>();
+        let stored = || (0..40).map(quarter).collect::<Vec<_>>();
+        let resident = || vec![quarter(1_000), quarter(1_001)];
+        let near = at(newest(stored(), resident(), (Quarter(20), Quarter(22))));
+        assert_eq!(near, (8..34).collect::<Vec<_>>());
+        let last = at(newest(stored(), resident(), (Quarter(38), Quarter(39))));
+        assert_eq!(last, (26..40).chain([1_000, 1_001]).collect::<Vec<_>>(), "these follow");
+    }
+
+    #[test]
+    fn what_is_not_as_usual_stays_when_readings_are_thinned() {
+        let reading = |second: i64| Logged {
+            time: Time(second * 1_000),
+            received: Time(second * 1_000),
+            value: if second == 501 { 9 } else { second % 7 },
+            standing: if second == 123 { Standing::Rejected } else { Standing::Good },
+            usage: None,
+            breaks: None,
+        };
+        let all: Vec<Logged> = (0..3_600).map(reading).collect();
+        let thin = thinned(all.clone(), 200);
+        assert!(thin.len() <= 206 && thin.windows(2).all(|pair| pair[0].time < pair[1].time), "{}", thin.len());
+        assert!(thin.iter().any(|r| r.standing == Standing::Rejected) && thin.iter().any(|r| r.value == 9));
+        assert_eq!((thin.first(), thin.last()), (all.first(), all.last()));
+        assert_eq!(thinned(all.clone(), 3_600), all);
+    }
 }

@@ -11,7 +11,7 @@ mod track;
 mod usage;
 mod verdict;
 
-pub use log::{Break, Logged, Standing, log, newest};
+pub use log::{Break, Logged, NEAREST, Standing, log, newest, thinned};
 pub use point::{Point, QuarterSet, SetOutcome};
 pub use track::{Held, Need, Track};
 pub use usage::{Quality, Usage};

@@ -1,11 +1,13 @@
 //! How the broker is reached: address, encryption, user and password.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::time::Duration;
 
 use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 
-use crate::mqtt::{Options, tls};
+use crate::mqtt::Options;
+use crate::tls::{self, Files, Seen};
 
 /// The largest packet MQTT knows. A packet the client refuses to read would come back with every reconnect, so all are
 /// read, and a payload over `max_packet` is cut and refused by the pipeline.
@@ -13,17 +15,35 @@ const PACKET_MAX: usize = 268_435_455;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// An error: a secret or a certificate cannot be read.
-pub(crate) fn connection(options: &Options, client_id: String) -> io::Result<MqttOptions> {
+pub(crate) fn connection(options: &Options, client_id: String, seen: &Seen) -> io::Result<MqttOptions> {
     let mut mqtt = MqttOptions::new(client_id, options.server.host.clone(), options.server.port);
     mqtt.set_keep_alive(KEEP_ALIVE);
     mqtt.set_max_packet_size(PACKET_MAX, PACKET_MAX);
     if options.server.tls {
-        mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client(options)?)));
+        mqtt.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls::client(files(options), seen)?)));
     }
     if let Some(user) = &options.username {
         mqtt.set_credentials(user, password(options)?);
     }
     Ok(mqtt)
+}
+
+fn files(options: &Options) -> Files<'_> {
+    Files {
+        authorities: options.ca_file.as_ref(),
+        certificate: options.cert_file.as_ref(),
+        key: options.key_file.as_ref(),
+    }
+}
+
+/// A print of all secrets and certificates as they are in their files: another one needs another connection.
+pub(crate) fn print(options: &Options) -> u64 {
+    let files = [&options.password_file, &options.ca_file, &options.cert_file, &options.key_file];
+    let mut hasher = DefaultHasher::new();
+    for path in files.into_iter().flatten() {
+        std::fs::read(path).unwrap_or_default().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn password(options: &Options) -> io::Result<String> {

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::tls::Expiry;
+
 /// Shared between the session and the views; every part may be read at any time.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -14,6 +16,7 @@ pub struct Health {
     dropped: Mutex<Option<u64>>,
     trouble: Mutex<Option<String>>,
     refused: Mutex<Vec<String>>,
+    certificates: Mutex<Vec<Expiry>>,
 }
 
 /// A snapshot of [`Health`].
@@ -35,6 +38,8 @@ pub struct HealthView {
     pub trouble: Option<String>,
     /// Filters the broker refused.
     pub refused: Vec<String>,
+    /// Certificates of the connection, and until when they are valid.
+    pub certificates: Vec<Expiry>,
 }
 
 impl Health {
@@ -73,6 +78,12 @@ impl Health {
         }
     }
 
+    pub(crate) fn certificates(&self, known: Vec<Expiry>) {
+        if let Ok(mut certificates) = self.certificates.lock() {
+            *certificates = known;
+        }
+    }
+
     pub(crate) fn dropped(&self, count: Option<u64>) {
         if let Ok(mut dropped) = self.dropped.lock() {
             *dropped = count;
@@ -96,6 +107,7 @@ impl Health {
             dropped: self.dropped.lock().ok().and_then(|d| *d),
             trouble: self.trouble.lock().ok().and_then(|t| t.clone()),
             refused: self.refused.lock().map(|r| r.clone()).unwrap_or_default(),
+            certificates: self.certificates.lock().map(|c| c.clone()).unwrap_or_default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use rumqttc::{AsyncClient, ConnectReturnCode, Event, Packet, Publish, QoS, Subsc
 
 use crate::mqtt::Options;
 use crate::mqtt::connection::connection;
+use crate::tls::Seen;
 
 /// Listens to the filters until `each` says that it is enough, or the connection ends; then an error says why.
 pub async fn listen(
@@ -12,7 +13,7 @@ pub async fn listen(
     mut each: impl FnMut(&Publish) -> bool,
 ) -> Result<(), String> {
     let id = format!("emissiond-tap-{:08x}", fastrand::u32(..));
-    let mqtt = connection(options, id).map_err(|e| e.to_string())?;
+    let mqtt = connection(options, id, &Seen::default()).map_err(|e| e.to_string())?;
     let (client, mut events) = AsyncClient::new(mqtt, filters.len() + 10);
     loop {
         match events.poll().await.map_err(|e| e.to_string())? {

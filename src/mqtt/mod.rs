@@ -7,13 +7,15 @@ mod acks;
 mod connection;
 mod health;
 mod listen;
+mod news;
 mod options;
 mod publish;
 mod session;
-mod tls;
+mod subscribing;
 
 pub use health::{Health, HealthView};
 pub use listen::listen;
+pub use news::{Delivery, News, Orders, Wanted, Wanting};
 pub use options::{Options, Server};
 pub use publish::{Message, publish};
-pub use session::{Delivery, News, Orders, Session, Wanted, Wanting};
+pub use session::Session;

@@ -4,6 +4,7 @@ use rumqttc::{AsyncClient, ConnectReturnCode, Event, Packet, QoS};
 
 use crate::mqtt::Options;
 use crate::mqtt::connection::connection;
+use crate::tls::Seen;
 
 /// A topic, a payload, and whether it is retained.
 pub type Message = (String, String, bool);
@@ -12,7 +13,7 @@ pub type Message = (String, String, bool);
 pub async fn publish(options: &Options, messages: &[Message]) -> Result<(), String> {
     let id = format!("emissiond-tell-{:08x}", fastrand::u32(..));
     let (client, mut events) =
-        AsyncClient::new(connection(options, id).map_err(|e| e.to_string())?, messages.len() + 10);
+        AsyncClient::new(connection(options, id, &Seen::default()).map_err(|e| e.to_string())?, messages.len() + 10);
     let mut confirmed = 0;
     loop {
         match events.poll().await.map_err(|e| e.to_string())? {

@@ -1,20 +1,22 @@
 //! The polling task.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, ConnAck, ConnectReturnCode, Event, EventLoop, Outgoing, Packet, PubAck, Publish, QoS, SubAck,
-    SubscribeFilter, SubscribeReasonCode,
+    AsyncClient, ConnAck, ConnectReturnCode, Event, EventLoop, MqttOptions, Outgoing, Packet, PubAck, Publish, QoS,
+    SubAck, SubscribeFilter, SubscribeReasonCode,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::mqtt::acks::Acks;
-use crate::mqtt::connection::connection;
-use crate::mqtt::{Health, Options, Server};
+use crate::mqtt::connection::{connection, print};
+use crate::mqtt::subscribing::{DROPPED, Subscribing};
+use crate::mqtt::{Delivery, Health, News, Options, Orders, Server, Wanted};
+use crate::tls::{Expiry, Seen, expires_of_file};
 
 /// What is kept of a payload that is too long.
 const CUT_TO: usize = 1_024;
@@ -25,8 +27,6 @@ const UNCOMMITTED_BYTES_MAX: usize = 64 << 20;
 /// A connection shorter than this, so often in a row, is no accident.
 const SHORT_CONNECTION: Duration = Duration::from_secs(5);
 const SHORT_CONNECTIONS_MAX: u32 = 4;
-/// Where mosquitto, and who follows it, counts what it dropped for full queues; other brokers never send it.
-const DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 /// Filters in one SUBSCRIBE.
 const FILTERS_A_PACKET: usize = 100;
 /// Requests of a changed configuration, at most.
@@ -34,79 +34,6 @@ const REWIRED_MAX: usize = 20_000;
 const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A message on its way to the desk.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// Counts up over all connections; the desk says up to which one it has committed.
-    pub sequence: u64,
-    /// The topic.
-    pub topic: String,
-    /// The payload, cut short when `oversize`.
-    pub payload: Vec<u8>,
-    /// The RETAIN flag.
-    pub retain: bool,
-    /// The DUP flag.
-    pub dup: bool,
-    /// Longer than `max_packet`.
-    pub oversize: bool,
-}
-
-/// What the session tells the desk.
-#[derive(Clone, Debug)]
-pub enum News {
-    /// A message.
-    Delivery(Delivery),
-    /// A connection is up; whether the broker still knew the session.
-    Connected {
-        /// False: what the broker held for the session is gone.
-        session_present: bool,
-    },
-    /// The broker has dropped the stale filters.
-    Unsubscribed,
-    /// How many messages the broker has dropped since it started, for whomever they were.
-    Dropped(u64),
-}
-
-/// What the broker is to send, and what it is not to send any more.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// Filters to hold.
-    pub subscribe: Arc<[String]>,
-    /// Filters of an earlier configuration that the broker may still hold.
-    pub stale: Vec<String>,
-}
-
-/// What the session is told while it runs.
-#[derive(Debug)]
-pub struct Orders {
-    /// What the broker is to send.
-    pub wanted: watch::Receiver<Wanted>,
-    /// Topics and payloads to publish, once and without a receipt.
-    pub publish: mpsc::UnboundedReceiver<(String, Vec<u8>)>,
-}
-
-/// The way to want something else.
-#[derive(Debug)]
-pub struct Wanting {
-    wanted: watch::Sender<Wanted>,
-    health: Arc<Health>,
-}
-
-impl Wanting {
-    /// The other end goes to the session that has this health.
-    pub fn new(wanted: Wanted, health: Arc<Health>) -> (Wanting, watch::Receiver<Wanted>) {
-        let (wanted, receiver) = watch::channel(wanted);
-        (Wanting { wanted, health }, receiver)
-    }
-
-    /// From here on this is wanted, and not subscribed to before the broker has answered.
-    pub fn change(&self, wanted: Wanted) {
-        self.health.subscribing();
-        // The session lives as long as the process.
-        let _ = self.wanted.send(wanted);
-    }
-}
 
 /// One session, for as long as the process lives.
 pub struct Session {
@@ -126,6 +53,10 @@ pub struct Session {
     /// Whether to ask for the broker's own counts; some brokers cut whoever does.
     curious: bool,
     health: Arc<Health>,
+    /// The broker's certificate.
+    seen: Seen,
+    /// A print of the secrets and certificates that are in use.
+    secrets: u64,
 }
 
 /// Connections that end right after they began: mostly another client with the same id.
@@ -135,28 +66,12 @@ struct Flapping {
     short: u32,
 }
 
-/// Which filters a SUBACK answers.
-#[derive(Debug, Default)]
-struct Subscribing {
-    asked: std::collections::VecDeque<Vec<String>>,
-    sent: HashMap<u16, Vec<String>>,
-    refused: Vec<String>,
-}
-
-impl Subscribing {
-    /// Only the broker's own counts are not granted or refused yet.
-    fn lacks_counts_only(&self) -> bool {
-        let mut waiting = self.asked.iter().chain(self.sent.values()).flatten();
-        waiting.next().is_some_and(|filter| filter == DROPPED) && waiting.next().is_none()
-    }
-
-    fn lacks_counts(&self) -> bool {
-        self.asked.iter().chain(self.sent.values()).flatten().any(|filter| filter == DROPPED)
-    }
-
-    fn is_done(&self) -> bool {
-        self.asked.is_empty() && self.sent.is_empty()
-    }
+/// Of a session that outlives its connections, acknowledged by hand.
+fn lasting(options: &Options, client_id: String, seen: &Seen) -> io::Result<MqttOptions> {
+    let mut mqtt = connection(options, client_id, seen)?;
+    mqtt.set_clean_session(false);
+    mqtt.set_manual_acks(true);
+    Ok(mqtt)
 }
 
 impl Session {
@@ -170,9 +85,8 @@ impl Session {
     ) -> io::Result<Session> {
         let Wanted { subscribe, stale } = orders.wanted.borrow_and_update().clone();
         options.subscribe = subscribe;
-        let mut mqtt = connection(&options, client_id)?;
-        mqtt.set_clean_session(false);
-        mqtt.set_manual_acks(true);
+        let (seen, secrets) = (Seen::default(), print(&options));
+        let mqtt = lasting(&options, client_id, &seen)?;
         // What another configuration asks for besides comes on top.
         let packets =
             REWIRED_MAX + (options.subscribe.len() + stale.len()).div_ceil(FILTERS_A_PACKET) + stale.len() + 1;
@@ -194,6 +108,8 @@ impl Session {
             flapping,
             curious,
             health,
+            seen,
+            secrets,
         })
     }
 
@@ -204,6 +120,7 @@ impl Session {
         loop {
             let mut rewired = false;
             let event = if self.events.network.is_none() {
+                self.reread();
                 // Connecting is not cancelled: a large queued session may delay the CONNACK.
                 self.events.poll().await.map(Some)
             } else if self.must_wait(*committed.borrow()) {
@@ -349,6 +266,7 @@ impl Session {
         self.subscribing = Subscribing::default();
         self.flapping.since = Some(Instant::now());
         self.health.connected();
+        self.health.certificates(self.certificates());
         let (session_present, server) = (connack.session_present, &self.options.server);
         tracing::info!(session_present, host = server.host, port = server.port, "connected to the broker");
         for filter in &self.stale {
@@ -387,7 +305,31 @@ impl Session {
         if self.subscribing.is_done() {
             self.health.subscribed();
         }
+        if print(&self.options) != self.secrets {
+            return Err("its secrets or certificates are others now: connecting anew".to_owned());
+        }
         Ok(())
+    }
+
+    /// Before a connection: secrets and certificates may be others than for the last one.
+    fn reread(&mut self) {
+        let secrets = print(&self.options);
+        if secrets == self.secrets {
+            return;
+        }
+        match lasting(&self.options, self.events.mqtt_options.client_id(), &self.seen) {
+            Ok(mqtt) => (self.events.mqtt_options, self.secrets) = (mqtt, secrets),
+            Err(error) => tracing::error!(%error, "what was read before stays in use"),
+        }
+    }
+
+    /// Ours and the broker's, and until when they are valid.
+    fn certificates(&self) -> Vec<Expiry> {
+        let own = self.options.cert_file.as_ref().and_then(|path| expires_of_file(path).ok());
+        let known = [("the broker's certificate", self.seen.not_after()), ("our certificate for the broker", own)];
+        let expiry =
+            |(what, not_after): (&str, Option<i64>)| Some(Expiry { what: what.to_owned(), not_after: not_after? });
+        known.into_iter().filter_map(expiry).collect()
     }
 
     fn subscribe(&mut self, filters: &[String]) -> Result<(), String> {

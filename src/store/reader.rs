@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::cluster::{Entity, MeterIx, Topology};
 use crate::ledger::Closed;
-use crate::meter::Held;
+use crate::meter::{Held, NEAREST};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::ledger::{read_entry, read_row};
 use crate::store::retention::read_day;
@@ -158,19 +158,13 @@ impl Reader {
         times.ok_or_else(|| self.damaged("a quarter", Entity::Meter(meter)))
     }
 
-    /// The quarters with readings that decide what a meter used in one: those of it, and the nearest before and after.
-    pub fn readings_around(&self, meter: MeterIx, quarter: Quarter) -> Result<Vec<Held>, StoreError> {
-        /// A reading may be judged by a few after it, and continue from a few before it.
-        const NEAREST: usize = 12;
-        let before = self.held(meter, (i32::MIN, quarter.0), &format!("DESC LIMIT {NEAREST}"))?;
-        let after = self.held(meter, (quarter.0, i32::MAX), &format!("LIMIT {NEAREST}"))?;
-        Ok(before.into_iter().rev().chain(after).collect())
-    }
-
-    /// The stored quarters with readings of a meter in a range, and a few before it, from which the first goes on.
+    /// The stored quarters with readings of a meter in a range, and the nearest before and after: from those it goes on, and by
+    /// those it is judged.
     pub fn readings_between(&self, meter: MeterIx, (from, to): (Quarter, Quarter)) -> Result<Vec<Held>, StoreError> {
-        let before = self.readings_around(meter, from)?.into_iter().filter(|held| held.quarter < from);
-        Ok(before.chain(self.held(meter, (from.0, to.0), "")?).collect())
+        let before = self.held(meter, (i32::MIN, from.0), &format!("DESC LIMIT {NEAREST}"))?;
+        let within = self.held(meter, (from.0, to.0), "")?;
+        let after = self.held(meter, (to.0, i32::MAX), &format!("LIMIT {NEAREST}"))?;
+        Ok(before.into_iter().rev().chain(within).chain(after).collect())
     }
 
     /// The stored quarters with readings of a meter in a range, in an order and up to a number.

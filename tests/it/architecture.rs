@@ -19,36 +19,37 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("alert", &["quantity", "cluster", "window", "emission", "ledger", "pipeline"]),
     ("format", &["quantity", "cluster", "emission", "ledger", "pipeline", "alert"]),
     ("store", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline", "alert"]),
-    ("mqtt", &[]),
+    ("tls", &[]),
+    ("mqtt", &["tls"]),
     ("influx", &["quantity", "cluster", "ledger", "pipeline", "alert", "format", "store"]),
     ("notify", &["quantity", "alert", "store", "mqtt"]),
     (
         "http",
         &[
             "quantity", "cluster", "decode", "meter", "window", "factor", "emission", "ledger", "pipeline", "alert",
-            "format", "store",
+            "format", "store", "tls",
         ],
     ),
     ("simulate", &["quantity", "cluster", "decode", "mqtt"]),
     (
         "config",
         &[
-            "quantity", "cluster", "decode", "window", "factor", "emission", "pipeline", "alert", "mqtt", "influx",
-            "notify",
+            "quantity", "cluster", "decode", "window", "factor", "emission", "pipeline", "alert", "tls", "mqtt",
+            "influx", "notify",
         ],
     ),
     (
         "daemon",
         &[
             "quantity", "clock", "cluster", "decode", "meter", "window", "factor", "emission", "ledger", "pipeline",
-            "alert", "format", "store", "mqtt", "influx", "notify", "http", "config",
+            "alert", "format", "store", "tls", "mqtt", "influx", "notify", "http", "config",
         ],
     ),
     (
         "cli",
         &[
             "quantity", "clock", "cluster", "decode", "meter", "factor", "emission", "ledger", "pipeline", "alert",
-            "format", "store", "mqtt", "influx", "notify", "http", "simulate", "config", "daemon",
+            "format", "store", "tls", "mqtt", "influx", "notify", "http", "simulate", "config", "daemon",
         ],
     ),
 ];

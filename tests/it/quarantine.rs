@@ -83,6 +83,37 @@ fn what_is_set_aside_is_listed_released_and_rejected() {
     assert_eq!(late, ["400 released 0 reset", "420 rejected - -"]);
 }
 
+/// What becomes of a reading hangs on those around it, not on where a question about it ends.
+#[test]
+fn a_part_of_the_readings_is_told_as_the_whole() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, &register("15m"), &[]);
+    daemon.start();
+    // A gateway that starts again shows noughts; then the register is exchanged.
+    let values = [1_000, 1_010, 1_020, 0, 0, 0, 1_030, 1_040, 1_050, 3, 9, 20, 31, 44];
+    let at = |n: usize| time(15 * n as i64);
+    let message = |(n, kg): (usize, &i64)| {
+        ("plant/co2".to_owned(), format!(r#"{{"t":{},"kg":{kg}}}"#, at(n).0).into_bytes(), false)
+    };
+    publish(&broker, 1e6, &values.iter().enumerate().map(message).collect::<Vec<_>>());
+    let range = |from: usize, to: usize| told(&daemon, &format!("&from={}&to={}", at(from), at(to)));
+    let all = wait_for("all readings", || Some(range(0, 14)).filter(|all| all.len() == values.len()));
+    assert_eq!(all[3..6], ["0 quarantined - -"; 3], "{all:?}");
+    assert_eq!(all[9], "3 good 3 reset", "{all:?}");
+    for (from, to) in (0..14).flat_map(|from| (from + 1..=14).map(move |to| (from, to))) {
+        assert_eq!(range(from, to), all[from..to], "{from} to {to}");
+    }
+    let few = told(&daemon, &format!("&from={}&to={}&points=4", at(0), at(14)));
+    assert!(few.len() < all.len() && few.iter().any(|line| line.contains("reset")), "{few:?}");
+
+    let mut adjust = daemon.command("adjust");
+    let (from, to) = (at(0).to_string(), at(1).to_string());
+    let arguments =
+        ["--meter", "m", "--from", &from, "--to", &to, "--value", "500 kg", "--by", "A. Lee", "--reason", "an invoice"];
+    assert!(run(adjust.args(arguments)).status.success());
+    wait_for("the correction", || (range(0, 2)[1] == "1010 good - -").then_some(()));
+}
+
 #[test]
 fn a_change_over_http_shows_the_token() {
     let broker = Mosquitto::start();

@@ -11,6 +11,7 @@ use crate::daemon::alarms::standings::Standings;
 use crate::http::{BrokerView, DatabaseView, DeskView, HeardView, Look};
 use crate::notify::{Record, Records};
 use crate::quantity::Time;
+use crate::tls::Expiry;
 
 /// What is looked at from outside.
 pub(crate) struct Surroundings {
@@ -20,13 +21,22 @@ pub(crate) struct Surroundings {
     pub database: Option<Look<DatabaseView>>,
     /// How notifiers get through.
     pub records: Records,
+    /// Until when certificates are valid.
+    pub certificates: Look<Vec<Expiry>>,
 }
 
 /// Less room than this is too little.
 const DISK_MIN: u64 = 1 << 30;
 /// The books may be ahead of the clock by so much.
 const CLOCK_MAX_MS: i64 = 2_000;
+/// `over`.
 const WRONG: u8 = 3;
+/// `warning`.
+const SOON: u8 = 2;
+/// Certificates that end so soon are told of,
+const EXPIRES_SOON_MS: i64 = 30 * 86_400_000;
+/// and so soon are an alarm.
+const EXPIRES_MS: i64 = 7 * 86_400_000;
 
 /// Watches what is not in the books.
 #[derive(Default)]
@@ -116,7 +126,10 @@ fn episode(
         start,
         closes: at,
         end: (!is_over).then_some(at),
-        levels: Level::of(WRONG).map(|level| (start, level)).into_iter().collect(),
+        levels: Level::of(if is_over { state.level() } else { WRONG })
+            .map(|level| (start, level))
+            .into_iter()
+            .collect(),
         seen: kept.map(before).or(last),
         peak: peak.unwrap_or(0),
         excess_mg: 0,
@@ -127,7 +140,41 @@ fn episode(
 }
 
 fn of_part(part: Part, now: &Now<'_>) -> Found {
-    let trouble = match part {
+    let (level, trouble) = match part {
+        Part::Certificates => certificates(now),
+        other => {
+            let trouble = trouble(other, now);
+            (if trouble.is_some() { WRONG } else { 0 }, trouble)
+        }
+    };
+    // What gets worse is told anew.
+    let value = match level {
+        0 => 0,
+        SOON => 500_000,
+        _ => 1_000_000,
+    };
+    let seen = Seen { over: level, held: level, value, limit: 0, is_firm: true };
+    (Finding::Seen(seen), trouble)
+}
+
+/// The certificate that ends first.
+fn certificates(now: &Now<'_>) -> (u8, Option<String>) {
+    let all = (now.surroundings.certificates)();
+    let Some(first) = all.iter().min_by_key(|expiry| expiry.not_after) else {
+        return (0, None);
+    };
+    let end = Time(first.not_after.saturating_mul(1_000));
+    let level = match end.since(now.at).0 {
+        left if left < EXPIRES_MS => WRONG,
+        left if left < EXPIRES_SOON_MS => SOON,
+        _ => return (0, None),
+    };
+    let word = if end <= now.at { "ended" } else { "ends" };
+    (level, Some(format!("{} {word} {end}: renew it, and `systemctl reload emissiond`", first.what)))
+}
+
+fn trouble(part: Part, now: &Now<'_>) -> Option<String> {
+    match part {
         Part::Broker => {
             let view = (now.surroundings.broker)();
             let why = || view.trouble.unwrap_or_else(|| "no session".to_owned());
@@ -151,8 +198,6 @@ fn of_part(part: Part, now: &Now<'_>) -> Found {
             let first = now.surroundings.records.all().into_iter().find_map(troubled);
             first.map(|(id, (since, why))| format!("`{id}` is not told since {since}: {why}"))
         }
-    };
-    let level = if trouble.is_some() { WRONG } else { 0 };
-    let seen = Seen { over: level, held: level, value: i128::from(level / WRONG) * 1_000_000, limit: 0, is_firm: true };
-    (Finding::Seen(seen), trouble)
+        Part::Certificates => None,
+    }
 }

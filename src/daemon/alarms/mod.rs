@@ -21,11 +21,13 @@ use crate::daemon::StartError;
 use crate::daemon::alarms::health::Surroundings;
 use crate::daemon::alarms::standings::Standings;
 use crate::daemon::alarms::watcher::Watcher;
+use crate::daemon::stages::{Stage, Stages};
 use crate::http::{Ask, BrokerView, DatabaseView, Look, NotifierView, RuleView};
 use crate::influx;
 use crate::notify::{Pulse, Queue, Record, Records};
 use crate::quantity::Time;
 use crate::store::{AlarmStore, Reader};
+use crate::tls::Expiry;
 
 /// The watch and the notifiers at work.
 pub(crate) struct Watching {
@@ -37,12 +39,22 @@ pub(crate) struct Watching {
     pub notifiers: Look<Vec<NotifierView>>,
 }
 
+/// What is looked at from outside.
+pub(crate) struct Looks {
+    /// The broker session.
+    pub broker: Look<BrokerView>,
+    /// The database writer, if there is one.
+    pub database: Option<Look<DatabaseView>>,
+    /// Until when certificates are valid.
+    pub certificates: Look<Vec<Expiry>>,
+}
+
 /// Starts the watch and the notifiers. What the rules before left open is closed.
 pub(crate) fn start(
     plan: &Plan,
-    ask: &Ask,
+    (ask, stages): (&Ask, &Stages),
     reader: Reader,
-    (broker, database): (Look<BrokerView>, Option<Look<DatabaseView>>),
+    Looks { broker, database, certificates }: Looks,
 ) -> Result<Watching, StartError> {
     let state = &plan.daemon.state_dir;
     let mut store = AlarmStore::rescue(state)?;
@@ -67,9 +79,11 @@ pub(crate) fn start(
         tasks.push(tokio::spawn(queue.run(told.clone())));
     }
     if !plan.alarms.is_empty() || !plan.notifiers.is_empty() {
-        let surroundings = Surroundings { broker, database, records: records.clone() };
+        let surroundings = Surroundings { broker, database, records: records.clone(), certificates };
         let watcher = Watcher::new(plan, Arc::clone(ask), (reader, store), pulse, (surroundings, standings.clone()))?;
-        tasks.push(tokio::spawn(watcher.run()));
+        tasks.push(tokio::spawn(stages.clone().look_after(Stage::Alarms, watcher.run())));
+    } else {
+        stages.rest(Stage::Alarms);
     }
     Ok(Watching { tasks, rules: standings.look(), notifiers: Arc::new(move || notifiers(&records)) })
 }

@@ -106,6 +106,8 @@ pub struct Change {
     pub detail: Vec<(String, String)>,
     /// Of each facility of the cluster and each figure that is another: before and after, in milligrams.
     pub figures: Vec<(String, i128, i128)>,
+    /// What there is to say where no figure is shown.
+    pub otherwise: &'static str,
 }
 
 /// A factor.

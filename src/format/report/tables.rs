@@ -180,7 +180,7 @@ fn changed(change: &Change) -> Markup {
             td { @for (name, value) in &change.detail { div { (name) ": " (value) } } }
             td {
                 @for (name, before, after) in &change.figures { div { (name) ": " (kg(*before)) " to " (kg(*after)) } }
-                @if change.figures.is_empty() { "no closed figure of this cluster" }
+                @if change.figures.is_empty() { (change.otherwise) }
             }
         }
     }

@@ -11,13 +11,12 @@ use crate::cluster::{Entity, Kind, Level, Meter, MeterIx};
 use crate::http::factors::{FactorLine, lines, vintage};
 use crate::http::live::Live;
 use crate::http::page::facility::{hours as hours_of, table as hours_table};
-use crate::http::page::number::{self, Behind};
+use crate::http::page::number::Behind;
 use crate::http::page::{page, parts};
 use crate::http::problem::{Asked, Problem};
-use crate::http::readings::{ReadingLine, fetch};
+use crate::http::readings::{ReadingLine, Told, latest};
 use crate::http::server::App;
 use crate::http::{MeterRow, Question};
-use crate::meter::{Logged, Standing};
 use crate::quantity::{Span, Time, Zone};
 
 #[derive(Deserialize)]
@@ -43,14 +42,14 @@ pub(crate) async fn show(
     let (meter, zone) = (app.rules.topology.meter(ix), app.rules.topology.zone(Entity::Meter(ix)).clone());
     let now = Time::parse_rfc3339(&board.at).unwrap_or(Time::MAX);
     let hours = hours_of(&app, Entity::Meter(ix), now).await?;
-    let readings = fetch(Arc::clone(&app), ix, (now.minus(Span::days(1)), now.plus(Span::minutes(1)))).await?;
+    let readings = latest(Arc::clone(&app), ix, (now.minus(Span::days(1)), now.plus(Span::minutes(1)))).await?;
     let set_aside = set_aside(&app, ix, &zone).await?;
     // What a reading is booked for ends with it.
-    let booked = readings.iter().rev().find_map(|reading| reading.usage).map(|usage| usage.to.minus(Span(1)));
-    let latest = booked.map(|time| zone.text("%Y-%m-%d %H:%M", time));
-    let asked = query.at.clone().or(latest);
-    let explained = explained(&app, ix, asked.as_deref(), &zone).await?;
-    let behind = Behind { zone: zone.clone(), factors: vintage(&app, &[ix], now) };
+    let booked = readings.iter().rev().find_map(|told| told.reading.usage).map(|usage| usage.to.minus(Span(1)));
+    let latest = booked.unwrap_or(now).quarter().start();
+    let watermark = Time::parse_rfc3339(&board.watermark).unwrap_or(Time::MIN);
+    let explained = explained(&app, ix, (query.at.as_deref(), watermark), &zone).await?;
+    let behind = Behind { zone: zone.clone(), factors: vintage(&app, &[ix], now), is_network: false };
     let facility = app.rules.topology.facility(meter.facility);
     let body = html! {
         h1 {
@@ -60,24 +59,21 @@ pub(crate) async fn show(
         div data-refresh="facts" { (facts(meter, row, &zone)) }
         section .charts hidden data-charts="meter" data-entity=(id) data-level="meter" data-zone=(zone.name()) data-kind=(kind(meter)) {
             (parts::trend())
-            h2 { "What it shows" }
-            div .buttons role="group" aria-label="Time of the readings" {
-                button type="button" data-hours="2" aria-pressed="true" { "2 hours" }
-                button type="button" data-hours="24" aria-pressed="false" { "24 hours" }
-            }
-            div #shown role="img" aria-label="what the meter shows; what is set aside and where a register begins anew are marked" {}
-            div #used role="img" aria-label="what was used, an hour" {}
+            @if meter.kind != Kind::Derived { (shown()) }
         }
-        section aria-label="Latest readings" data-refresh="readings" {
-            h2 { "Latest readings" small { " times in " (zone.name()) } }
-            div .scroll tabindex="0" role="region" aria-label="Latest readings" { (readings_table(meter, &readings, &zone)) }
-            p { a href=(format!("/api/v1/readings?meter={id}&format=csv")) { "The readings of the last day as CSV" } }
+        @if meter.kind == Kind::Derived { (terms(&app, ix)) }
+        @else {
+            section aria-label="Latest readings" data-refresh="readings" {
+                h2 { "Latest readings" small { " times in " (zone.name()) } }
+                div .scroll tabindex="0" role="region" aria-label="Latest readings" { (readings_table(meter, &readings, &zone)) }
+                p { a href=(format!("/api/v1/readings?meter={id}&format=csv")) { "The readings of the last day as CSV" } }
+            }
         }
         section aria-label="The last day by the hour" data-refresh="hours" {
             h2 { "The last day by the hour" }
             div .scroll tabindex="0" role="region" aria-label="The last day by the hour" { (hours_table(&hours, &behind)) }
         }
-        section aria-label="Readings that are set aside" data-refresh="aside" { h2 { "Set aside" } (set_aside) }
+        section aria-label="Readings that wait for a decision" data-refresh="aside" { h2 { "Set aside" } (set_aside) }
         section aria-label="Factors in force" {
             h2 { "Factors in force" }
             div .scroll tabindex="0" role="region" aria-label="Factors in force" { (factors_table(&lines(&app, &[ix], now))) }
@@ -86,13 +82,43 @@ pub(crate) async fn show(
             h2 { "Why it is booked as it is" }
             form method="get" {
                 label for="at-input" { "A quarter-hour, in " (zone.name()) " " }
-                input #at-input name="at" type="text" placeholder="2026-11-26 14:00" value=(asked.as_deref().unwrap_or(""));
+                input #at-input name="at" type="text" placeholder="2026-11-26 14:00" value=(query.at.as_deref().unwrap_or(""));
                 button type="submit" { "Explain" }
+                " " a href=(format!("?at={latest}")) { "the latest" }
             }
             (explained)
         }
     };
     Ok(page(&id, &board, &zone, &body))
+}
+
+/// Drawn by `charts.js`; without it the table of readings says the same.
+fn shown() -> Markup {
+    html! {
+        h2 { "What it shows" }
+        div .buttons role="group" aria-label="Time of the readings" {
+            button type="button" data-hours="2" aria-pressed="true" { "2 hours" }
+            button type="button" data-hours="24" aria-pressed="false" { "24 hours" }
+        }
+        div #shown role="img" aria-label="what the meter shows; what is set aside and where a register begins anew are marked" {}
+        div #used role="img" aria-label="what was used, an hour" {}
+    }
+}
+
+/// What a meter without readings is the sum of.
+fn terms(app: &App, ix: MeterIx) -> Markup {
+    let topology = &app.rules.topology;
+    html! {
+        section aria-label="Sum of" {
+            h2 { "Sum of" }
+            ul {
+                @for (of, times) in app.rules.accounts.meter(ix).terms() {
+                    @let meter = topology.meter(*of);
+                    li { (times) " \u{d7} " a href=(format!("/meter/{}", meter.id)) { (meter.name.as_deref().unwrap_or(meter.id.as_str())) } }
+                }
+            }
+        }
+    }
 }
 
 fn kind(meter: &Meter) -> &'static str {
@@ -136,10 +162,9 @@ fn facts(meter: &Meter, row: &MeterRow, zone: &Zone) -> Markup {
 const READINGS: usize = 20;
 
 /// The latest, and before them all that are not as usual.
-fn readings_table(meter: &Meter, readings: &[Logged], zone: &Zone) -> Markup {
-    let is_usual = |reading: &Logged| reading.standing == Standing::Good && reading.breaks.is_none();
+fn readings_table(meter: &Meter, readings: &[Told], zone: &Zone) -> Markup {
     let (before, latest) = readings.split_at(readings.len().saturating_sub(READINGS));
-    let unusual = before.iter().rev().filter(|reading| !is_usual(reading)).take(READINGS);
+    let unusual = before.iter().rev().filter(|told| !told.reading.is_usual()).take(READINGS);
     html! {
         table {
             thead { tr {
@@ -147,17 +172,17 @@ fn readings_table(meter: &Meter, readings: &[Logged], zone: &Zone) -> Markup {
                 th scope="col" { "State" } th scope="col" { "Came" }
             } }
             tbody {
-                @for reading in latest.iter().rev().chain(unusual) {
-                    @let line = ReadingLine::of(meter, reading);
+                @for told in latest.iter().rev().chain(unusual) {
+                    @let line = ReadingLine::of(meter, told);
                     tr {
-                        th scope="row" { (zone.text("%Y-%m-%d %H:%M:%S", reading.time)) }
+                        th scope="row" { (zone.text("%Y-%m-%d %H:%M:%S", told.reading.time)) }
                         td .n { (line.value) }
                         td .n { (line.used.as_deref().unwrap_or("-")) }
                         td {
-                            @if !is_usual(reading) { "\u{25b3} " }
-                            (line.state) @if let Some(step) = line.step { ", " (step) }
+                            @if !told.reading.is_usual() { "\u{25b3} " }
+                            (line.state) @if let Some(step) = line.step { ", " (step) } @if told.is_adjusted { ", amount set by an operator" }
                         }
-                        td { (zone.text("%H:%M:%S", reading.received)) }
+                        td { (zone.text("%H:%M:%S", told.reading.received)) }
                     }
                 }
             }
@@ -187,7 +212,7 @@ async fn set_aside(app: &Arc<App>, ix: MeterIx, zone: &Zone) -> Result<Markup, P
 
 fn factors_table(factors: &[FactorLine]) -> Markup {
     html! {
-        @if factors.is_empty() { p { "None: it is worked out without a factor of the catalogue; see below." } }
+        @if factors.is_empty() { p { "None of the catalogue: it is worked out in another way, which an explanation shows." } }
         @else {
             table {
                 thead { tr {
@@ -210,7 +235,12 @@ fn factors_table(factors: &[FactorLine]) -> Markup {
     }
 }
 
-async fn explained(app: &Arc<App>, ix: MeterIx, at: Option<&str>, zone: &Zone) -> Result<Markup, Problem> {
+async fn explained(
+    app: &Arc<App>,
+    ix: MeterIx,
+    (at, watermark): (Option<&str>, Time),
+    zone: &Zone,
+) -> Result<Markup, Problem> {
     let Some(text) = at.map(str::trim).filter(|text| !text.is_empty()) else {
         return Ok(html! {});
     };
@@ -219,13 +249,13 @@ async fn explained(app: &Arc<App>, ix: MeterIx, at: Option<&str>, zone: &Zone) -
     let Some(time) = time else {
         return Ok(html! { p role="alert" { "That is no time; write it like 2026-11-26 14:00." } });
     };
-    let (quarter, now) = (time.quarter(), (app.now)());
+    let quarter = time.quarter();
     let found = app.explained((ix, quarter), false).await?;
-    let from = number::local(&quarter.start().to_string(), zone);
+    let from = zone.text("%Y-%m-%d %H:%M %:z", quarter.start());
     Ok(html! {
         p {
-            "The quarter-hour from " (from) " " (zone.name())
-            @if quarter.end() > now { ", which goes on: provisional." } @else { "." }
+            "The quarter-hour from " (from) " (" (zone.name()) ")"
+            @if quarter.start() >= watermark { ", which is not closed: provisional." } @else { "." }
             " Times below are in UTC."
         }
         pre tabindex="0" { (found.as_deref().unwrap_or("Nothing is booked.")) }

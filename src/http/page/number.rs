@@ -56,23 +56,34 @@ pub(super) fn local(text: &str, zone: &Zone) -> String {
 
 /// What stands behind a figure: its time, how much of it is measured, whether it may change, and the factors.
 pub(super) fn about(figure: &Figure, behind: &Behind) -> String {
-    let (from, to) = (local(&figure.from, &behind.zone), local(&figure.to, &behind.zone));
     let settled = if figure.revision == 0 {
         "provisional: still open".to_owned()
     } else {
         format!("closed, revision {}", figure.revision)
     };
     let quality = if figure.flags.is_empty() { "as measured".to_owned() } else { figure.flags.join("; ") };
-    let (zone, coverage, factors) = (behind.zone.name(), percent(figure.coverage), &behind.factors);
-    format!("{from} to {to} {zone}; coverage {coverage}; {quality}; {settled}; factors {factors}")
+    let (coverage, factors) = (percent(figure.coverage), &behind.factors);
+    format!("{}; coverage {coverage}; {quality}; {settled}; factors now {factors}", time(figure, behind))
+}
+
+/// A network's days, months and years are those of its clusters' own clocks.
+fn time(figure: &Figure, behind: &Behind) -> String {
+    if behind.is_network {
+        let day = figure.from.get(..10).unwrap_or("");
+        return format!("{} from {day}, by each cluster's own clock", figure.window);
+    }
+    let (from, to) = (local(&figure.from, &behind.zone), local(&figure.to, &behind.zone));
+    format!("{from} to {to} {}", behind.zone.name())
 }
 
 /// What all figures of an entity have in common.
 pub(super) struct Behind {
     /// Times are in this zone.
     pub zone: Zone,
-    /// Which factors, and of when.
+    /// Which factors are in force, and of when.
     pub factors: String,
+    /// They are of a network.
+    pub is_network: bool,
 }
 
 #[cfg(test)]

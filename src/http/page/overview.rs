@@ -53,8 +53,8 @@ pub(crate) async fn show(
 fn whole(app: &App, board: &Board, networks: &[&Row]) -> Markup {
     html! {
         section aria-label="Networks" {
-            h2 { "All clusters together" small { " days are each cluster's own" } }
-            div .scroll tabindex="0" role="region" aria-label="All clusters together" {
+            h2 { "Networks" small { " days are each cluster's own" } }
+            div .scroll tabindex="0" role="region" aria-label="Networks" {
                 table {
                     thead { (heads("Network")) }
                     @for row in networks {

@@ -46,13 +46,13 @@ fn rate_total(rate: &Rate) -> f64 {
     rate.scope1_kg_per_hour + rate.scope2_location_kg_per_hour
 }
 
-fn rate_about(rate: &Rate, Behind { zone, factors }: &Behind) -> String {
+fn rate_about(rate: &Rate, Behind { zone, factors, .. }: &Behind) -> String {
     let (from, to) = (number::local(&rate.from, zone), number::local(&rate.to, zone));
     let (scope1, location) = (number::rate(rate.scope1_kg_per_hour), number::rate(rate.scope2_location_kg_per_hour));
     let (market, coverage) = (number::rate(rate.scope2_market_kg_per_hour), number::percent(rate.coverage));
     format!(
         "{from} to {to} {}; scope 1 {scope1}, scope 2 {location} location-based, {market} market-based; \
-         coverage {coverage}; provisional; factors {factors}",
+         coverage {coverage}; provisional; factors now {factors}",
         zone.name()
     )
 }
@@ -254,7 +254,7 @@ pub(super) fn behind(app: &App, row: &Row) -> Behind {
     let topology = &app.rules.topology;
     let level = cluster::Level::parse(row.level).unwrap_or(cluster::Level::Facility);
     let meters = topology.find(level, &row.id).map(|entity| topology.meters_of(entity)).unwrap_or_default();
-    Behind { zone: zone(row), factors: vintage(app, &meters, (app.now)()) }
+    Behind { zone: zone(row), factors: vintage(app, &meters, (app.now)()), is_network: row.level == "network" }
 }
 
 #[cfg(test)]

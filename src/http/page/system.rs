@@ -37,7 +37,7 @@ pub(crate) async fn show(State(live): State<Live>, State(app): State<Arc<App>>) 
             }
             (refused(&status.messages))
         }
-        (parts(&status))
+        (parts(&status, &zone))
         (config(&status, &zone))
         (unmapped(&topics, others, &zone))
     };
@@ -64,7 +64,7 @@ fn refused(messages: &Tally) -> Markup {
     html! { @if !reasons.is_empty() { p { "Refused: " (reasons.join(", ")) "; see " code { "emissiond refused" } } } }
 }
 
-fn parts(status: &StatusView) -> Markup {
+fn parts(status: &StatusView, zone: &Zone) -> Markup {
     let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
     let mqtt = &status.mqtt;
     html! {
@@ -86,6 +86,9 @@ fn parts(status: &StatusView) -> Markup {
                         (influx.rejected) " lines rejected"
                         @if let Some(trouble) = &influx.trouble { "; " (trouble) }
                     } @else { "none: the ledger is here" }
+                }
+                @for known in &status.certificates {
+                    dt { "Certificate" } dd { (known.certificate) ", valid until " (number::local(&known.expires, zone)) }
                 }
                 @for notifier in &status.notifiers {
                     dt { "Notifier " (notifier.id) }

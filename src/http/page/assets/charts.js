@@ -76,11 +76,17 @@ function plot(place, title, zone, data, lines, range, look = MASSES) {
   });
 }
 
-/** The limits that a chart of masses an hour can show. @param {HTMLElement} section @returns {Promise<Rule[]>} */
+/** What the lines of the course show, by what a rule counts. @type {Record<string, string>} */
+const COUNTED = {
+  "scope1_mg": "scope 1", "scope1_mg,scope2_location_mg": "scope 1 and 2 (location)", "scope1_mg,scope2_market_mg": "scope 1 and 2 (market)",
+};
+
+/** The limits of what the course shows. @param {HTMLElement} section @returns {Promise<Rule[]>} */
 async function limits({ dataset: { level, entity } }) {
   /** @type {Rule[]} */
   const rules = await get("rules");
-  return rules.filter((rule) => rule.entity === `${level}/${entity}` && rule.kind === "limit" && rule.unit === "kg/h" && rule.limit !== null);
+  const isShown = (/** @type {Rule} */ rule) => rule.kind === "limit" && rule.unit === "kg/h" && rule.limit !== null && rule.counts.join() in COUNTED;
+  return rules.filter((rule) => rule.entity === `${level}/${entity}` && isShown(rule));
 }
 
 /** @param {HTMLElement} section @param {string} range */
@@ -116,7 +122,7 @@ async function trend(section, range) {
     { label: "with scope 2 (location)", stroke: part, fill: rest },
     { label: "scope 1", stroke: ink, fill: part },
     { label: "with scope 2 (market)", stroke: ink, dash: [6, 4] },
-    ...limited.map((rule) => ({ label: `limit ${rule.rule}`, stroke: colour("--over"), dash: [2, 3], spanGaps: true })),
+    ...limited.map((rule) => ({ label: `limit of ${COUNTED[rule.counts.join()]}: ${rule.rule}`, stroke: colour("--over"), dash: [2, 3], spanGaps: true })),
   ], [Date.parse(from) / 1000, Date.now() / 1000]);
 }
 
@@ -186,6 +192,9 @@ async function pathway(section, rules) {
   ].map((line) => ({ ...line, spanGaps: true })));
 }
 
+/** More are not seen. */
+const POINTS = 600;
+
 /** What a meter showed, with marks where it is not as usual, and what was used. @param {HTMLElement} section
  *  @param {number} hours */
 async function readings(section, hours) {
@@ -194,7 +203,7 @@ async function readings(section, hours) {
   if (!shown || !used) return;
   const [from, to] = [Date.now() - hours * HOUR, Date.now()];
   /** @type {Reading[]} */
-  const all = await get(`readings?meter=${encodeURIComponent(entity)}&from=${new Date(from).toISOString()}`);
+  const all = await get(`readings?meter=${encodeURIComponent(entity)}&from=${new Date(from).toISOString()}&points=${POINTS}`);
   const seconds = (/** @type {string} */ text) => Date.parse(text) / 1000;
   const times = all.map((reading) => seconds(reading.time));
   const only = (/** @type {(reading: Reading) => boolean} */ is) => all.map((reading) => (is(reading) ? Number(reading.value) : null));
@@ -210,7 +219,7 @@ async function readings(section, hours) {
   ], [
     { label: kind, stroke: ink, spanGaps: true }, { label: "set aside", ...marks(odd) },
     { label: "begins anew, or after a gap", ...marks(part) },
-  ], reach, { text, fromZero: false, onClick: (at) => explain(zone, all[at]) });
+  ], reach, { text, fromZero: false, onClick: (at) => explain(all[at]) });
   const booked = all.filter((reading) => reading.used !== null && reading.from && reading.to && reading.from < reading.to);
   used.hidden = booked.length === 0;
   if (used.hidden) return;
@@ -218,16 +227,16 @@ async function readings(section, hours) {
     (Number(amount) * 3600) / (seconds(/** @type {string} */ (end)) - seconds(/** @type {string} */ (start))));
   plot(used, `Used, ${unit} an hour`, zone, [booked.map((reading) => seconds(/** @type {string} */ (reading.to))), perHour], [
     { label: "used an hour", stroke: ink, paths: uPlot.paths.stepped({ align: -1 }) },
-  ], reach, { text, fromZero: true, onClick: (at) => explain(zone, booked[at]) });
+  ], reach, { text, fromZero: true, onClick: (at) => explain(booked[at]) });
 }
 
-/** Explains the quarter-hour that a reading is booked in: what it is booked for ends with it. @param {string} zone
+/** Explains the quarter-hour that a reading is booked in: what it is booked for ends with it.
  *  @param {Reading} reading */
-function explain(zone, reading) {
+function explain(reading) {
   const input = /** @type {HTMLInputElement | null} */ (document.getElementById("at-input"));
   if (!input) return;
-  const at = reading.to ? Date.parse(reading.to) - 1 : Date.parse(reading.time);
-  input.value = local(new Date(at).toISOString(), zone);
+  // As an instant: an hour may be there twice.
+  input.value = new Date(reading.to ? Date.parse(reading.to) - 1 : Date.parse(reading.time)).toISOString();
   input.form?.requestSubmit();
 }
 
@@ -237,13 +246,17 @@ async function drawSection(section) {
   const { level = "", entity = "" } = section.dataset;
   const pressed = /** @type {HTMLElement | null} */ (section.querySelector("[data-range][aria-pressed='true']"));
   await trend(section, pressed?.dataset.range ?? "day");
-  await readings(section, 2);
+  const hours = /** @type {HTMLElement | null} */ (section.querySelector("[data-hours][aria-pressed='true']"));
+  if (hours) await readings(section, Number(hours.dataset.hours));
   /** @type {Rule[]} */
   const rules = await get("rules");
   const mine = rules.filter((rule) => rule.entity === `${level}/${entity}`);
   await budget(section, mine);
   await pathway(section, mine);
 }
+
+/** What is drawn goes on. */
+const AGAIN = 60_000;
 
 /** Draws all charts of the page, and again when another time is chosen. */
 export function draw() {
@@ -253,6 +266,7 @@ export function draw() {
       if (place) place.textContent = `The charts cannot be drawn: ${error.message}`;
     };
     drawSection(section).catch(wrong);
+    setInterval(() => document.hidden || drawSection(section).catch(wrong), AGAIN);
     section.addEventListener("click", (event) => {
       const button = /** @type {HTMLElement} */ (event.target).closest("button[data-range], button[data-hours]");
       if (!(button instanceof HTMLButtonElement)) return;

@@ -2,7 +2,7 @@
 // Keeps the page up to date by /api/v1/live. The first paint is the server's; what is written here is written in the same way
 // as `number.rs` and `parts.rs` do.
 
-/** @typedef {{from: string, to: string, scope1_mg: number, scope2_location_mg: number, scope2_market_mg: number,
+/** @typedef {{window: string, from: string, to: string, scope1_mg: number, scope2_location_mg: number, scope2_market_mg: number,
  *   eliminated_location_mg: number, eliminated_market_mg: number, coverage: number, revision: number, flags: string[]}} Figure */
 /** @typedef {{from: string, to: string, scope1_kg_per_hour: number, scope2_location_kg_per_hour: number,
  *   scope2_market_kg_per_hour: number, coverage: number, complete: boolean}} Rate */
@@ -10,7 +10,7 @@
 /** @typedef {{rule: string, state: string, value: number | null, limit: number | null, unit: string,
  *   outlook: Outlook | null}} Rule */
 /** @typedef {{active: number, unseen: number, level: string | null, priority: string | null}} AlarmCount */
-/** @typedef {{key: string, zone: string, rate: Rate | null, day: Figure | null, month: Figure | null, year: Figure | null,
+/** @typedef {{key: string, level: string, zone: string, rate: Rate | null, day: Figure | null, month: Figure | null, year: Figure | null,
  *   limit: Rule | null, budget: Rule | null, pathway: Rule | null, alarms: AlarmCount}} Row */
 /** A row where it is shown, with the factors behind it. @typedef {Row & {factors: string}} Shown */
 /** @typedef {{id: string, rule: string, entity: string, level: string, priority: string, condition: string, since: string,
@@ -63,11 +63,13 @@ export function local(text, zone) {
 }
 
 /** @param {Figure} figure @param {Shown} row */
-function about(figure, { zone, factors }) {
+function about(figure, { zone, factors, level }) {
   const settled = figure.revision === 0 ? "provisional: still open" : `closed, revision ${figure.revision}`;
   const quality = figure.flags.join("; ") || "as measured";
-  return `${local(figure.from, zone)} to ${local(figure.to, zone)} ${zone}; coverage ${percent(figure.coverage)}; ` +
-    `${quality}; ${settled}; factors ${factors}`;
+  const time = level === "network" ? `${figure.window} from ${figure.from.slice(0, 10)}, by each cluster's own clock`
+    : `${local(figure.from, zone)} to ${local(figure.to, zone)} ${zone}`;
+  return `${time}; coverage ${percent(figure.coverage)}; ` +
+    `${quality}; ${settled}; factors now ${factors}`;
 }
 
 /** @param {Rate} rate @param {Shown} row */
@@ -75,7 +77,7 @@ function aboutRate(rate, { zone, factors }) {
   return `${local(rate.from, zone)} to ${local(rate.to, zone)} ${zone}; scope 1 ${scaled(rate.scope1_kg_per_hour, "/h")}, ` +
     `scope 2 ${scaled(rate.scope2_location_kg_per_hour, "/h")} location-based, ` +
     `${scaled(rate.scope2_market_kg_per_hour, "/h")} market-based; coverage ${percent(rate.coverage)}; ` +
-    `provisional; factors ${factors}`;
+    `provisional; factors now ${factors}`;
 }
 
 /** @param {Rule} rule */
@@ -393,7 +395,10 @@ function follow() {
 async function refresh() {
   const parts = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-refresh]"));
   if (document.hidden || parts.length === 0) return;
-  const response = await fetch(location.href);
+  // What is explained stays explained, and is not asked for again.
+  const here = new URL(location.href);
+  here.searchParams.delete("at");
+  const response = await fetch(here);
   if (!response.ok) return;
   const next = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of parts) {

@@ -1,0 +1,104 @@
+//! The client's side: whom it trusts, who it is, and what the server showed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use crate::tls::pem::{certificates, expires, key, wrong};
+
+/// Where Debian and its kin keep the authorities the system trusts.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Who is trusted, and who we are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Files<'a> {
+    /// The authorities; without it, those of the system.
+    pub authorities: Option<&'a PathBuf>,
+    /// Our certificate,
+    pub certificate: Option<&'a PathBuf>,
+    /// and its key.
+    pub key: Option<&'a PathBuf>,
+}
+
+/// What the server of the latest handshake showed.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Arc<AtomicI64>);
+
+impl Seen {
+    /// Until when its certificate is valid, in seconds of Unix time. `None`: there was none.
+    pub fn not_after(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|seconds| *seconds != 0)
+    }
+}
+
+/// The client's side of TLS. An error names the file.
+pub fn client(files: Files<'_>, seen: &Seen) -> io::Result<Arc<ClientConfig>> {
+    let authorities = files.authorities.map_or(Path::new(SYSTEM_AUTHORITIES), PathBuf::as_path);
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(authorities)? {
+        roots.add(certificate).map_err(|e| wrong(authorities, e))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+    let verifier = Arc::new(Noting { verifier: verifier.map_err(|e| wrong(authorities, e))?, seen: seen.clone() });
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    // Its own verifier only notes what the one of the library has verified.
+    let builder = builder.map_err(|e| wrong(authorities, e))?.dangerous().with_custom_certificate_verifier(verifier);
+    let config = match (files.certificate, files.key) {
+        (Some(certificate), Some(secret)) => {
+            let chain = certificates(certificate)?;
+            builder.with_client_auth_cert(chain, key(secret)?).map_err(|e| wrong(certificate, e))?
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    Ok(Arc::new(config))
+}
+
+/// Verifies as the library does, and notes until when the certificate is valid.
+#[derive(Debug)]
+struct Noting {
+    verifier: Arc<WebPkiServerVerifier>,
+    seen: Seen,
+}
+
+impl ServerCertVerifier for Noting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.seen.0.store(expires(end_entity).unwrap_or(0), Ordering::Relaxed);
+        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
