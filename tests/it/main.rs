@@ -31,6 +31,7 @@ mod registry;
 mod reload;
 mod report;
 mod servers;
+mod service;
 mod simulation;
 mod sparkplug;
 mod stub;

@@ -1,0 +1,81 @@
+//! The service as it is installed, under a real systemd in a namespace of its own.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::{Files, run};
+
+const CONFIG: &str = r#"
+[daemon]
+state_dir = "/var/lib/emissiond"
+[mqtt]
+username = "emissiond"
+password_file = "mqtt-password"
+[ledger]
+close_after = "5m"
+[clusters.c]
+timezone = "UTC"
+[facilities.f]
+cluster = "c"
+[meters.a]
+facility = "f"
+topic = "plant/a"
+format = "json"
+value = "/kg"
+time = "/t"
+time_format = "ms"
+kind = "event"
+unit = "kg"
+category = "cems-co2"
+"#;
+
+const BROKER: &str = "listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/passwords\n";
+
+/// Who is not root, or has no systemd-nspawn, is told so, and the test says nothing; in CI it must run.
+fn can_boot() -> bool {
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let can = is_root && Path::new("/usr/bin/systemd-nspawn").exists();
+    assert!(can || std::env::var_os("CI").is_none(), "this test needs root and systemd-nspawn (systemd-container)");
+    if !can {
+        println!("skipped: it needs root and systemd-nspawn (systemd-container)");
+    }
+    can
+}
+
+/// Runs a script of `tests/systemd` in a machine of its own; every line of it must be `ok`.
+fn boot(script: &str, files: &Files) {
+    let mut command = Command::new("tests/systemd/boot");
+    let output = run(command.arg(Path::new("tests/systemd").join(script)).arg(files.0.path()));
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{text}");
+    assert!(output.status.success() && text.contains("ok   ") && !text.contains("FAIL"), "{text}");
+}
+
+fn password(files: &Files, user: &str, password: &str) {
+    let passwords = files.path("passwords");
+    if !passwords.exists() {
+        std::fs::write(&passwords, "").unwrap();
+    }
+    let mut command = Command::new("mosquitto_passwd");
+    assert!(run(command.arg("-b").arg(&passwords).args([user, password])).status.success());
+}
+
+#[test]
+fn it_starts_reloads_hangs_dies_restarts_and_stops() {
+    if !can_boot() {
+        return;
+    }
+    let (secret, meter) = ("canary-of-the-daemon", "canary-of-a-meter");
+    let files = Files::new(&[
+        ("emissiond.toml", CONFIG),
+        ("mosquitto.conf", BROKER),
+        ("mqtt-password", secret),
+        ("meter-password", meter),
+    ]);
+    password(&files, "emissiond", secret);
+    password(&files, "meter", meter);
+    std::fs::copy("deploy/systemd/emissiond.service", files.path("emissiond.service")).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_emissiond"), files.path("emissiond")).unwrap();
+    boot("service", &files);
+}
