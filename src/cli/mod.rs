@@ -2,6 +2,7 @@
 
 mod alarms;
 mod backfill;
+mod backup;
 mod check;
 mod config;
 #[cfg(feature = "demo")]
@@ -80,6 +81,10 @@ enum Command {
     Quarantine(quarantine::Arguments),
     /// Book history of any age from a file of messages
     Backfill(backfill::Arguments),
+    /// Copy the store into a directory, while the daemon runs
+    Backup(backup::Backup),
+    /// Put a copy of the store in its place
+    Restore(backup::Restore),
     /// Correct the amount of a meter in a time, of any age
     Adjust(trail::Adjust),
     /// Work closed figures out again, and print what changed
@@ -151,6 +156,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Refused(arguments) => refused::run(&arguments),
         Command::Quarantine(arguments) => quarantine::run(&arguments),
         Command::Backfill(arguments) => backfill::run(&arguments),
+        Command::Backup(arguments) => backup::back_up_to(&arguments),
+        Command::Restore(arguments) => backup::restore_from(&arguments),
         Command::Adjust(arguments) => trail::adjust(&arguments),
         Command::Restate(arguments) => trail::restate(&arguments),
         Command::Audit(arguments) => trail::audit(&arguments),

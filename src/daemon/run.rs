@@ -28,7 +28,7 @@ use crate::http::{
     App, Ask, BrokerView, ConfigView, DatabaseView, Guard, Look, NotifierView, Question, RuleView, Shared,
 };
 use crate::mqtt::Wanting;
-use crate::store::{AlarmStore, Lock, Record, StoreError};
+use crate::store::{AlarmStore, Gap, Lock, RESTORED, Record, StoreError, forget_restored, restored};
 use crate::tls::{Expiry, Listener};
 
 /// Why the daemon did not start, or did not go on.
@@ -245,6 +245,13 @@ fn open_books(plan: &Plan) -> Result<Books, StoreError> {
         tracing::info!("the configuration is another than before: closed figures that it changes are worked out again");
     }
     books.ledger.set_plan(&plan.hash)?;
+    let state = &plan.daemon.state_dir;
+    if let Some(from) = restored(state) {
+        let to = clock::now().max(from);
+        tracing::warn!(%from, %to, "the store is a copy: what came after it is not in it");
+        books.ledger.note_gap(&Gap { from, to, cause: RESTORED.to_owned() })?;
+        forget_restored(state)?;
+    }
     let undeclared = books.ledger.undeclared()?;
     if !undeclared.is_empty() {
         tracing::warn!(

@@ -10,6 +10,7 @@
 
 mod adjustment;
 mod alarms;
+mod backup;
 mod births;
 mod bytes;
 mod codec;
@@ -43,6 +44,7 @@ mod space;
 
 pub use adjustment::{Adjustment, Settled};
 pub use alarms::{AlarmStore, AlarmsOf, Noted};
+pub use backup::{BackupError, Copied, Manifest, back_up, forget_restored, restore, restored};
 pub use codec::{read_activity, read_balance, read_held};
 pub use counters::read_counters;
 pub use cursors::{Cursors, SetAside};
@@ -53,7 +55,7 @@ pub use ledger::{Ledger, Position};
 pub use lock::Lock;
 pub use lost::Lost;
 pub use names::Names;
-pub use notes::{BROKER_DROPPED, Gap, SESSION_LOST};
+pub use notes::{BROKER_DROPPED, Gap, RESTORED, SESSION_LOST};
 pub use notices::{Lane, Notice, Welcome};
 pub use poison::Poison;
 pub use progress::{NONE, Place, Position as ProgressPosition, Progress, WHOLE};

@@ -6,6 +6,8 @@ use crate::store::{Ledger, StoreError};
 
 /// The cause of a [`Gap`]: the broker no longer knew the session.
 pub const SESSION_LOST: &str = "session-lost";
+/// The store was put back to a copy.
+pub const RESTORED: &str = "restored";
 /// The cause of a [`Gap`]: the broker dropped messages, for us or for others.
 pub const BROKER_DROPPED: &str = "broker-dropped";
 

@@ -5,6 +5,7 @@ mod accounting;
 mod alarms;
 mod api;
 mod architecture;
+mod backup;
 mod broken;
 mod broker;
 mod brokers;

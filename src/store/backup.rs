@@ -1,0 +1,233 @@
+//! Copies of a state directory, made while the daemon runs, and the way back.
+//!
+//! Each database is copied as it is at one moment; what is copied first may be behind what is copied later, and never ahead of
+//! it: cursors and alarms behind the ledger, the ledger behind the journal. So a copy is a state that a crash could have left,
+//! and a start brings it up to its journal.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, backup::Backup};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::quantity::Time;
+use crate::store::{Lock, StoreError};
+
+/// Before the ledger, and behind it.
+const DATABASES: [&str; 3] = ["cursors.db", "alarms.db", "ledger.db"];
+/// Small files that change hardly ever. `progress` belongs to the process.
+const SMALL: [&str; 3] = ["incarnation", "poison", "lost"];
+const MANIFEST: &str = "backup.json";
+const RESTORED: &str = "restored";
+
+/// What a copy consists of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version that made it.
+    pub version: String,
+    /// When.
+    pub made: String,
+    /// Its files.
+    pub files: Vec<Copied>,
+}
+
+/// A file of a copy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Copied {
+    /// Below the directory.
+    pub name: String,
+    /// How long it is.
+    pub bytes: u64,
+    /// What is in it.
+    pub sha256: String,
+}
+
+/// Why there is no copy, or no way back.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The directory is not as it should be.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+/// Copies a state directory into a new directory, also while a daemon runs on it.
+pub fn back_up(state: &Path, to: &Path, now: Time) -> Result<Manifest, BackupError> {
+    if !state.join("ledger.db").exists() {
+        return Err(BackupError::Unfit(format!("there is no ledger in {}; see `daemon.state_dir`", state.display())));
+    }
+    if to.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(BackupError::Unfit(format!("{} is not empty: name a new directory", to.display())));
+    }
+    make_directory(&to.join("journal"))?;
+    let mut names: Vec<String> = Vec::new();
+    for name in SMALL {
+        if copy_file(&state.join(name), &to.join(name))? {
+            names.push(name.to_owned());
+        }
+    }
+    let days = || -> Result<Vec<String>, StoreError> {
+        let directory = state.join("journal");
+        let entries = std::fs::read_dir(&directory).map_err(StoreError::io(&directory))?;
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let mut days: Vec<String> =
+            names.filter(|name| name.ends_with(".db")).map(|name| format!("journal/{name}")).collect();
+        days.sort();
+        Ok(days)
+    };
+    for name in DATABASES.map(str::to_owned) {
+        names.extend(copy_database(&state.join(&name), &to.join(&name))?.then_some(name));
+    }
+    // A day that began meanwhile is among them.
+    for name in days()? {
+        names.extend(copy_database(&state.join(&name), &to.join(&name))?.then_some(name));
+    }
+    let files = names.into_iter().map(|name| copied(to, name)).collect::<Result<_, _>>()?;
+    let manifest = Manifest { version: env!("CARGO_PKG_VERSION").to_owned(), made: now.to_string(), files };
+    let text = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+    write(&to.join(MANIFEST), &text)?;
+    sync(&to.join("journal"))?;
+    sync(to)?;
+    Ok(manifest)
+}
+
+/// Puts a copy in the place of a state directory. What was there is moved aside, into the directory that is returned.
+pub fn restore(from: &Path, state: &Path) -> Result<(Manifest, Option<PathBuf>), BackupError> {
+    let manifest = verified(from)?;
+    let _lock = Lock::take(state)?;
+    let aside = move_aside(state)?;
+    make_directory(&state.join("journal"))?;
+    for file in &manifest.files {
+        copy_file(&from.join(&file.name), &state.join(&file.name))?;
+    }
+    write(&state.join(RESTORED), manifest.made.as_bytes())?;
+    // Whoever owns the directory runs the daemon.
+    let owner = std::fs::metadata(state).map_err(StoreError::io(state))?;
+    let mine = manifest.files.iter().map(|file| state.join(&file.name));
+    for path in mine.chain(["journal", RESTORED, "lock"].map(|name| state.join(name))) {
+        chown(&path, Some(owner.uid()), Some(owner.gid())).map_err(StoreError::io(&path))?;
+    }
+    sync(&state.join("journal"))?;
+    sync(state)?;
+    Ok((manifest, aside))
+}
+
+/// The time of the copy that a state directory was restored from, once.
+pub fn restored(state: &Path) -> Option<Time> {
+    Time::parse_rfc3339(std::fs::read_to_string(state.join(RESTORED)).ok()?.trim())
+}
+
+/// It is noted.
+pub fn forget_restored(state: &Path) -> Result<(), StoreError> {
+    let path = state.join(RESTORED);
+    std::fs::remove_file(&path).map_err(StoreError::io(path))
+}
+
+fn verified(from: &Path) -> Result<Manifest, BackupError> {
+    let path = from.join(MANIFEST);
+    let text = std::fs::read(&path).map_err(StoreError::io(&path))?;
+    let manifest: Manifest = serde_json::from_slice(&text)
+        .map_err(|error| BackupError::Unfit(format!("{} is no list of a backup: {error}", path.display())))?;
+    for file in &manifest.files {
+        let is_inside = Path::new(&file.name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        if !is_inside {
+            return Err(BackupError::Unfit(format!("{} names `{}`, which is not in it", path.display(), file.name)));
+        }
+        if copied(from, file.name.clone())?.sha256 != file.sha256 {
+            let message = format!("{} is not what was backed up: take another copy", from.join(&file.name).display());
+            return Err(BackupError::Unfit(message));
+        }
+    }
+    Ok(manifest)
+}
+
+/// All but the lock, and what was moved aside before.
+fn move_aside(state: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let entries = std::fs::read_dir(state).map_err(StoreError::io(state))?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names: Vec<String> = names.filter(|name| name != "lock" && !name.starts_with("replaced-")).collect();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let free = (1u32..).map(|number| state.join(format!("replaced-{number}"))).find(|path| !path.exists());
+    let aside = free.unwrap_or_else(|| state.join("replaced"));
+    make_directory(&aside)?;
+    for name in names {
+        let path = state.join(&name);
+        std::fs::rename(&path, aside.join(&name)).map_err(StoreError::io(path))?;
+    }
+    Ok(Some(aside))
+}
+
+/// As it is at one moment. False: there is none.
+fn copy_database(from: &Path, to: &Path) -> Result<bool, StoreError> {
+    if !from.exists() {
+        return Ok(false);
+    }
+    drop(create(to)?);
+    let copy = || -> rusqlite::Result<()> {
+        let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        source.busy_timeout(std::time::Duration::from_secs(30))?;
+        let mut target = Connection::open(to)?;
+        let backup = Backup::new(&source, &mut target)?;
+        // In one step: what is written meanwhile does not make it begin anew.
+        backup.step(-1)?;
+        drop(backup);
+        // One file, for whoever carries it away.
+        target.pragma_update(None, "journal_mode", "delete")
+    };
+    copy().map_err(StoreError::database(from))?;
+    File::open(to).and_then(|file| file.sync_all()).map_err(StoreError::io(to))?;
+    Ok(true)
+}
+
+/// False: there is none.
+fn copy_file(from: &Path, to: &Path) -> Result<bool, StoreError> {
+    let mut source = match File::open(from) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        opened => opened.map_err(StoreError::io(from))?,
+    };
+    let mut target = create(to)?;
+    std::io::copy(&mut source, &mut target).map_err(StoreError::io(to))?;
+    target.sync_all().map_err(StoreError::io(to))?;
+    Ok(true)
+}
+
+fn copied(directory: &Path, name: String) -> Result<Copied, StoreError> {
+    let path = directory.join(&name);
+    let mut file = File::open(&path).map_err(StoreError::io(&path))?;
+    let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer).map_err(StoreError::io(&path))? {
+            0 => break,
+            read => {
+                hash.update(&buffer[..read]);
+                bytes += read as u64;
+            }
+        }
+    }
+    Ok(Copied { name, bytes, sha256: format!("{:x}", hash.finalize()) })
+}
+
+fn create(path: &Path) -> Result<File, StoreError> {
+    let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path);
+    file.map_err(StoreError::io(path))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = create(path)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StoreError::io(path))
+}
+
+fn make_directory(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StoreError::io(path))
+}
+
+fn sync(directory: &Path) -> Result<(), StoreError> {
+    File::open(directory).and_then(|file| file.sync_all()).map_err(StoreError::io(directory))
+}
