@@ -19,6 +19,7 @@ mod formats;
 mod gateway;
 mod grafana;
 mod harness;
+mod identity;
 mod oracle;
 mod outage;
 mod page;
