@@ -7,6 +7,7 @@ mod check;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod explain;
 mod export;
 mod factors;
@@ -91,6 +92,8 @@ enum Command {
     Restate(trail::Restate),
     /// What changed closed figures on purpose: when, why, by whom, before and after
     Audit(trail::Audit),
+    /// Look at all that the daemon hangs on: broker, database, clock, disk, rights, service
+    Doctor(doctor::Arguments),
     /// Ask the running daemon how it is
     Status(status::Arguments),
     /// Publish what meters would: synthetic readings, or the rows of a CSV file
@@ -161,6 +164,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Adjust(arguments) => trail::adjust(&arguments),
         Command::Restate(arguments) => trail::restate(&arguments),
         Command::Audit(arguments) => trail::audit(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),

@@ -59,6 +59,16 @@ impl Bucket {
         Ok(Bucket { client: client.map_err(|e| invalid(e.to_string()))?, http, write_url, query_url, token, now })
     }
 
+    /// What the server says it is. An error says why it does not.
+    pub(crate) async fn version(&self) -> Result<String, String> {
+        let mut url = self.write_url.clone();
+        url.set_query(None);
+        url.set_path(&url.path().replace("/api/v2/write", "/ping"));
+        let response = self.http.get(url).send().await.map_err(without_url)?;
+        let header = response.headers().get("X-Influxdb-Version").and_then(|value| value.to_str().ok());
+        Ok(header.map_or_else(|| format!("answers {}", response.status()), |version| format!("version {version}")))
+    }
+
     fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         if self.token.is_empty() {
             return request;

@@ -141,19 +141,6 @@ impl Lines {
         windows
     }
 
-    /// The length of the longest window that is written.
-    pub(crate) fn longest_seconds(&self) -> i64 {
-        let longest = self.options.windows.values().flatten().max();
-        longest.map_or(0, |window| match window {
-            Window::Minute => 60,
-            Window::Quarter => 900,
-            Window::Hour => 3_600,
-            Window::Day => 25 * 3_600,
-            Window::Month => 31 * 86_400,
-            Window::Year => 366 * 86_400,
-        })
-    }
-
     /// When a meter's window closes.
     pub(crate) fn closes(&self, (meter, window, start): (MeterIx, Window, Time)) -> Time {
         self.rules.topology.zone(Entity::Meter(meter)).end(window, start).plus(self.rules.close_after)

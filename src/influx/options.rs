@@ -22,3 +22,18 @@ pub struct Options {
     /// Whether activity is written too.
     pub activity: bool,
 }
+
+impl Options {
+    /// The length of the longest window that is written.
+    pub(crate) fn longest_seconds(&self) -> i64 {
+        let longest = self.windows.values().flatten().max();
+        longest.map_or(0, |window| match window {
+            Window::Minute => 60,
+            Window::Quarter => 900,
+            Window::Hour => 3_600,
+            Window::Day => 25 * 3_600,
+            Window::Month => 31 * 86_400,
+            Window::Year => 366 * 86_400,
+        })
+    }
+}

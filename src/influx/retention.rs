@@ -10,7 +10,7 @@ pub(crate) async fn is_short(bucket: &impl Database, lines: &Lines) -> Option<bo
     let Some(kept @ 1..) = bucket.retention_seconds(name).await.ok()? else {
         return Some(false);
     };
-    let needed = lines.longest_seconds() + lines.rules.late_horizon.0 / 1_000;
+    let needed = lines.options.longest_seconds() + lines.rules.late_horizon.0 / 1_000;
     if kept >= needed {
         return Some(false);
     }

@@ -12,6 +12,7 @@ mod brokers;
 mod config;
 mod database;
 mod disk;
+mod doctor;
 mod driver;
 mod equivalence;
 mod flips;
