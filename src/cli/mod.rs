@@ -12,6 +12,7 @@ mod explain;
 mod export;
 mod factors;
 mod formats;
+mod generate;
 mod impact;
 mod meters;
 mod notify;
@@ -52,13 +53,13 @@ pub(crate) const CONFIGURATION: u8 = 78;
 /// Real-time scope 1 and scope 2 emissions of an industrial cluster.
 #[derive(Parser)]
 #[command(name = "emissiond", version, about, max_term_width = 100)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Show it all on simulated meters: broker, daemon, store; leaves nothing behind
     #[cfg(feature = "demo")]
     Demo(demo::Arguments),
@@ -116,6 +117,9 @@ enum Command {
     Notify(notify::Arguments),
     /// Look at the emission factors
     Factors(factors::Arguments),
+    /// Write manual pages, completions of shells, and the reference
+    #[command(hide = true)]
+    Generate(generate::Arguments),
 }
 
 /// A command's failure: what to say, and the exit code.
@@ -178,6 +182,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Notify(arguments) => notify::run(&arguments),
         Command::Factors(arguments) => factors::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

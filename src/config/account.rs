@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::cluster::{Category, ClusterIx, Entity, FacilityIx, Kind, MeterIx, Topology};
 use crate::config::checker::Checker;
-use crate::config::file::MeterSection;
+use crate::config::file_meter::MeterSection;
 use crate::config::meter::{Declarations, shared};
 use crate::config::problem::Severity;
 use crate::config::property::PropertyCheck;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cluster::{Category, Entity, FacilityIx, Level, MeterIx};
 use crate::config::factor::OWN_MARKET;
-use crate::config::file::ContractSection;
+use crate::config::file_meter::ContractSection;
 use crate::config::place::ClusterRules;
 use crate::config::relation::RelationCheck;
 use crate::emission::{Contract, Declared, Method, Properties, Slot, Term, Volume};

@@ -6,124 +6,189 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::value::{Names, Number, PlanWritten, Written};
+use crate::config::file_meter::{ChpSection, ContractSection, MeterSection, StackSection, TransferSection};
+use crate::config::file_rule::{AlarmsSection, NotifySection, RuleSection};
+use crate::config::value::Names;
 
 /// All files and the environment, merged.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct File {
+    /// The process.
     pub daemon: DaemonSection,
+    /// The broker.
     pub mqtt: MqttSection,
+    /// The database; without it all is in the ledger alone.
     pub influxdb: Option<InfluxSection>,
+    /// What is booked, and how long it may change.
     pub ledger: LedgerSection,
+    /// What was received.
     pub journal: JournalSection,
+    /// Emission factors of your own, and warming potentials.
     pub factors: FactorsSection,
+    /// Lists of meters.
     pub registry: RegistrySection,
+    /// Sparkplug B.
     pub sparkplug: SparkplugSection,
+    /// Networks of clusters, by id.
     pub networks: BTreeMap<String, NetworkSection>,
+    /// Clusters of facilities, by id.
     pub clusters: BTreeMap<String, ClusterSection>,
+    /// Members of clusters, by id.
     pub facilities: BTreeMap<String, FacilitySection>,
+    /// Meters, by id.
     pub meters: BTreeMap<String, MeterSection>,
+    /// Keys that meters share, by name.
     pub templates: BTreeMap<String, MeterSection>,
+    /// Stacks whose CO2 is measured, by id.
     pub stacks: BTreeMap<String, StackSection>,
+    /// Plants that make heat and power, by id.
     pub chp: BTreeMap<String, ChpSection>,
+    /// Contracts for bought electricity, by id.
     pub contracts: BTreeMap<String, ContractSection>,
+    /// Transfers between members that two meters measure, by id.
     pub transfers: BTreeMap<String, TransferSection>,
+    /// What raises alarms, by id.
     pub rules: BTreeMap<String, RuleSection>,
+    /// Who is told of alarms, by id.
     pub notify: BTreeMap<String, NotifySection>,
+    /// How calm it is kept.
     pub alarms: AlarmsSection,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DaemonSection {
+    /// Where the journal and the ledger are; default `state`, relative to this file.
     pub state_dir: Option<String>,
+    /// `http` may be an address that others reach, in clear.
     pub insecure: Option<bool>,
+    /// Where the page and the API listen, in clear; default `"127.0.0.1:8077"`.
     pub http: Option<String>,
+    /// Where they listen over TLS besides, such as `"0.0.0.0:8443"`.
     pub https: Option<String>,
+    /// The certificate of `https`, with those between it and its authority (PEM); read again with a reload.
     pub cert_file: Option<String>,
+    /// The key of `cert_file`; a file, or a systemd credential of the same name.
     pub key_file: Option<String>,
+    /// Whoever changes something over HTTP shows what is in this file; read again with a reload.
     pub token_file: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MqttSection {
+    /// `"mqtt://host:1883"`, the default at `127.0.0.1`, or `"mqtts://host:8883"` with TLS.
     pub url: Option<String>,
+    /// The name of the session; default: one of the state directory's own.
     pub client_id: Option<String>,
+    /// The user.
     pub username: Option<String>,
+    /// The file with the password, or a systemd credential of the same name; read again with each connection.
     pub password_file: Option<String>,
+    /// The authorities that are trusted (PEM); default: those of the system.
     pub ca_file: Option<String>,
+    /// Our certificate (PEM), where the broker asks for one.
     pub cert_file: Option<String>,
+    /// Its key.
     pub key_file: Option<String>,
+    /// So many messages are made durable at once, at most (16).
     pub inflight: Option<i64>,
+    /// Longer payloads are refused (`"1 MiB"`).
     pub max_packet: Option<String>,
+    /// Topic filters; default: the topics of all meters.
     pub subscribe: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct InfluxSection {
+    /// `"http://host:8086"`.
     pub url: Option<String>,
+    /// The organisation.
     pub org: Option<String>,
+    /// The bucket.
     pub bucket: Option<String>,
+    /// The file with the token, which may write to the bucket and read from it.
     pub token_file: Option<String>,
+    /// Which windows of which level are written, such as `{ meter = ["15m", "1h", "1d"] }`.
     pub windows: BTreeMap<String, Vec<String>>,
+    /// Reserved.
     pub activity: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LedgerSection {
+    /// An older reading is counted as late and not booked (`"7d"`).
     pub late_horizon: Option<String>,
+    /// A window is closed so long after its end (`"5m"`); what comes later makes a new revision.
     pub close_after: Option<String>,
+    /// So far back closed figures can be worked out again (`"3653d"`).
     pub keep_activity: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct JournalSection {
+    /// Received messages are kept so long (`"7d"`).
     pub keep: Option<String>,
+    /// And take so much room at most (`"20 GiB"`).
     pub max_bytes: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FactorsSection {
+    /// Warming potentials: `ar4`, `ar5` or `ar6`, the default.
     pub gwp: Option<String>,
+    /// Your own factors, CSV in the columns of the shipped catalogue; a row of the same set replaces a shipped one.
     pub files: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RegistrySection {
+    /// Lists of meters, CSV or XLSX.
     pub files: Vec<String>,
+    /// The template of all their rows.
     pub template: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SparkplugSection {
+    /// Births that are lacking are asked for; else the daemon only listens.
     pub rebirth_requests: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NetworkSection {
+    /// As people call it.
     pub name: Option<String>,
+    /// Its own warming potentials.
     pub gwp: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ClusterSection {
+    /// As people call it.
     pub name: Option<String>,
+    /// Of its days, months and years, such as `"Europe/Paris"`.
     pub timezone: Option<String>,
+    /// The network it is part of.
     pub network: Option<String>,
+    /// Its own warming potentials.
     pub gwp: Option<String>,
+    /// The location-based factor of bought electricity: a series of the catalogue, or several.
     pub grid: Option<Names>,
+    /// The market-based one of what no contract covers.
     pub residual: Option<Names>,
+    /// Where its pathway begins.
     pub baseline: Option<GoalSection>,
+    /// Where its pathway leads.
     pub target: Option<GoalSection>,
 }
 
@@ -131,241 +196,31 @@ pub(crate) struct ClusterSection {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct GoalSection {
+    /// The year.
     pub year: Option<i64>,
+    /// The emissions of that year, such as `"16 Mt"`.
     pub value: Option<String>,
+    /// Only this gas; default all, as CO2e.
     pub gas: Option<String>,
+    /// Only these scopes, such as `[1]`.
     pub scopes: Option<Vec<i64>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FacilitySection {
+    /// The cluster it is a member of.
     pub cluster: Option<String>,
+    /// As people call it.
     pub name: Option<String>,
+    /// Its own location-based factor of bought electricity.
     pub grid: Option<Names>,
+    /// Its own market-based one.
     pub residual: Option<Names>,
+    /// That of its cluster, if it is declared.
     pub timezone: Option<String>,
+    /// The topics that are its own: no other facility's meter may listen to them, and none of its own to others.
     pub topics: Option<Vec<String>>,
-}
-
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct MeterSection {
-    pub facility: Option<String>,
-    pub name: Option<String>,
-    pub note: Option<String>,
-    pub template: Option<String>,
-    pub topic: Option<String>,
-    pub format: Option<String>,
-    pub value: Option<Names>,
-    pub time: Option<Names>,
-    pub time_format: Option<String>,
-    pub quality: Option<Names>,
-    pub quality_good: Option<Vec<Written>>,
-    pub null_values: Option<Vec<Written>>,
-    pub decimal: Option<String>,
-    pub registers: Option<String>,
-    pub word_order: Option<String>,
-    pub sparse: Option<bool>,
-    pub history: Option<Vec<HistorySection>>,
-    pub stale_after: Option<String>,
-    pub schedule: Option<String>,
-    pub gateway: Option<String>,
-    pub kind: Option<String>,
-    pub interval: Option<String>,
-    pub stamp: Option<String>,
-    pub shape: Option<String>,
-    pub rollover_at: Option<Number>,
-    pub reset: Option<String>,
-    pub unit: Option<String>,
-    pub scale: Option<Number>,
-    pub offset: Option<Number>,
-    pub expected_every: Option<String>,
-    pub max_gap: Option<String>,
-    pub max_rate: Option<String>,
-    pub valid_from: Option<String>,
-    pub valid_to: Option<String>,
-    pub category: Option<String>,
-    pub factor: Option<Names>,
-    pub factor_location: Option<Names>,
-    pub factor_market: Option<Names>,
-    pub heat_content: Option<Written>,
-    pub density: Option<Written>,
-    pub carbon: Option<Written>,
-    pub moisture: Option<Written>,
-    pub biomass_share: Option<Written>,
-    pub temperature: Option<Written>,
-    pub pressure: Option<Written>,
-    pub max_age: Option<String>,
-    pub basis: Option<String>,
-    pub product: Option<String>,
-    pub gas: Option<String>,
-    pub uncertainty_pct: Option<Number>,
-    pub typical: Option<String>,
-    pub sum: Option<BTreeMap<String, Number>>,
-    pub parent: Option<String>,
-    pub allocate: Option<BTreeMap<String, Written>>,
-    pub supplier: Option<String>,
-    pub buyer: Option<String>,
-    pub certificates: Option<String>,
-    pub captured_from: Option<String>,
-    #[serde(rename = "use")]
-    pub used: Option<String>,
-    pub deduct: Option<bool>,
-}
-
-/// Where a message holds readings besides the live one.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct HistorySection {
-    pub value: Option<Names>,
-    pub time: Option<Names>,
-    pub time_format: Option<String>,
-}
-
-/// A stack whose CO2 is measured.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct StackSection {
-    pub name: Option<String>,
-    pub cems: Option<String>,
-    pub fuels: Vec<String>,
-    pub cems_position: Option<String>,
-}
-
-/// A plant that makes heat and power.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ChpSection {
-    pub name: Option<String>,
-    pub facility: Option<String>,
-    pub fuels: Vec<String>,
-    pub heat: Vec<String>,
-    pub power: Vec<String>,
-    pub heat_efficiency: Option<Written>,
-    pub power_efficiency: Option<Written>,
-}
-
-/// A contract for bought electricity.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ContractSection {
-    pub name: Option<String>,
-    pub facility: Option<String>,
-    pub cluster: Option<String>,
-    pub factor: Option<Names>,
-    pub share: Option<Written>,
-    pub amount: Option<String>,
-    pub generation: Option<String>,
-    pub site: Option<String>,
-    pub valid_from: Option<String>,
-    pub valid_to: Option<String>,
-}
-
-/// The two meters of a transfer between members.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct TransferSection {
-    pub name: Option<String>,
-    pub sent: Option<String>,
-    pub received: Option<String>,
-    pub tolerance: Option<Written>,
-}
-
-/// What raises an alarm.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct RuleSection {
-    pub kind: Option<String>,
-    pub name: Option<String>,
-    pub note: Option<String>,
-    pub select: SelectSection,
-    pub per: Option<String>,
-    pub average: Option<String>,
-    pub align: Option<String>,
-    pub limit: Option<String>,
-    pub warn_at: Option<Written>,
-    pub critical_at: Option<Written>,
-    pub projected: Option<bool>,
-    pub budget: Option<String>,
-    pub period: Option<String>,
-    pub plan: Option<PlanWritten>,
-    pub margin: Option<Written>,
-    pub headroom: Option<Written>,
-    pub baseline: Option<GoalSection>,
-    pub target: Option<GoalSection>,
-    pub shape: Option<String>,
-    pub table: Option<BTreeMap<String, String>>,
-    pub over: Option<Written>,
-    pub over_by: Option<String>,
-    pub deadband: Option<Written>,
-    pub min_coverage: Option<Written>,
-    #[serde(rename = "for")]
-    pub lasting: Option<String>,
-    pub keep: Option<String>,
-    pub on_no_data: Option<String>,
-    pub priority: Option<String>,
-    pub response: Option<String>,
-    pub notify: Option<Names>,
-    pub out_of_service: Option<String>,
-    pub when: Option<WhenSection>,
-    pub at_least: Option<Written>,
-    pub at_most: Option<Written>,
-    pub tolerance: Option<Written>,
-    pub watch: Option<Names>,
-}
-
-/// The state of the plant in which a rule counts.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct WhenSection {
-    pub meter: Option<String>,
-    pub above: Option<String>,
-}
-
-/// How calm it is kept.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct AlarmsSection {
-    pub chatter_above: Option<usize>,
-    pub flood_above: Option<usize>,
-    pub repeat: Option<String>,
-    pub repeat_low: Option<String>,
-}
-
-/// Who is told of alarms.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct NotifySection {
-    pub kind: Option<String>,
-    pub url: Option<String>,
-    pub token_file: Option<String>,
-    pub topic: Option<String>,
-    pub format: Option<String>,
-    pub template_file: Option<String>,
-    pub content_type: Option<String>,
-    pub username: Option<String>,
-    pub password_file: Option<String>,
-    pub ca_file: Option<String>,
-    pub from: Option<String>,
-    pub to: Option<Names>,
-    pub group_by: Option<Vec<String>>,
-    pub heartbeat: Option<String>,
-}
-
-/// What a rule looks at.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct SelectSection {
-    pub network: Option<Names>,
-    pub cluster: Option<Names>,
-    pub facility: Option<Names>,
-    pub meter: Option<Names>,
-    pub transfer: Option<Names>,
-    pub category: Option<String>,
-    pub scope: Option<i64>,
-    pub basis: Option<String>,
-    pub gas: Option<String>,
 }
 
 /// The shape of a configuration file, as JSON Schema.

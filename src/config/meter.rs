@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::cluster::{Category, FacilityIx, Meter, MeterIx, Topology};
 use crate::config::checker::Checker;
-use crate::config::file::{File, MeterSection};
+use crate::config::file::File;
+use crate::config::file_meter::MeterSection;
 use crate::config::place::ClusterRules;
 use crate::config::problem::Severity;
 use crate::config::source::Found;

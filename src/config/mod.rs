@@ -3,9 +3,12 @@
 mod account;
 mod check;
 mod checker;
+mod codes;
 mod contract;
 mod factor;
 mod file;
+mod file_meter;
+mod file_rule;
 mod kind;
 mod layers;
 mod meter;
@@ -30,6 +33,7 @@ mod source;
 mod value;
 
 pub use check::{Loaded, address, check, load, load_with, state_dir};
+pub use codes::CODES;
 pub use file::schema;
 pub use layers::List;
 pub use plan::{Daemon, Https, Parts, Plan, Retention};

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use crate::alert::Calm;
 use crate::config::checker::Checker;
-use crate::config::file::{File, NotifySection};
+use crate::config::file::File;
+use crate::config::file_rule::NotifySection;
 use crate::config::problem::Severity;
 use crate::notify::{Body, Channel, Label, MailOptions, Options, Security, TEMPLATES, check_template};
 use crate::quantity::Span;

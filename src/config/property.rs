@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::cluster::{Category, Topology};
 use crate::config::checker::Checker;
-use crate::config::file::MeterSection;
+use crate::config::file_meter::MeterSection;
 use crate::config::value::Written;
 use crate::emission::{Properties, Property, PropertyKind, PropertySource};
 use crate::quantity::{Amount, Decimal, Dimension, Ratio, Span, Time, Zone};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::cluster::{Category, Entity, FacilityIx, Level, MeterIx, Topology};
 use crate::config::account::validity;
 use crate::config::checker::{Checker, nearest};
-use crate::config::file::ChpSection;
+use crate::config::file_meter::ChpSection;
 use crate::config::meter::Declarations;
 use crate::config::problem::Severity;
 use crate::config::value::{Number, Written};

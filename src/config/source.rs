@@ -2,7 +2,7 @@
 //! quality stand.
 
 use crate::cluster::Kind;
-use crate::config::file::HistorySection;
+use crate::config::file_meter::HistorySection;
 use crate::config::meter::MeterCheck;
 use crate::config::preset::{FORMATS, presets};
 use crate::config::value::{Names, Written};

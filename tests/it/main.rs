@@ -13,6 +13,7 @@ mod config;
 mod database;
 mod disk;
 mod doctor;
+mod documents;
 mod driver;
 mod equivalence;
 mod flips;

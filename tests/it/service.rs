@@ -61,6 +61,38 @@ fn password(files: &Files, user: &str, password: &str) {
     assert!(run(command.arg("-b").arg(&passwords).args([user, password])).status.success());
 }
 
+const PLANT: &str = r#"
+[clusters.c]
+timezone = "UTC"
+[facilities.f]
+cluster = "c"
+[meters.a]
+facility = "f"
+topic = "plant/a"
+format = "number"
+kind = "event"
+unit = "kg"
+category = "cems-co2"
+"#;
+
+/// The package of the binary that is tested; `deploy/package` makes it of the release as well.
+#[test]
+fn the_package_is_installed_used_as_documented_upgraded_removed_and_purged() {
+    if !can_boot() {
+        return;
+    }
+    let output = run(Command::new("deploy/package").arg("dev"));
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+    let package =
+        String::from_utf8_lossy(&output.stdout).lines().rev().find(|line| line.ends_with(".deb")).unwrap().to_owned();
+    let files = Files::new(&[("plant.toml", PLANT)]);
+    std::fs::copy(package, files.path("emissiond.deb")).unwrap();
+    std::fs::copy("tests/systemd/documents.py", files.path("documents.py")).unwrap();
+    assert!(run(Command::new("cp").args(["-r", "docs"]).arg(files.path("docs"))).status.success());
+    boot("package", &files);
+}
+
 #[test]
 fn it_starts_reloads_hangs_dies_restarts_and_stops() {
     if !can_boot() {
