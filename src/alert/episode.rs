@@ -88,7 +88,11 @@ impl Judged {
             self.turns.push(turn);
             self.turned(turn, closes);
         }
-        self.last = finding.seen().or(self.last);
+        self.last = match (finding, self.last) {
+            // A rate of minutes that are not all in yet is only a part of it: the one before says more.
+            (Finding::Rising(seen), Some(before)) if rule.kind.is_rate() && seen.value < before.value => Some(before),
+            _ => finding.seen().or(self.last),
+        };
         let open = self.episodes.last_mut().filter(|episode| episode.end.is_none_or(|end| end == at));
         let (Some(episode), Some(seen)) = (open, finding.seen()) else {
             return;

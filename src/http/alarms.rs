@@ -131,6 +131,11 @@ pub(crate) async fn show(
                 .ok_or_else(|| Problem::Bad(format!("`before` is `{text}`; write it like 2026-01-31T12:00:00Z")))?,
         ),
     };
+    if let Some(entity) = query.entity.as_ref().filter(|entity| !entity.contains(['/', ':'])) {
+        return Err(Problem::Bad(format!(
+            "`entity` is `{entity}`; write it with its level, such as `facility/{entity}`"
+        )));
+    }
     let of = AlarmsOf { rule: query.rule, entity: query.entity, before };
     let is_active = query.state.unwrap_or_default() == Which::Active;
     let read = move |store: &AlarmStore| if is_active { store.active_of(&of) } else { store.latest(&of, ALARMS_MAX) };

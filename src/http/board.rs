@@ -123,6 +123,8 @@ pub(crate) struct AlarmCount {
     pub active: usize,
     /// How many of them nobody has seen.
     pub unseen: usize,
+    /// How many go on besides and are not told: shelved, out of service, or hidden by others.
+    pub held: usize,
     pub level: Option<AlarmLevel>,
     pub priority: Option<Priority>,
 }
@@ -388,8 +390,11 @@ fn count(topology: &Topology, entity: Entity, alarms: &[AlarmLine]) -> AlarmCoun
         cluster::Level::Meter => alarm.entity == key(topology, entity),
     };
     let is_told = |alarm: &&AlarmLine| matches!(alarm.condition, "active-unacknowledged" | "active-acknowledged");
+    let is_held = |alarm: &&AlarmLine| alarm.until.is_none() && !is_told(alarm);
+    let held = alarms.iter().filter(is_in).filter(is_held).count();
     let mine: Vec<&AlarmLine> = alarms.iter().filter(is_in).filter(is_told).collect();
     AlarmCount {
+        held,
         active: mine.len(),
         unseen: mine.iter().filter(|alarm| alarm.is_unseen()).count(),
         level: mine.iter().map(|alarm| alarm.level).max(),

@@ -24,17 +24,19 @@ pub(super) fn chart(course: &[Figures]) -> Markup {
             @for (at, figures) in course.iter().enumerate() {
                 @let x = LEFT + step * at as f64 + step * 0.1;
                 @let (scope1, scope2) = (tall(figures.scope1_mg), tall(figures.scope2_location_mg));
+                @let is_empty = figures.coverage == 0.0 && total(figures) == 0;
                 g {
-                    title { (figures.name) ": scope 1 " (kg(figures.scope1_mg)) " kg, scope 2 " (kg(figures.scope2_location_mg)) " kg" }
+                    title { (figures.name) ": " @if is_empty { "no data; " } "scope 1 " (kg(figures.scope1_mg)) " kg, scope 2 " (kg(figures.scope2_location_mg)) " kg" }
                     (bar(x, plot - scope1, step * 0.8, scope1, "#54585e"))
                     (bar(x, plot - scope1 - scope2, step * 0.8, scope2, "#b4b8bd"))
                 }
+                @if is_empty { text x=(x + step * 0.4) y=(plot - 3.0) text-anchor="middle" font-size="10" fill="#54585e" { "\u{d7}" } }
                 @if at % every == 0 {
                     text x=(x + step * 0.4) y=(HEIGHT - 10.0) text-anchor="middle" font-size="10" { (figures.name) }
                 }
             }
         }
-        p { "Dark: scope 1. Light: scope 2, location-based." }
+        p { "Dark: scope 1. Light: scope 2, location-based. \u{d7}: no data." }
     }
 }
 

@@ -158,6 +158,9 @@ pub fn report_html(report: &Report) -> String {
     page.into_string()
 }
 
+/// Less is told at the top.
+const WELL_COVERED: f64 = 0.95;
+
 fn head(report: &Report) -> Markup {
     let open = report.total.revision == 0;
     html! {
@@ -168,6 +171,10 @@ fn head(report: &Report) -> Markup {
             dd {
                 @if open { "provisional: the period, or some of its readings, is still open" }
                 @else { "closed, revision " (report.total.revision) }
+            }
+            @if report.total.coverage < WELL_COVERED {
+                dt { "Note" }
+                dd { strong { "Only " (percent(report.total.coverage)) " of the meters' time " @if open { "so far " } "was measured: the totals are a part." } }
             }
             dt { "Made" } dd { (report.made) " by emissiond " (env!("CARGO_PKG_VERSION")) }
             dt { "Plan" } dd { code { (report.plan) } }

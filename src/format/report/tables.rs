@@ -59,7 +59,7 @@ pub(super) fn facilities(report: &Report) -> Markup {
                 th .n { "Uncertainty" }
             } }
             tbody { @for figures in &report.facilities { tr { (line(figures)) } } }
-            tfoot { tr { (line(&Figures { name: "Cluster, eliminated".to_owned(), ..report.total.clone() })) } }
+            tfoot { tr { (line(&Figures { name: "Cluster, without what was bought inside".to_owned(), ..report.total.clone() })) } }
         }
     }
 }
@@ -128,7 +128,7 @@ fn of_method(report: &Report, is_market: bool) -> Markup {
                 td .n { (kg(mine.iter().map(|line| line.mg).sum())) }
             } }
         }
-        @if is_market { p { "Covered by no contract: " (mwh(uncovered)) " MWh." } }
+        @if is_market { p { "Bought electricity that no contract covers: " (mwh(uncovered)) " MWh." } }
     }
 }
 

@@ -77,7 +77,7 @@ fn active(alarm: &AlarmLine, zone: &Zone) -> Markup {
                 @if alarm.provisional { " (provisional)" }
             }
             td .t {
-                @if let Some(held) = &alarm.held { (held) }
+                @if let Some(held) = &alarm.held { (number::localised(held, zone)) }
                 @else { (alarm.condition) @if let Some(by) = &alarm.acknowledged_by { " by " (by) } }
             }
             td .t { (alarm.response) }

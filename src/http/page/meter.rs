@@ -58,7 +58,7 @@ pub(crate) async fn show(
         }
         div data-refresh="facts" { (facts(meter, row, &zone)) }
         section .charts hidden data-charts="meter" data-entity=(id) data-level="meter" data-zone=(zone.name()) data-kind=(kind(meter)) {
-            (parts::trend())
+            @if !matches!(meter.kind, Kind::Gauge { .. }) { (parts::trend()) }
             @if meter.kind != Kind::Derived { (shown()) }
         }
         @if meter.kind == Kind::Derived { (terms(&app, ix)) }
@@ -143,16 +143,20 @@ fn facts(meter: &Meter, row: &MeterRow, zone: &Zone) -> Markup {
     html! {
         dl .facts {
             dt { "State" } dd { (state) }
-            dt { "Last value" }
-            dd {
+            @if meter.kind != Kind::Derived {
+                dt { "Last value" }
+                dd {
                 @if let Some((time, base)) = row.view.latest {
                     data .n value=(base) { (meter.conversion.text(base)) } " " (row.unit) " at " (zone.text("%Y-%m-%d %H:%M:%S", time)) " " (zone.name())
                 } @else { "never read" }
+                }
             }
             dt { "Kind" } dd { (kind(meter)) ", in " (row.unit) }
             dt { "Booked as" } dd { (row.category) }
-            dt { "Due every" } dd { (row.expected_every) }
-            dt { "Set aside, in the open past" } dd { (row.view.quarantined) }
+            @if meter.kind != Kind::Derived {
+                dt { "Due every" } dd { (row.expected_every) }
+                dt { "Set aside, in the open past" } dd { (row.view.quarantined) }
+            }
             @if let Some(gateway) = &meter.gateway { dt { "Gateway" } dd { (gateway) } }
         }
     }

@@ -54,6 +54,11 @@ pub(super) fn local(text: &str, zone: &Zone) -> String {
     Time::parse_rfc3339(text).map_or_else(|| text.to_owned(), |time| zone.text("%Y-%m-%d %H:%M", time))
 }
 
+/// The same text with all times in it in a zone.
+pub(super) fn localised(text: &str, zone: &Zone) -> String {
+    text.split(' ').map(|word| local(word, zone)).collect::<Vec<_>>().join(" ")
+}
+
 /// What stands behind a figure: its time, how much of it is measured, whether it may change, and the factors.
 pub(super) fn about(figure: &Figure, behind: &Behind) -> String {
     let settled = if figure.revision == 0 {

@@ -175,7 +175,7 @@ fn eliminated(cluster: &Row, behind: &Behind) -> Markup {
     let month = |month: &Figure| month.eliminated_location_mg;
     html! {
         tr .eliminated data-key=(cluster.key) data-factors=(behind.factors) {
-            th scope="row" { "Eliminated as bought inside" }
+            th scope="row" { @if behind.is_network { "Eliminated as bought of another cluster" } @else { "Eliminated as bought inside" } }
             td colspan="5" {}
             td .n { (parts::mass(day, |day| day.eliminated_location_mg, "day.eliminated_location_mg", behind)) }
             td .n { (parts::mass(day, |day| day.eliminated_market_mg, "day.eliminated_market_mg", behind)) }

@@ -32,15 +32,17 @@ pub(super) fn rate(rate: Option<&Rate>, behind: &Behind) -> Markup {
     html! {
         @match rate {
             Some(rate) => data data-f="rate" data-k="rate" value=(rate_total(rate)) title=(rate_about(rate, behind)) {
-                (number::rate(rate_total(rate))) @if !rate.complete { (INCOMPLETE) }
+                (number::rate(rate_total(rate))) @if !rate.complete { (measured(rate)) }
             },
             None => data data-f="rate" data-k="rate" value="" { "-" },
         }
     }
 }
 
-/// Beside a rate of which a part is not measured yet.
-const INCOMPLETE: &str = " \u{25b3} part";
+/// Beside a rate of which a part is not measured yet: what part is.
+fn measured(rate: &Rate) -> String {
+    format!(" \u{25b3} {:.0} %", rate.coverage * 100.0)
+}
 
 fn rate_total(rate: &Rate) -> f64 {
     rate.scope1_kg_per_hour + rate.scope2_location_kg_per_hour
@@ -94,9 +96,15 @@ fn planned(rule: &RuleView) -> f64 {
 }
 
 pub(super) fn bar_about(rule: &RuleView) -> String {
+    if rule.value.is_none() && rule.limit.is_none() {
+        return format!("{}: not known yet", rule.rule);
+    }
     let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| number::value(value, rule.unit));
-    let planned =
-        rule.outlook.as_ref().map(|outlook| format!(", {} planned by now", number::kilograms(outlook.planned_kg)));
+    // A budget is held against what is closed.
+    let planned = rule
+        .outlook
+        .as_ref()
+        .map(|outlook| format!(" in closed time, {} planned by now", number::kilograms(outlook.planned_kg)));
     format!(
         "{}: {} of {}{}, {}",
         rule.rule,
@@ -115,14 +123,16 @@ pub(super) fn forecast(rule: Option<&RuleView>, zone: &Zone) -> String {
     let Some(outlook) = &rule.outlook else {
         return format!("{}: not known yet", rule.rule);
     };
-    let unknown = if rule.state == "unknown" { "unknown, " } else { "" };
+    if rule.state == "unknown" {
+        return format!("{}: too little is measured to say", rule.rule);
+    }
     let day = |at: &str| number::local(at, zone).chars().take(10).collect::<String>();
     match &outlook.runs_out {
-        Some(out) => format!("{}: {unknown}used up {}", rule.rule, day(out)),
+        Some(out) => format!("{}: used up {}", rule.rule, day(out)),
         None => {
             let part = rule.limit.map_or(0.0, |limit| outlook.expected_kg / limit.max(1e-9));
             let holds = if part > 1.0 { "over" } else { "holds" };
-            format!("{}: {unknown}{holds}, {} expected", rule.rule, number::percent(part))
+            format!("{}: {holds}, {} expected", rule.rule, number::percent(part))
         }
     }
 }
@@ -177,6 +187,7 @@ pub(super) fn worst(alarms: &AlarmCount) -> Markup {
 
 fn worst_text(alarms: &AlarmCount) -> String {
     match alarms.level {
+        None if alarms.held > 0 => format!("{} not told", alarms.held),
         None => "none".to_owned(),
         Some(level) if alarms.active > 1 => format!("{} {} ({})", shape(level), level.name(), alarms.active),
         Some(level) => format!("{} {}", shape(level), level.name()),

@@ -3,7 +3,7 @@
 
 import { local, scaled } from "./page.js";
 
-/** @typedef {{start: string, scope1_mg: number, scope2_location_mg: number, scope2_market_mg: number,
+/** @typedef {{start: string, coverage: number, scope1_mg: number, scope2_location_mg: number, scope2_market_mg: number,
  *   by_category: Record<string, number>}} Entry */
 /** @typedef {{rule: string, kind: string, entity: string, limit: number | null, unit: string, counts: string[],
  *   planned: {at: string, kg: number}[],
@@ -11,7 +11,7 @@ import { local, scaled } from "./page.js";
 /** @typedef {{time: string, value: string, unit: string, state: string, used: string | null, from: string | null,
  *   to: string | null, timing: string | null, step: string | null}} Reading */
 /** @typedef {[number[], ...(number | null)[][]]} Data */
-/** @typedef {{label: string, stroke: string, fill?: string, dash?: number[], width?: number, spanGaps?: boolean, points?: object,
+/** @typedef {{label: string, stroke: string, fill?: string, dash?: number[], width?: number, spanGaps?: boolean, points?: object, scale?: string, text?: (value: number) => string,
  *   paths?: any}} Line */
 /** How values are written, and from where the axis goes.
  *  @typedef {{text: (value: number) => string, fromZero: boolean, onClick?: (index: number) => void}} Look */
@@ -47,6 +47,8 @@ async function get(query) {
 }
 
 /** @type {Look} */
+const RATES = { text: (kg) => scaled(kg, "/h"), fromZero: true };
+/** @type {Look} */
 const MASSES = { text: (kg) => scaled(kg), fromZero: true };
 
 /** @param {HTMLElement} place @param {string} title @param {string} zone @param {Data} data @param {Line[]} lines
@@ -66,9 +68,9 @@ function plot(place, title, zone, data, lines, range, look = MASSES) {
   const plotted = new uPlot({
     title, width, height: 260, padding: [null, 40, null, null], cursor: { drag: { x: false, y: false } },
     tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
-    scales: { ...(range ? { x: { range } } : {}), y: { range: reach } },
+    scales: { ...(range ? { x: { range } } : {}), y: { range: reach }, part: { range: [0, 1.05] } },
     axes: [{ ...axis, values: times, space: 80 }, { ...axis, size: 90, values }],
-    series: [{ label: `Time (${zone})`, value: (/** @type {any} */ _, /** @type {number | null} */ at) => (at === null ? "-" : local(new Date(at * 1000).toISOString(), zone)) }, ...lines.map((line) => ({ value, width: 1.5, ...line }))],
+    series: [{ label: `Time (${zone})`, value: (/** @type {any} */ _, /** @type {number | null} */ at) => (at === null ? "-" : local(new Date(at * 1000).toISOString(), zone)) }, ...lines.map(({ text, ...line }) => ({ value: text ? (/** @type {any} */ _, /** @type {number | null} */ of) => (of === null ? "-" : text(of)) : value, width: 1.5, ...line }))],
   }, data, place);
   plotted.over.addEventListener("click", () => {
     const at = plotted.cursor.idx;
@@ -100,7 +102,7 @@ async function trend(section, range) {
   const entries = await get(`entries?level=${level}&entity=${encodeURIComponent(entity)}&window=${length}&from=${from}`);
   const step = STEPS[length];
   /** @type {Data} */
-  const data = [[], [], [], []];
+  const data = [[], [], [], [], []];
   const push = (/** @type {number} */ time, /** @type {(number | null)[]} */ ...values) =>
     [time, ...values].forEach((value, at) => data[at].push(/** @type {number} */ (value)));
   // A window that goes on would look like a fall.
@@ -110,9 +112,9 @@ async function trend(section, range) {
     const time = Date.parse(entry.start) / 1000;
     const before = data[0][data[0].length - 1];
     // Where nothing is booked the line ends.
-    if (before !== undefined && time - before > step * 1.5) push(before + step, null, null, null);
+    if (before !== undefined && time - before > step * 1.5) push(before + step, null, null, null, null);
     const [scope1, location, market] = [entry.scope1_mg, entry.scope2_location_mg, entry.scope2_market_mg].map((mg) => (mg / 1e6) * per);
-    push(time, scope1 + location, scope1, scope1 + market);
+    push(time, scope1 + location, scope1, scope1 + market, entry.coverage);
   }
   const [part, rest, ink] = [colour("--part"), colour("--rest"), colour("--ink")];
   // What is limited an hour says nothing about a day.
@@ -122,8 +124,9 @@ async function trend(section, range) {
     { label: "with scope 2 (location)", stroke: part, fill: rest },
     { label: "scope 1", stroke: ink, fill: part },
     { label: "with scope 2 (market)", stroke: ink, dash: [6, 4] },
+    { label: "measured (0 to 100 %)", stroke: colour("--soft"), dash: [1, 4], scale: "part", text: (of) => `${(of * 100).toFixed(0)} %` },
     ...limited.map((rule) => ({ label: `limit of ${COUNTED[rule.counts.join()]}: ${rule.rule}`, stroke: colour("--over"), dash: [2, 3], spanGaps: true })),
-  ], [Date.parse(from) / 1000, Date.now() / 1000]);
+  ], [Date.parse(from) / 1000, Date.now() / 1000], STEPS[length] <= 3_600 ? RATES : MASSES);
 }
 
 /** What a rule counts of an entry, in kilograms. @param {Rule} rule @param {Entry} entry */
@@ -170,7 +173,7 @@ async function budget(section, rules) {
     at ? [[now, outlook.used_kg], [seconds(at), rule.limit ?? 0]] : [[now, outlook.used_kg]]));
   const [ink, soft] = [colour("--ink"), colour("--soft")];
   plot(place, `${rule.rule}: used of ${scaled(rule.limit ?? 0)}`, zone, joined([plan, actual, ahead, ...fan]), [
-    { label: "plan", stroke: soft, dash: [4, 4] }, { label: "used", stroke: ink, width: 2.5 },
+    { label: "plan", stroke: soft, dash: [4, 4], points: { show: false } }, { label: "used", stroke: ink, width: 2.5 },
     { label: "forecast", stroke: ink, dash: [8, 4] }, { label: "at the quicker pace", stroke: soft, dash: [2, 4] },
     { label: "at the slower pace", stroke: soft, dash: [2, 4] },
   ].map((line) => ({ ...line, spanGaps: true })));
@@ -188,7 +191,7 @@ async function pathway(section, rules) {
   const actual = years.map((year) => /** @type {[number, number]} */ (
     [Date.parse(year.start) / 1000, counted(rule, year)]));
   plot(place, `${rule.rule}: the way to the target`, zone, joined([plan, actual]), [
-    { label: "planned", stroke: colour("--soft"), dash: [4, 4] }, { label: "emitted", stroke: colour("--ink"), width: 3 },
+    { label: "planned", stroke: colour("--soft"), dash: [4, 4], points: { show: false } }, { label: "emitted", stroke: colour("--ink"), width: 3 },
   ].map((line) => ({ ...line, spanGaps: true })));
 }
 

@@ -9,7 +9,7 @@
 /** @typedef {{runs_out: string | null, expected_kg: number, planned_kg: number}} Outlook */
 /** @typedef {{rule: string, state: string, value: number | null, limit: number | null, unit: string,
  *   outlook: Outlook | null}} Rule */
-/** @typedef {{active: number, unseen: number, level: string | null, priority: string | null}} AlarmCount */
+/** @typedef {{active: number, unseen: number, held: number, level: string | null, priority: string | null}} AlarmCount */
 /** @typedef {{key: string, level: string, zone: string, rate: Rate | null, day: Figure | null, month: Figure | null, year: Figure | null,
  *   limit: Rule | null, budget: Rule | null, pathway: Rule | null, alarms: AlarmCount}} Row */
 /** A row where it is shown, with the factors behind it. @typedef {Row & {factors: string}} Shown */
@@ -62,6 +62,11 @@ export function local(text, zone) {
   return clock.format(new Date(text));
 }
 
+/** The same text with all times in it in a zone. @param {string} text @param {string} zone */
+function localised(text, zone) {
+  return text.split(" ").map((word) => (/^\d{4}-\d\d-\d\dT.*Z$/.test(word) ? local(word, zone) : word)).join(" ");
+}
+
 /** @param {Figure} figure @param {Shown} row */
 function about(figure, { zone, factors, level }) {
   const settled = figure.revision === 0 ? "provisional: still open" : `closed, revision ${figure.revision}`;
@@ -82,7 +87,8 @@ function aboutRate(rate, { zone, factors }) {
 
 /** @param {Rule} rule */
 function aboutRule(rule) {
-  const planned = rule.outlook ? `, ${scaled(rule.outlook.planned_kg)} planned by now` : "";
+  if (rule.value === null && rule.limit === null) return `${rule.rule}: not known yet`;
+  const planned = rule.outlook ? ` in closed time, ${scaled(rule.outlook.planned_kg)} planned by now` : "";
   return `${rule.rule}: ${inUnit(rule.value, rule.unit)} of ${inUnit(rule.limit, rule.unit)}${planned}, ${rule.state}`;
 }
 
@@ -90,10 +96,10 @@ function aboutRule(rule) {
 function forecast(rule, zone) {
   if (!rule) return "";
   if (!rule.outlook) return `${rule.rule}: not known yet`;
-  const unknown = rule.state === "unknown" ? "unknown, " : "";
-  if (rule.outlook.runs_out) return `${rule.rule}: ${unknown}used up ${local(rule.outlook.runs_out, zone).slice(0, 10)}`;
+  if (rule.state === "unknown") return `${rule.rule}: too little is measured to say`;
+  if (rule.outlook.runs_out) return `${rule.rule}: used up ${local(rule.outlook.runs_out, zone).slice(0, 10)}`;
   const part = rule.limit === null ? 0 : rule.outlook.expected_kg / Math.max(rule.limit, 1e-9);
-  return `${rule.rule}: ${unknown}${part > 1 ? "over" : "holds"}, ${percent(part)} expected`;
+  return `${rule.rule}: ${part > 1 ? "over" : "holds"}, ${percent(part)} expected`;
 }
 
 /** @type {Record<string, string>} */
@@ -128,7 +134,7 @@ const KINDS = {
     const total = rate.scope1_kg_per_hour + rate.scope2_location_kg_per_hour;
     /** @type {HTMLDataElement} */ (cell).value = String(total);
     cell.title = aboutRate(rate, row);
-    write(cell, scaled(total, "/h") + (rate.complete ? "" : " \u25b3 part"));
+    write(cell, scaled(total, "/h") + (rate.complete ? "" : ` \u25b3 ${(rate.coverage * 100).toFixed(0)} %`));
   },
   split(cell, row) {
     const rate = /** @type {Rate | null} */ (row.rate);
@@ -162,7 +168,7 @@ const KINDS = {
     const alarms = /** @type {AlarmCount} */ (row.alarms);
     cell.className = alarms.level ?? "calm";
     const many = alarms.active > 1 ? ` (${alarms.active})` : "";
-    write(cell, alarms.level ? `${SHAPES[alarms.level]} ${alarms.level}${many}` : "none");
+    write(cell, alarms.level ? `${SHAPES[alarms.level]} ${alarms.level}${many}` : alarms.held ? `${alarms.held} not told` : "none");
   },
 };
 
@@ -246,7 +252,7 @@ function alarmRow(alarm, zone) {
     actions.append(button, " ");
   }
   const until = alarm.until ? ` to ${local(alarm.until, zone)}` : "";
-  const state = alarm.held ?? alarm.condition + (alarm.acknowledged_by ? ` by ${alarm.acknowledged_by}` : "");
+  const state = alarm.held ? localised(alarm.held, zone) : alarm.condition + (alarm.acknowledged_by ? ` by ${alarm.acknowledged_by}` : "");
   row.append(
     element("td", `${SHAPES[alarm.level]} ${alarm.level}`), actions, name, element("td", value), element("td", alarm.priority),
     element("td", local(alarm.since, zone) + until + (alarm.provisional ? " (provisional)" : "")), element("td", state),
