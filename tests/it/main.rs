@@ -9,6 +9,7 @@ mod backup;
 mod broken;
 mod broker;
 mod brokers;
+mod canary;
 mod config;
 mod database;
 mod disk;
