@@ -14,6 +14,7 @@ mod factors;
 mod formats;
 mod generate;
 mod impact;
+mod logs;
 mod meters;
 mod notify;
 mod quarantine;
@@ -29,6 +30,7 @@ mod tap;
 mod trail;
 mod unmapped;
 
+pub(crate) use logs::logs;
 pub use replay::read_message;
 
 use std::ffi::OsString;
@@ -245,31 +247,6 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     // Two versions of TLS are linked, so the one provider is named.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
-}
-
-/// Logs go to journald under systemd, else to standard error; `RUST_LOG` chooses how much.
-pub(crate) fn logs() {
-    use tracing_subscriber::layer::SubscriberExt;
-    use tracing_subscriber::util::SubscriberInitExt;
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,rumqttd=warn"));
-    let registry = tracing_subscriber::registry().with(filter);
-    let journald = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
-    // So that `journalctl RULE=...` finds an alarm.
-    let journald = journald.map(|layer| layer.with_field_prefix(None));
-    // A second call, as in tests, leaves the first in place.
-    let _ = match journald {
-        Some(layer) => registry.with(layer).try_init(),
-        None => registry.with(stderr_layer()).try_init(),
-    };
-}
-
-fn stderr_layer<S>() -> impl tracing_subscriber::Layer<S>
-where
-    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
-{
-    use std::io::IsTerminal;
-    tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr)
 }
 
 /// Fetches a page of a daemon on this machine.

@@ -1,5 +1,6 @@
 //! `emissiond run`: the daemon.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -30,7 +31,19 @@ pub(crate) fn failure(error: StartError) -> Failure {
     let code = match &error {
         StartError::Port { .. } | StartError::Store(StoreError::Locked(_)) => UNAVAILABLE,
         StartError::Store(StoreError::Redeclared { .. }) => CONFIGURATION,
+        // A secret or a certificate that cannot be read: trying again does not mend it.
+        StartError::Io(error) if is_of_a_file(error.kind()) => CONFIGURATION,
         StartError::Store(_) | StartError::Io(_) => FAILED,
     };
-    Failure::new(code, format!("emissiond: {error}"))
+    let hint = match &error {
+        StartError::Io(error) if error.kind() == ErrorKind::PermissionDenied => {
+            "; a service reads what is root's alone as a credential: LoadCredential=NAME:FILE in its unit"
+        }
+        _ => "",
+    };
+    Failure::new(code, format!("emissiond: {error}{hint}"))
+}
+
+fn is_of_a_file(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::InvalidInput)
 }

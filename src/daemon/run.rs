@@ -109,7 +109,7 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let (listeners, secure) = listen(&plan).await?;
     let http = listeners.0.local_addr()?;
     let stages = Stages::default();
-    let books = systemd::alive(&stages, || open_books(&plan))?;
+    let books = systemd::with_more_time(&stages, || open_books(&plan))?;
     let identity = identity(&plan, &books)?;
 
     let (inbox, inbox_receiver) = channel();
@@ -335,7 +335,7 @@ impl Running {
         let lines = tokio::task::block_in_place(|| desk.join()).map_err(|_| panicked())??;
         let commit_seconds = lines.commit_seconds.clone();
         let (books, identity) = tokio::task::block_in_place(|| -> Result<_, StartError> {
-            let books = systemd::alive(&self.stages, || open_books(&plan))?;
+            let books = systemd::waited_for(&self.stages, || open_books(&plan))?;
             let identity = identity(&plan, &books)?;
             Ok((books, identity))
         })?;
@@ -383,7 +383,7 @@ impl Running {
             let _ = stop.send(());
         }
         let desk = self.desk;
-        let lines = tokio::task::block_in_place(|| systemd::alive(&self.stages, || desk.join()));
+        let lines = tokio::task::block_in_place(|| systemd::with_more_time(&self.stages, || desk.join()));
         self.tasks.iter().chain(&self.sink).chain(&self.alarms).for_each(Task::abort);
         Ok(lines.map_err(|_| panicked())?.map(drop)?)
     }

@@ -52,14 +52,24 @@ const ALIVE_SECONDS: u32 = 600;
 /// At every second so much more time is asked for.
 const MORE_MICROSECONDS: u32 = 15_000_000;
 
-/// Does something that may take long, while systemd is told that there is progress and more time is needed; for so long that
-/// something hangs, it is not.
-pub(crate) fn alive<T>(stages: &Stages, work: impl FnOnce() -> T) -> T {
+/// Starts or stops: systemd is told every second that more time is needed; for so long that something hangs, it is not.
+pub(crate) fn with_more_time<T>(stages: &Stages, work: impl FnOnce() -> T) -> T {
+    alive(stages, &[NotifyState::ExtendTimeoutUsec(MORE_MICROSECONDS)], work)
+}
+
+/// Does something that all parts wait for. More time is not asked for: systemd would look for a hang that much later.
+pub(crate) fn waited_for<T>(stages: &Stages, work: impl FnOnce() -> T) -> T {
+    alive(stages, &[], work)
+}
+
+fn alive<T>(stages: &Stages, told: &[NotifyState<'_>], work: impl FnOnce() -> T) -> T {
     let (done, waiting) = channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for _ in 0..ALIVE_SECONDS {
-                notify(&[NotifyState::ExtendTimeoutUsec(MORE_MICROSECONDS)]);
+                if !told.is_empty() {
+                    notify(told);
+                }
                 stages.beat_all();
                 if waiting.recv_timeout(Duration::from_secs(1)) != Err(RecvTimeoutError::Timeout) {
                     return;

@@ -381,7 +381,7 @@ impl Session {
         if before.connected {
             tracing::warn!(host, port, error = trouble, "the connection to the broker is lost; trying again");
         } else if before.trouble.as_deref() != Some(trouble) {
-            tracing::warn!(host, port, error = trouble, "the broker cannot be reached; trying again");
+            tracing::warn!(host, port, error = trouble, "there is no session with the broker; trying again");
         }
     }
 }

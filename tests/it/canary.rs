@@ -41,34 +41,18 @@ username = "u"
 password_file = "mail-password"
 "#;
 
-#[test]
-fn secrets_come_out_nowhere() {
-    let broker = Mosquitto::start();
-    let files = secrets();
-    let list: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    let mut daemon = Daemon::new(&broker, &format!("{SECTIONS}{EVENTS}"), &list);
-    let file = daemon.files.path("c.toml");
-    let text = std::fs::read_to_string(&file).unwrap().replacen("[mqtt]", "token_file = \"http-token\"\n[mqtt]", 1);
-    std::fs::write(&file, text).unwrap();
-    let mut all: Vec<(String, String)> = Vec::new();
-
-    // A daemon that tells all it can.
-    let mut command = daemon.command("run");
-    let log = std::fs::File::create(daemon.files.path("trace")).unwrap();
-    command.env("RUST_LOG", "trace").stdout(Stdio::null()).stderr(log);
-    let mut process = Process::spawn("emissiond", &mut command);
-    wait_for("the daemon", || {
-        http_get(&format!("http://127.0.0.1:{}/readyz", daemon.http)).filter(|(code, _)| *code == 200)
-    });
-    wait_for("the notifiers", || {
-        let log = std::fs::read_to_string(daemon.files.path("trace")).ok()?;
-        (log.contains("influx") && log.contains("connected to the broker")).then_some(())
-    });
-    let number = process.0.id();
+/// What a process, its pages and its commands show: where, and what.
+fn of_process(number: u32) -> Vec<(String, String)> {
+    let mut all = Vec::new();
     for name in ["cmdline", "environ", "status", "maps"] {
         let bytes = std::fs::read(format!("/proc/{number}/{name}")).unwrap();
         all.push((format!("/proc/{name}"), String::from_utf8_lossy(&bytes).into_owned()));
     }
+    all
+}
+
+fn of_pages(daemon: &Daemon) -> Vec<(String, String)> {
+    let mut all = Vec::new();
     let document: serde_json::Value = serde_json::from_str(&emissiond::http::openapi_json()).unwrap();
     let documented: Vec<String> =
         document["paths"].as_object().unwrap().keys().filter(|path| !path.ends_with("live")).cloned().collect();
@@ -83,6 +67,11 @@ fn secrets_come_out_nowhere() {
         assert_eq!(code, 401);
         all.push(("ack".to_owned(), text));
     }
+    all
+}
+
+fn of_commands(daemon: &Daemon) -> Vec<(String, String)> {
+    let mut all = Vec::new();
     let commands = [
         "check",
         "check --format json",
@@ -107,6 +96,36 @@ fn secrets_come_out_nowhere() {
         let output = run(&mut daemon.command(name));
         all.push((name.to_owned(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()));
     }
+    all
+}
+
+#[test]
+fn secrets_come_out_nowhere() {
+    let broker = Mosquitto::start();
+    let files = secrets();
+    let list: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let daemon = Daemon::new(&broker, &format!("{SECTIONS}{EVENTS}"), &list);
+    let file = daemon.files.path("c.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replacen("[mqtt]", "token_file = \"http-token\"\n[mqtt]", 1);
+    std::fs::write(&file, text).unwrap();
+    let mut all: Vec<(String, String)> = Vec::new();
+
+    // A daemon that tells all it can.
+    let mut command = daemon.command("run");
+    let log = std::fs::File::create(daemon.files.path("trace")).unwrap();
+    command.env("RUST_LOG", "trace").stdout(Stdio::null()).stderr(log);
+    let mut process = Process::spawn("emissiond", &mut command);
+    wait_for("the daemon", || {
+        http_get(&format!("http://127.0.0.1:{}/readyz", daemon.http)).filter(|(code, _)| *code == 200)
+    });
+    wait_for("the notifiers", || {
+        let log = std::fs::read_to_string(daemon.files.path("trace")).ok()?;
+        (log.contains("influx") && log.contains("connected to the broker")).then_some(())
+    });
+    let number = process.0.id();
+    all.extend(of_process(number));
+    all.extend(of_pages(&daemon));
+    all.extend(of_commands(&daemon));
     // What is left when it is ended by force, and what it wrote into its state.
     assert!(run(Command::new("kill").args(["-ABRT", &number.to_string()])).status.success());
     process.0.wait().unwrap();

@@ -82,10 +82,13 @@ fn rights_that_are_too_wide_are_told() {
         let output = run(emissiond().arg("doctor").arg("--config").arg(files.path("c.toml")));
         String::from_utf8(output.stdout).unwrap()
     };
-    (mode("token", 0o644), mode("state", 0o755));
+    mode("token", 0o644);
+    mode("state", 0o755);
     let wide = look();
     assert!(line(&wide, "warn  secret").contains("644") && line(&wide, "warn  state").contains("755"), "{wide}");
-    (mode("token", 0o600), mode("state", 0o700));
+    mode("token", 0o600);
+    mode("state", 0o700);
     let narrow = look();
-    (line(&narrow, "pass  secret"), line(&narrow, "pass  state"));
+    line(&narrow, "pass  secret");
+    line(&narrow, "pass  state");
 }

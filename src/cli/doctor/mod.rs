@@ -1,6 +1,7 @@
 //! `emissiond doctor`: whether all that the daemon hangs on is as it should be, and what to do where it is not.
 
 mod broker;
+mod daemon;
 mod database;
 mod machine;
 mod service;
@@ -79,6 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     lines.extend(runtime()?.block_on(async {
         let mut lines = broker::look(&plan.mqtt).await;
         lines.extend(database::look(&plan).await);
+        lines.extend(daemon::look(&plan).await);
         lines
     }));
     lines.extend(machine::look(&plan));
@@ -105,9 +107,12 @@ pub(crate) fn expiry(what: &'static str, whose: &str, not_after: i64) -> Line {
     let end = crate::quantity::Time(not_after.saturating_mul(1_000));
     let days = (not_after * 1_000 - crate::clock::now().0).div_euclid(86_400_000);
     let text = format!("{whose} is valid until {end}, {days} days");
-    match days {
-        ..VERY_SOON_DAYS => Line::fail(what, text, "renew it, and `systemctl reload emissiond`"),
-        ..SOON_DAYS => Line::warn(what, text, "renew it, and `systemctl reload emissiond`"),
-        _ => Line::pass(what, text),
+    let cure = "renew it, and `systemctl reload emissiond`";
+    if days < VERY_SOON_DAYS {
+        Line::fail(what, text, cure)
+    } else if days < SOON_DAYS {
+        Line::warn(what, text, cure)
+    } else {
+        Line::pass(what, text)
     }
 }

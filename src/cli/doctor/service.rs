@@ -29,6 +29,9 @@ pub(crate) fn look() -> Vec<Line> {
     let state = of("ActiveState");
     let mut lines = vec![match state {
         "active" => Line::pass("service", "it runs"),
+        "failed" | "activating" => {
+            Line::fail("service", format!("it does not come up: {state}"), "journalctl -u emissiond says why")
+        }
         _ => Line::warn(
             "service",
             format!("it does not run: {state}"),

@@ -113,6 +113,11 @@ fn retired(active: Vec<Alarm>, plan: &Plan, now: Time) -> Vec<Followed> {
     gone.map(over).collect()
 }
 
+/// Why nobody is told.
+fn said(held: &str) -> String {
+    if held.is_empty() { String::new() } else { format!(", and nobody is told: {held}") }
+}
+
 /// With fields by which a journal can be searched.
 fn log(update: &Update) {
     let alarm = &update.alarm;
@@ -136,15 +141,36 @@ fn log(update: &Update) {
                 unit,
                 key,
                 held,
-                "alarm"
+                "alarm: {rule} of {entity} is {level}{}",
+                said(&held)
             );
         }
         Some(News::Returned) => {
-            tracing::info!(rule, entity, facility, cluster, key, peak = alarm.peak, unit, held, "alarm has ended");
+            let text = said(&held);
+            let peak = alarm.peak;
+            tracing::info!(
+                rule,
+                entity,
+                facility,
+                cluster,
+                key,
+                peak,
+                unit,
+                held,
+                "alarm has ended: {rule} of {entity}{text}"
+            );
         }
         Some(News::Withdrawn) => {
-            let text = "alarm is withdrawn: late data changed the result";
-            tracing::info!(rule, entity, facility, cluster, key, held, "{text}");
+            let text = "late data changed the result";
+            tracing::info!(
+                rule,
+                entity,
+                facility,
+                cluster,
+                key,
+                held,
+                "alarm is withdrawn: {rule} of {entity}: {text}"
+            );
         }
         None => {}
     }
