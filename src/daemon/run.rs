@@ -332,7 +332,9 @@ impl Running {
         let _ = self.inbox.send(Inbox::Stop);
         self.sink.iter().chain(&self.alarms).for_each(Task::abort);
         let desk = self.desk;
-        let lines = tokio::task::block_in_place(|| desk.join()).map_err(|_| panicked())??;
+        // It may seal for a while.
+        let joined = tokio::task::block_in_place(|| systemd::waited_for(&self.stages, || desk.join()));
+        let lines = joined.map_err(|_| panicked())??;
         let commit_seconds = lines.commit_seconds.clone();
         let (books, identity) = tokio::task::block_in_place(|| -> Result<_, StartError> {
             let books = systemd::waited_for(&self.stages, || open_books(&plan))?;

@@ -61,6 +61,7 @@ pub fn back_up(state: &Path, to: &Path, now: Time) -> Result<Manifest, BackupErr
     if !state.join("ledger.db").exists() {
         return Err(BackupError::Unfit(format!("there is no ledger in {}; see `daemon.state_dir`", state.display())));
     }
+    outside(to, state)?;
     if to.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(BackupError::Unfit(format!("{} is not empty: name a new directory", to.display())));
     }
@@ -96,25 +97,49 @@ pub fn back_up(state: &Path, to: &Path, now: Time) -> Result<Manifest, BackupErr
     Ok(manifest)
 }
 
-/// Puts a copy in the place of a state directory. What was there is moved aside, into the directory that is returned.
+/// Puts a copy in the place of a state directory. What was there is moved aside, into the directory that is returned. Nothing is
+/// moved before all of the copy is there, durably: what fails leaves the state as it was.
 pub fn restore(from: &Path, state: &Path) -> Result<(Manifest, Option<PathBuf>), BackupError> {
+    outside(from, state)?;
     let manifest = verified(from)?;
     let _lock = Lock::take(state)?;
-    let aside = move_aside(state)?;
-    make_directory(&state.join("journal"))?;
-    for file in &manifest.files {
-        copy_file(&from.join(&file.name), &state.join(&file.name))?;
-    }
-    write(&state.join(RESTORED), manifest.made.as_bytes())?;
-    // Whoever owns the directory runs the daemon.
-    let owner = std::fs::metadata(state).map_err(StoreError::io(state))?;
-    let mine = manifest.files.iter().map(|file| state.join(&file.name));
-    for path in mine.chain(["journal", RESTORED, "lock"].map(|name| state.join(name))) {
-        chown(&path, Some(owner.uid()), Some(owner.gid())).map_err(StoreError::io(&path))?;
-    }
-    sync(&state.join("journal"))?;
+    let fresh = free(state, "restoring");
+    copy_into(&fresh, from, &manifest, state).inspect_err(|_| drop(std::fs::remove_dir_all(&fresh)))?;
+    let aside = move_all(state, &free(state, "replaced"), |name| !is_kept(name))?;
+    move_all(&fresh, state, |_| true)?;
+    std::fs::remove_dir(&fresh).map_err(StoreError::io(&fresh))?;
     sync(state)?;
     Ok((manifest, aside))
+}
+
+/// All of a copy, as whoever owns the state directory will read it.
+fn copy_into(fresh: &Path, from: &Path, manifest: &Manifest, state: &Path) -> Result<(), BackupError> {
+    make_directory(&fresh.join("journal"))?;
+    for file in &manifest.files {
+        if !copy_file(&from.join(&file.name), &fresh.join(&file.name))? {
+            return Err(BackupError::Unfit(format!("{} is gone", from.join(&file.name).display())));
+        }
+    }
+    write(&fresh.join(RESTORED), manifest.made.as_bytes())?;
+    let owner = std::fs::metadata(state).map_err(StoreError::io(state))?;
+    let mine = manifest.files.iter().map(|file| fresh.join(&file.name));
+    for path in mine.chain([fresh.join("journal"), fresh.join(RESTORED), state.join("lock")]) {
+        chown(&path, Some(owner.uid()), Some(owner.gid())).map_err(StoreError::io(&path))?;
+    }
+    sync(&fresh.join("journal"))?;
+    Ok(sync(fresh)?)
+}
+
+/// A copy within the state would be moved away with it.
+fn outside(copy: &Path, state: &Path) -> Result<(), BackupError> {
+    let absolute = |path: &Path| std::path::absolute(path).and_then(|path| path.canonicalize().or(Ok(path)));
+    match (absolute(copy), absolute(state)) {
+        (Ok(copy), Ok(state)) if copy.starts_with(&state) => {
+            let message = format!("{} is in the state directory: name another place", copy.display());
+            Err(BackupError::Unfit(message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The time of the copy that a state directory was restored from, once.
@@ -146,22 +171,31 @@ fn verified(from: &Path) -> Result<Manifest, BackupError> {
     Ok(manifest)
 }
 
-/// All but the lock, and what was moved aside before.
-fn move_aside(state: &Path) -> Result<Option<PathBuf>, StoreError> {
-    let entries = std::fs::read_dir(state).map_err(StoreError::io(state))?;
+/// The lock, and what was moved aside before.
+fn is_kept(name: &str) -> bool {
+    name == "lock" || name.starts_with("replaced-") || name.starts_with("restoring-")
+}
+
+/// A name in a directory that nothing has.
+fn free(state: &Path, name: &str) -> PathBuf {
+    let free = (1u32..).map(|number| state.join(format!("{name}-{number}"))).find(|path| !path.exists());
+    free.unwrap_or_else(|| state.join(name))
+}
+
+/// Moves what is meant from one directory to another; `None`: there was nothing.
+fn move_all(from: &Path, to: &Path, is_meant: impl Fn(&str) -> bool) -> Result<Option<PathBuf>, StoreError> {
+    let entries = std::fs::read_dir(from).map_err(StoreError::io(from))?;
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let names: Vec<String> = names.filter(|name| name != "lock" && !name.starts_with("replaced-")).collect();
+    let names: Vec<String> = names.filter(|name| is_meant(name)).collect();
     if names.is_empty() {
         return Ok(None);
     }
-    let free = (1u32..).map(|number| state.join(format!("replaced-{number}"))).find(|path| !path.exists());
-    let aside = free.unwrap_or_else(|| state.join("replaced"));
-    make_directory(&aside)?;
+    make_directory(to)?;
     for name in names {
-        let path = state.join(&name);
-        std::fs::rename(&path, aside.join(&name)).map_err(StoreError::io(path))?;
+        let path = from.join(&name);
+        std::fs::rename(&path, to.join(&name)).map_err(StoreError::io(path))?;
     }
-    Ok(Some(aside))
+    Ok(Some(to.to_owned()))
 }
 
 /// As it is at one moment. False: there is none.

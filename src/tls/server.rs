@@ -1,4 +1,4 @@
-//! The server's side: connections that have shaken hands. A slow or hostile one holds up no other.
+//! The server's side: connections that have shaken hands. Slow ones hold up others only when there are very many.
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,9 +35,9 @@ pub fn server(files: &ServerFiles) -> io::Result<Arc<ServerConfig>> {
 }
 
 /// A handshake that takes longer is given up.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE: Duration = Duration::from_secs(3);
 /// So many may be under way.
-const HANDSHAKES: usize = 64;
+const HANDSHAKES: usize = 256;
 
 /// Connections over TLS, by the configuration that is in force when they come.
 pub struct Listener {

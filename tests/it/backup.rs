@@ -59,6 +59,11 @@ fn copies_made_under_load_are_whole_and_lead_back() {
     let restore = |from: usize| run(daemon.command("restore").arg("--from").arg(to(from)));
     let refused = restore(0);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("is not what was backed up"));
+    let inside = run(daemon.command("backup").arg("--to").arg(daemon.files.path("state/backup")));
+    assert!(String::from_utf8_lossy(&inside.stderr).contains("is in the state directory"));
+    std::fs::remove_file(to(1).join("alarms.db")).unwrap();
+    assert!(!restore(1).status.success(), "a file of it is gone");
+    assert!(daemon.files.path("state/ledger.db").exists(), "the state is as it was");
     assert!(restore(copies).status.success());
     daemon.start();
     assert_eq!(total(&daemon, "1y"), expected_mg);

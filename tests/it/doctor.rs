@@ -40,8 +40,10 @@ fn what_is_well_passes() {
     ] {
         line(&text, start);
     }
-    assert!(!text.contains("\nFAIL") || text.contains("FAIL  bucket"), "{text}");
-    drop(output);
+    // The stand-in for InfluxDB 2 has no list of buckets, and no daemon runs here.
+    let failed: Vec<&str> = text.lines().filter(|line| line.starts_with("FAIL")).collect();
+    assert!(failed.iter().all(|line| line.starts_with("FAIL  bucket")), "{text}");
+    assert_eq!(output.status.success(), failed.is_empty());
 }
 
 #[test]
