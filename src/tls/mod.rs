@@ -6,8 +6,13 @@ mod pem;
 mod server;
 
 pub use client::{Files, Seen, client};
-pub use pem::{expires_of_file, subject_of_file};
+pub use pem::expires_of_file;
 pub use server::{Listener, ServerFiles, server};
+
+/// A certificate that ends so soon is worth a word,
+pub const SOON_DAYS: i64 = 30;
+/// and so soon an alarm.
+pub const VERY_SOON_DAYS: i64 = 7;
 
 /// A certificate, and until when it is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,16 +22,6 @@ pub fn expires_of_file(path: &Path) -> io::Result<i64> {
     first.and_then(|first| expires(&first)).ok_or_else(|| wrong(path, "its first certificate cannot be read"))
 }
 
-/// Whose the first certificate of a file is.
-pub fn subject_of_file(path: &Path) -> io::Result<String> {
-    let first = certificates(path)?.into_iter().next();
-    let subject = first.and_then(|first| {
-        let (_, parsed) = x509_parser::parse_x509_certificate(&first).ok()?;
-        Some(parsed.subject().to_string())
-    });
-    subject.ok_or_else(|| wrong(path, "its first certificate cannot be read"))
-}
-
 pub(crate) fn expires(certificate: &CertificateDer<'_>) -> Option<i64> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     Some(parsed.validity().not_after.timestamp())

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
+use crate::broker::EVENTS;
 use crate::harness::{Files, run};
 
 const CONFIG: &str = r#"
@@ -14,20 +15,6 @@ username = "emissiond"
 password_file = "mqtt-password"
 [ledger]
 close_after = "5m"
-[clusters.c]
-timezone = "UTC"
-[facilities.f]
-cluster = "c"
-[meters.a]
-facility = "f"
-topic = "plant/a"
-format = "json"
-value = "/kg"
-time = "/t"
-time_format = "ms"
-kind = "event"
-unit = "kg"
-category = "cems-co2"
 "#;
 
 const BROKER: &str = "listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /etc/mosquitto/passwords\n";
@@ -63,20 +50,6 @@ fn password(files: &Files, user: &str, password: &str) {
     assert!(run(command.arg("-b").arg(&passwords).args([user, password])).status.success());
 }
 
-const PLANT: &str = r#"
-[clusters.c]
-timezone = "UTC"
-[facilities.f]
-cluster = "c"
-[meters.a]
-facility = "f"
-topic = "plant/a"
-format = "number"
-kind = "event"
-unit = "kg"
-category = "cems-co2"
-"#;
-
 /// The package of the binary that is tested; `deploy/package` makes it of the release as well.
 #[test]
 fn the_package_is_installed_used_as_documented_upgraded_removed_and_purged() {
@@ -88,7 +61,7 @@ fn the_package_is_installed_used_as_documented_upgraded_removed_and_purged() {
     assert!(output.status.success(), "{text}");
     let package =
         String::from_utf8_lossy(&output.stdout).lines().rev().find(|line| line.ends_with(".deb")).unwrap().to_owned();
-    let files = Files::new(&[("plant.toml", PLANT)]);
+    let files = Files::new(&[("plant.toml", EVENTS)]);
     std::fs::copy(package, files.path("emissiond.deb")).unwrap();
     std::fs::copy("tests/systemd/documents.py", files.path("documents.py")).unwrap();
     assert!(run(Command::new("cp").args(["-r", "docs"]).arg(files.path("docs"))).status.success());
@@ -102,7 +75,7 @@ fn it_starts_reloads_hangs_dies_restarts_and_stops() {
     }
     let (secret, meter) = ("canary-of-the-daemon", "canary-of-a-meter");
     let files = Files::new(&[
-        ("emissiond.toml", CONFIG),
+        ("emissiond.toml", &format!("{CONFIG}{EVENTS}")),
         ("mosquitto.conf", BROKER),
         ("mqtt-password", secret),
         ("meter-password", meter),

@@ -13,6 +13,7 @@ use clap::Args;
 
 use crate::cli::{CONFIGURATION, FAILED, Failure, runtime};
 use crate::config::{Severity, load};
+use crate::tls::{SOON_DAYS, VERY_SOON_DAYS};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -97,10 +98,6 @@ fn print(lines: &[Line]) -> Result<(), Failure> {
     }
     Ok(())
 }
-
-/// Certificates that end so soon are worth a word, and so soon an alarm.
-const SOON_DAYS: i64 = 30;
-const VERY_SOON_DAYS: i64 = 7;
 
 /// How long a certificate is valid yet.
 pub(crate) fn expiry(what: &'static str, whose: &str, not_after: i64) -> Line {

@@ -10,8 +10,8 @@ use crate::cluster::{Entity, MeterIx, Topology};
 use crate::daemon::alarms::standings::Standings;
 use crate::http::{BrokerView, DatabaseView, DeskView, HeardView, Look};
 use crate::notify::{Record, Records};
-use crate::quantity::Time;
-use crate::tls::Expiry;
+use crate::quantity::{Span, Time};
+use crate::tls::{Expiry, SOON_DAYS, VERY_SOON_DAYS};
 
 /// What is looked at from outside.
 pub(crate) struct Surroundings {
@@ -33,10 +33,6 @@ const CLOCK_MAX_MS: i64 = 2_000;
 const WRONG: u8 = 3;
 /// `warning`.
 const SOON: u8 = 2;
-/// Certificates that end so soon are told of,
-const EXPIRES_SOON_MS: i64 = 30 * 86_400_000;
-/// and so soon are an alarm.
-const EXPIRES_MS: i64 = 7 * 86_400_000;
 
 /// Watches what is not in the books.
 #[derive(Default)]
@@ -164,9 +160,9 @@ fn certificates(now: &Now<'_>) -> (u8, Option<String>) {
         return (0, None);
     };
     let end = Time(first.not_after.saturating_mul(1_000));
-    let level = match end.since(now.at).0 {
-        left if left < EXPIRES_MS => WRONG,
-        left if left < EXPIRES_SOON_MS => SOON,
+    let level = match end.since(now.at) {
+        left if left < Span::days(VERY_SOON_DAYS) => WRONG,
+        left if left < Span::days(SOON_DAYS) => SOON,
         _ => return (0, None),
     };
     let word = if end <= now.at { "ended" } else { "ends" };
