@@ -38,7 +38,7 @@ enum Action {
 #[derive(Args)]
 struct Of {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// As JSON
     #[arg(long)]
@@ -51,7 +51,7 @@ struct Of {
 #[derive(Args)]
 struct One {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// The alarm's id, as `list --json` shows it
     id: String,

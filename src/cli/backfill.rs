@@ -16,7 +16,7 @@ use crate::decode::Message;
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// JSON lines: {"received":"2026-01-01T00:00:05Z","topic":"a/b","payload":"..."}
     #[arg(long, short)]

@@ -11,7 +11,7 @@ use crate::store::{BackupError, StoreError, back_up, restore};
 #[derive(Args)]
 pub(crate) struct Backup {
     /// The configuration of the daemon, which may run
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// A new directory
     #[arg(long)]
@@ -21,7 +21,7 @@ pub(crate) struct Backup {
 #[derive(Args)]
 pub(crate) struct Restore {
     /// The configuration of the daemon, which must not run
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// The directory that `backup` has written
     #[arg(long)]

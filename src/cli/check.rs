@@ -18,7 +18,7 @@ use crate::store::{Reader, StoreError};
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The configuration file; `conf.d/*.toml` beside it and EMISSIOND__* variables are read too
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// How to print problems
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -81,6 +81,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         topology.meters.len(),
         &plan.hash[..12]
     );
+    if topology.meters.is_empty() {
+        eprintln!("no meter is declared: nothing would be measured; see emissiond.toml(5), or the tutorial");
+    }
     if arguments.impact {
         print!("{}", impact(&plan)?);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use crate::cli::run::failure;
-use crate::cli::{FAILED, Failure, lock, plan};
+use crate::cli::{FAILED, Failure, get_with, lock, plan, runtime};
 use crate::clock;
 use crate::config::Plan;
 use crate::daemon::{Books, Explainer};
@@ -18,7 +18,7 @@ use crate::store::{Reader, StoreError};
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// The meter
     #[arg(long)]
@@ -44,8 +44,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let meter = meter.ok_or_else(|| wrong(format!("no meter has the id `{}`", arguments.meter)))?;
     let at = Time::parse_rfc3339(&arguments.at);
     let at = at.ok_or_else(|| wrong(format!("`--at` is no time: `{}`; write 2026-01-31T12:00:00Z", arguments.at)))?;
-    let reader = reader(&plan, at.quarter())?;
     let as_json = arguments.format == Format::Json;
+    let Some(reader) = reader(&plan, at.quarter())? else {
+        return asked(&plan, arguments);
+    };
     let text = Explainer::new(&plan).explain(&reader, (meter, at.quarter()), (Unstored::default(), as_json));
     let text = text.map_err(|e| failure(e.into()))?;
     match text {
@@ -61,31 +63,44 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
 }
 
-/// A reader of books in which the quarter is closed.
-fn reader(plan: &Plan, quarter: Quarter) -> Result<Reader, Failure> {
+/// The daemon that runs has what is open.
+fn asked(plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
+    let format = if arguments.format == Format::Json { "json" } else { "text" };
+    let query = [("meter", arguments.meter.as_str()), ("at", &arguments.at), ("format", format)];
+    let url = format!("http://{}/api/v1/explain", plan.daemon.http);
+    let text = runtime()?.block_on(get_with(&url, &query)).map_err(|e| Failure::new(FAILED, e))?;
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// A reader of books in which the quarter is closed. `None`: it is open, and a daemon runs.
+fn reader(plan: &Plan, quarter: Quarter) -> Result<Option<Reader>, Failure> {
     let state = &plan.daemon.state_dir;
     let lock = lock(plan)?;
     let open = || Reader::beside(state, Arc::clone(&plan.rules.topology)).map_err(|e| failure(e.into()));
     let reader = open()?;
     let closed = |reader: &Reader| reader.open_from().map_err(|e| failure(e.into()));
     if quarter < closed(&reader)? {
-        return Ok(reader);
+        return Ok(Some(reader));
     }
-    if lock.is_some() {
-        // Nobody else is there to close what is over.
-        let now = clock::now();
-        let close = || -> Result<(), StoreError> {
-            let mut books = Books::open(state, plan, now)?;
-            books.tick(now)?;
-            books.seal()
-        };
-        close().map_err(|e| failure(e.into()))?;
-        let reader = open()?;
-        if quarter < closed(&reader)? {
-            return Ok(reader);
-        }
+    if lock.is_none() {
+        return Ok(None);
+    }
+    // Nobody else is there to close what is over.
+    let now = clock::now();
+    let close = || -> Result<(), StoreError> {
+        let mut books = Books::open(state, plan, now)?;
+        books.tick(now)?;
+        books.seal()
+    };
+    close().map_err(|e| failure(e.into()))?;
+    let reader = open()?;
+    if quarter < closed(&reader)? {
+        return Ok(Some(reader));
     }
     let closes = quarter.end().plus(plan.rules.close_after);
-    let message = format!("the quarter-hour from {} is open: its figures are settled after {closes}", quarter.start());
+    let message = format!(
+        "the quarter-hour from {} is open: its figures are settled after {closes}; a daemon that runs explains it now",
+        quarter.start()
+    );
     Err(Failure::new(FAILED, message))
 }

@@ -17,7 +17,7 @@ use crate::store::{Reader, StoreError};
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// meter, facility, cluster or network
     #[arg(long, default_value = "facility")]

@@ -32,7 +32,7 @@ struct Import {
     /// The list
     list: PathBuf,
     /// The configuration
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// Only show what would change
     #[arg(long)]
@@ -42,7 +42,7 @@ struct Import {
 #[derive(Args)]
 struct Of {
     /// The configuration
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
 }
 

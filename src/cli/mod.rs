@@ -208,6 +208,9 @@ pub(crate) fn plan(file: Option<&PathBuf>) -> Result<Plan, Failure> {
     }
 }
 
+/// Where the package puts the configuration.
+pub(crate) const FILE: &str = "/etc/emissiond/emissiond.toml";
+
 /// Where the daemon of a configuration listens; the file may be faulty by now, and the daemon run none the less.
 pub(crate) fn address(file: Option<&PathBuf>) -> Result<std::net::SocketAddr, Failure> {
     let address = crate::config::address(file.map(PathBuf::as_path));

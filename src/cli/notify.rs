@@ -31,7 +31,7 @@ struct Test {
     /// The notifier's id
     notifier: String,
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
 }
 
@@ -40,7 +40,7 @@ struct Preview {
     /// The rule's id
     rule: String,
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
 }
 

@@ -35,14 +35,14 @@ enum Action {
 #[derive(Args)]
 struct List {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
 }
 
 #[derive(Args)]
 struct Decide {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// The meter
     #[arg(long)]

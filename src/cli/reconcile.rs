@@ -16,7 +16,7 @@ use crate::store::{Lost, Reader};
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// Windows that begin at or after this RFC 3339 time
     #[arg(long)]

@@ -16,7 +16,7 @@ use crate::store::{Ledger, Reader, StoreError};
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// Only this reason, such as late, conflict or clock-ahead
     #[arg(long)]

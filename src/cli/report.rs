@@ -25,7 +25,7 @@ use crate::store::{Reader, StoreError};
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// The cluster
     #[arg(long)]

@@ -29,7 +29,7 @@ const SHOWN: usize = 200;
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The configuration: broker, meters, factors
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// Only topics or meters like this (`*` stands for anything), or an MQTT filter such as `plant/#` to see what no meter has
     glob: Option<String>,

@@ -19,7 +19,7 @@ use crate::store::{Reader, StoreError};
 #[derive(Args)]
 pub(crate) struct Adjust {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// The meter whose amount is corrected
     #[arg(long)]
@@ -44,7 +44,7 @@ pub(crate) struct Adjust {
 #[derive(Args)]
 pub(crate) struct Restate {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// From this day in UTC, or RFC 3339 time at the edge of a quarter-hour
     #[arg(long)]
@@ -75,7 +75,7 @@ enum AuditAction {
 #[derive(Args)]
 struct List {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
 }
 

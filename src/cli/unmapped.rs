@@ -10,7 +10,7 @@ use crate::cli::{Failure, UNAVAILABLE, address, get, runtime};
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The configuration of the daemon
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
 }
 

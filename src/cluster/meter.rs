@@ -147,6 +147,29 @@ impl Category {
         }
     }
 
+    /// What it is, and where it is counted.
+    pub fn about(self) -> &'static str {
+        match self {
+            Category::StationaryCombustion => "fuel burned in place: scope 1",
+            Category::MobileCombustion => "fuel burned in vehicles and vessels: scope 1",
+            Category::Process => "what a process sets free: scope 1",
+            Category::Fugitive => "leaks, vents and refrigerants: scope 1",
+            Category::CemsCo2 => "CO2 measured in a stack: scope 1",
+            Category::PurchasedElectricity => "bought electricity: scope 2, location- and market-based",
+            Category::PurchasedSteam => "bought steam: scope 2",
+            Category::PurchasedHeat => "bought heat: scope 2",
+            Category::PurchasedCooling => "bought cooling: scope 2",
+            Category::Generation => {
+                "energy made on site, or by a plant that backs a contract: a memo, but for sold certificates"
+            }
+            Category::Export => "energy handed on: a memo",
+            Category::CapturedCo2 => "CO2 captured: a memo",
+            Category::Production => "goods made: a memo",
+            Category::Property => "a property of another meter's fuel: no amount at all",
+            Category::Memo => "an amount that only other meters are worked out from",
+        }
+    }
+
     /// Reads [`Category::name`].
     pub fn parse(text: &str) -> Option<Category> {
         Category::ALL.into_iter().find(|c| c.name() == text)

@@ -65,7 +65,7 @@ pub(crate) struct DaemonSection {
     pub insecure: Option<bool>,
     /// Where the page and the API listen, in clear; default `"127.0.0.1:8077"`.
     pub http: Option<String>,
-    /// Where they listen over TLS besides, such as `"0.0.0.0:8443"`.
+    /// Where they listen over TLS besides, such as `"0.0.0.0:8443"`; who reads there shows the token too.
     pub https: Option<String>,
     /// The certificate of `https`, with those between it and its authority (PEM); read again with a reload.
     pub cert_file: Option<String>,
@@ -103,17 +103,17 @@ pub(crate) struct MqttSection {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct InfluxSection {
-    /// `"http://host:8086"`.
+    /// Needed. `"http://host:8086"`.
     pub url: Option<String>,
-    /// The organisation.
+    /// Needed. The organisation.
     pub org: Option<String>,
-    /// The bucket.
+    /// Needed. The bucket.
     pub bucket: Option<String>,
-    /// The file with the token, which may write to the bucket and read from it.
+    /// Needed. The file with the token, which may write to the bucket and read from it.
     pub token_file: Option<String>,
-    /// Which windows of which level are written, such as `{ meter = ["15m", "1h", "1d"] }`.
+    /// Which windows of which level are written, such as `{ meter = ["15m", "1h", "1d"] }`, the default; of all other levels all.
     pub windows: BTreeMap<String, Vec<String>>,
-    /// Reserved.
+    /// Reserved (`false`).
     pub activity: Option<bool>,
 }
 
@@ -158,7 +158,7 @@ pub(crate) struct RegistrySection {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SparkplugSection {
-    /// Births that are lacking are asked for; else the daemon only listens.
+    /// Births that are lacking are asked for; default `false`: the daemon only listens.
     pub rebirth_requests: Option<bool>,
 }
 
@@ -176,7 +176,7 @@ pub(crate) struct NetworkSection {
 pub(crate) struct ClusterSection {
     /// As people call it.
     pub name: Option<String>,
-    /// Of its days, months and years, such as `"Europe/Paris"`.
+    /// Needed. The time zone of its days, months and years, such as `"Europe/Paris"`.
     pub timezone: Option<String>,
     /// The network it is part of.
     pub network: Option<String>,
@@ -196,9 +196,9 @@ pub(crate) struct ClusterSection {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct GoalSection {
-    /// The year.
+    /// Needed. The year.
     pub year: Option<i64>,
-    /// The emissions of that year, such as `"16 Mt"`.
+    /// Needed. The emissions of that year, such as `"16 Mt"`.
     pub value: Option<String>,
     /// Only this gas; default all, as CO2e.
     pub gas: Option<String>,
@@ -209,7 +209,7 @@ pub(crate) struct GoalSection {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FacilitySection {
-    /// The cluster it is a member of.
+    /// Needed. The cluster it is a member of.
     pub cluster: Option<String>,
     /// As people call it.
     pub name: Option<String>,

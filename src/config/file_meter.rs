@@ -10,7 +10,7 @@ use crate::config::value::{Names, Number, Written};
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MeterSection {
-    /// The facility it belongs to.
+    /// Needed. The facility it belongs to.
     pub facility: Option<String>,
     /// As people call it.
     pub name: Option<String>,
@@ -18,15 +18,16 @@ pub(crate) struct MeterSection {
     pub note: Option<String>,
     /// Keys that it shares with others: `[templates.NAME]`.
     pub template: Option<String>,
-    /// The topic its messages come on; `{id}` stands for its id.
+    /// Needed, but of a `sum`. The topic its messages come on; `{id}` stands for its id.
     pub topic: Option<String>,
-    /// `json`, `number`, `senml`, `senml-sum`, `sparkplug`, `influx-line`, or a preset: see `emissiond formats`.
+    /// Needed with `topic`. `json`, `number`, `senml`, `senml-sum`, `sparkplug`, `influx-line`, or a preset: see `emissiond formats`.
     pub format: Option<String>,
-    /// Where the value is in a message: a JSON Pointer, or several of which the first that is there counts; or a name.
+    /// Where the value is in a message: a JSON Pointer, or several of which the first that is there counts; or a name. Needed of
+    /// `json`, `sparkplug` and `influx-line`.
     pub value: Option<Names>,
     /// Where its time is; last in a list may stand `"received"`.
     pub time: Option<Names>,
-    /// `ms s us ns rfc3339 auto local local:ZONE none`, or a pattern such as `"%d.%m.%Y %H:%M:%S"`.
+    /// Needed with `time`. `ms s us ns rfc3339 auto local local:ZONE none`, or a pattern such as `"%d.%m.%Y %H:%M:%S"`.
     pub time_format: Option<String>,
     /// Where its quality is.
     pub quality: Option<Names>,
@@ -50,9 +51,9 @@ pub(crate) struct MeterSection {
     pub schedule: Option<String>,
     /// What its readings come through: one alarm for all of them.
     pub gateway: Option<String>,
-    /// `register`, a total that rises; `interval`, an amount of a time; `rate`; `event`; `gauge`, a state.
+    /// Needed. `register`, a total that rises; `interval`, an amount of a time; `rate`; `event`; `gauge`, a state.
     pub kind: Option<String>,
-    /// The time of an `interval`, such as `"15m"`.
+    /// Needed of an `interval`. Its time, such as `"15m"`.
     pub interval: Option<String>,
     /// Whether the time of an `interval` names its `end`, the default, or its `start`.
     pub stamp: Option<String>,
@@ -62,13 +63,13 @@ pub(crate) struct MeterSection {
     pub rollover_at: Option<Number>,
     /// When a fall of a `register` is a new beginning: `to-zero` (below 1 %, the default), `any-drop`, `never`.
     pub reset: Option<String>,
-    /// What the numbers are in.
+    /// Needed. What the numbers are in: see Units.
     pub unit: Option<String>,
-    /// The numbers are multiplied by this.
+    /// The numbers are multiplied by this (1).
     pub scale: Option<Number>,
     /// This is added, after `scale`.
     pub offset: Option<Number>,
-    /// How often a reading is due.
+    /// Needed, but of an `event`. How often a reading is due, such as `"10s"`.
     pub expected_every: Option<String>,
     /// The course of a longer time without a reading is interpolated; default three times `expected_every`.
     pub max_gap: Option<String>,
@@ -78,7 +79,7 @@ pub(crate) struct MeterSection {
     pub valid_from: Option<String>,
     /// Readings from this on are not its own.
     pub valid_to: Option<String>,
-    /// What it is booked as.
+    /// Needed. What it is booked as: see Categories.
     pub category: Option<String>,
     /// A series or a set of the catalogue, several, or a figure such as `"0.3 kg/kWh"`.
     pub factor: Option<Names>,
@@ -106,7 +107,7 @@ pub(crate) struct MeterSection {
     pub basis: Option<String>,
     /// What it counts, as a factor per product names it.
     pub product: Option<String>,
-    /// The gas that it measures itself.
+    /// Of `fugitive`: the gas that it measures itself, such as `R-410A` or `CH4`.
     pub gas: Option<String>,
     /// Half of the 95 % interval of its amount.
     pub uncertainty_pct: Option<Number>,
@@ -151,7 +152,7 @@ pub(crate) struct HistorySection {
 pub(crate) struct StackSection {
     /// As people call it.
     pub name: Option<String>,
-    /// The meter that measures its CO2.
+    /// Needed. The meter that measures its CO2.
     pub cems: Option<String>,
     /// The meters of what is burned: their fossil CO2 is replaced.
     pub fuels: Vec<String>,
@@ -165,13 +166,13 @@ pub(crate) struct StackSection {
 pub(crate) struct ChpSection {
     /// As people call it.
     pub name: Option<String>,
-    /// Whose it is.
+    /// Needed. Whose it is.
     pub facility: Option<String>,
-    /// The meters of what is burned, or that of its stack.
+    /// Needed. The meters of what is burned, or that of its stack.
     pub fuels: Vec<String>,
-    /// The meters of heat.
+    /// Needed. The meters of heat.
     pub heat: Vec<String>,
-    /// The meters of power.
+    /// Needed. The meters of power.
     pub power: Vec<String>,
     /// Of the efficiency method (80 %).
     pub heat_efficiency: Option<Written>,
@@ -185,7 +186,7 @@ pub(crate) struct ChpSection {
 pub(crate) struct ContractSection {
     /// As people call it.
     pub name: Option<String>,
-    /// Whose consumption it covers.
+    /// Needed, or `cluster`. Whose consumption it covers.
     pub facility: Option<String>,
     /// Or all of a cluster's.
     pub cluster: Option<String>,
@@ -211,9 +212,9 @@ pub(crate) struct ContractSection {
 pub(crate) struct TransferSection {
     /// As people call it.
     pub name: Option<String>,
-    /// The meter of what was sent.
+    /// Needed. The meter of what was sent.
     pub sent: Option<String>,
-    /// The meter of what was received.
+    /// Needed. The meter of what was received.
     pub received: Option<String>,
     /// They may differ by this part of what was sent (2 %).
     pub tolerance: Option<Written>,

@@ -12,7 +12,7 @@ use crate::config::value::{Names, PlanWritten, Written};
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RuleSection {
-    /// `limit`, `budget`, `burn`, `pathway`, `stale`, `coverage`, `imbalance`, `quality` or `daemon`.
+    /// Needed. `limit`, `budget`, `burn`, `pathway`, `stale`, `coverage`, `imbalance`, `quality` or `daemon`.
     pub kind: Option<String>,
     /// As people call it.
     pub name: Option<String>,
@@ -22,11 +22,11 @@ pub(crate) struct RuleSection {
     pub select: SelectSection,
     /// Each of a level below is watched for itself: `facility` or `meter`.
     pub per: Option<String>,
-    /// Over which time: `1m 5m 10m 15m 20m 30m 1h 24h`.
+    /// Needed of a `limit`. Over which time: `1m 5m 10m 15m 20m 30m 1h 24h`.
     pub average: Option<String>,
     /// `"sliding"`: a window ends at every minute; `"clock"`: windows follow each other.
     pub align: Option<String>,
-    /// The rate that must not be exceeded, such as `"420 t/h"`.
+    /// Needed of a `limit`. The rate that must not be exceeded, such as `"420 t/h"`.
     pub limit: Option<String>,
     /// A warning at this part of the limit, such as `0.9`.
     pub warn_at: Option<Written>,
@@ -34,9 +34,9 @@ pub(crate) struct RuleSection {
     pub critical_at: Option<Written>,
     /// `false`: it is not looked ahead in a window that goes on.
     pub projected: Option<bool>,
-    /// The total of a period that must not be exceeded.
+    /// Needed of `budget` and `burn`. The total of a period that must not be exceeded, such as `"4200 t"`.
     pub budget: Option<String>,
-    /// `day`, `week`, `month`, `quarter`, `year`, or a span that always ends now, such as `"30d"`.
+    /// Needed of `budget` and `burn`. `day`, `week`, `month`, `quarter`, `year`, or a span that always ends now, such as `"30d"`.
     pub period: Option<String>,
     /// How the budget is spread: 12 or 168 weights, or `"last_year"`.
     pub plan: Option<PlanWritten>,
@@ -77,7 +77,7 @@ pub(crate) struct RuleSection {
     pub out_of_service: Option<String>,
     /// It counts only while a meter shows more than this.
     pub when: Option<WhenSection>,
-    /// Of `coverage`: the part of the time that must be measured.
+    /// Needed of `coverage`. The part of the time that must be measured.
     pub at_least: Option<Written>,
     /// Of `quality`: the part of the readings that may be refused (5 %).
     pub at_most: Option<Written>,
@@ -115,7 +115,7 @@ pub(crate) struct AlarmsSection {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NotifySection {
-    /// `webhook`, `alertmanager`, `smtp` or `mqtt`.
+    /// Needed. `webhook`, `alertmanager`, `smtp` or `mqtt`.
     pub kind: Option<String>,
     /// Where.
     pub url: Option<String>,

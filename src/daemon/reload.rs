@@ -1,11 +1,13 @@
 //! Another configuration while the daemon runs: what of it can be taken, what needs a restart, and what became of the last one.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::clock;
 use crate::config::{self, Parts, Plan, Severity, load};
+use crate::daemon::secure::Secrets;
 use crate::http::{ConfigView, Look, ReloadView};
 use crate::influx;
 use crate::mqtt;
@@ -62,6 +64,8 @@ pub(crate) struct Fresh {
     pub changes: String,
     /// Sections whose change waits for a restart.
     pub restart: Vec<&'static str>,
+    /// What the files of the HTTP server hold now.
+    pub secrets: Secrets,
 }
 
 /// Reads the configuration again. An error says why it is not taken.
@@ -85,7 +89,10 @@ pub(crate) fn read(file: Option<&PathBuf>, standing: &Standing) -> Result<Fresh,
     }
     let changes = difference(&standing.parts, &plan.parts);
     let (plan, restart) = standing.fit(plan);
-    Ok(Fresh { plan, changes, restart })
+    let unread = |error: io::Error| format!("{error}; what was read before stays in use");
+    mqtt::readable(&plan.mqtt).map_err(unread)?;
+    let secrets = Secrets::read(&plan.daemon).map_err(unread)?;
+    Ok(Fresh { plan, changes, restart, secrets })
 }
 
 /// `meters: 2 new (a, b), 1 changed (c); rules`.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::net::TcpListener;
@@ -19,7 +20,7 @@ use crate::daemon::books::suspect_if_damaged;
 use crate::daemon::desk::{Desk, Inbox, Lines};
 use crate::daemon::parts::{Identity, Task, questions, start_http, start_scrub, start_session, start_sink};
 use crate::daemon::reload::{self, Fresh, Seen, Standing};
-use crate::daemon::secure::{Secure, certificates};
+use crate::daemon::secure::{Secrets, Secure, certificates};
 use crate::daemon::stages::Stages;
 use crate::daemon::systemd;
 use crate::daemon::unmapped::Unmapped;
@@ -48,6 +49,17 @@ pub enum StartError {
     /// A secret, a certificate, a thread.
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+impl StartError {
+    /// Another process has what this one needs.
+    pub fn is_taken(&self) -> bool {
+        match self {
+            StartError::Store(error) => matches!(error, StoreError::Locked(_)),
+            StartError::Port { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
+            StartError::Io(_) => false,
+        }
+    }
 }
 
 type DeskThread = JoinHandle<Result<Lines, StoreError>>;
@@ -105,8 +117,8 @@ pub async fn run(plan: Plan, file: Option<PathBuf>) -> Result<(), StartError> {
 
 /// Starts all parts; returns when the journal is replayed and the HTTP server listens.
 pub async fn start(plan: Plan) -> Result<Running, StartError> {
-    let lock = Lock::take(&plan.daemon.state_dir)?;
-    let (listeners, secure) = listen(&plan).await?;
+    let lock = patiently(async || Lock::take(&plan.daemon.state_dir).map_err(StartError::Store)).await?;
+    let (listeners, secure, guard) = listen(&plan).await?;
     let http = listeners.0.local_addr()?;
     let stages = Stages::default();
     let books = systemd::with_more_time(&stages, || open_books(&plan))?;
@@ -131,10 +143,10 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let (session, broker, wanted) = start_session(&plan, &identity, (&inbox, &stages), (committed_receiver, publish))?;
     tasks.push(session);
     let (sink, database) = start_sink(&plan, &identity, (&inbox, &stages))?;
-    let (seen, guard) = (Seen::default(), Guard::of(plan.daemon.http, plan.daemon.token_file.as_deref())?);
+    let seen = Seen::default();
     seen.loaded(&plan.hash);
     let ask = questions(&inbox, &plan.rules);
-    let certificates = certificates(&broker, plan.daemon.https.as_ref());
+    let certificates = certificates(&broker, secure.as_ref());
     let looks = looks(&broker, database.as_ref(), &certificates);
     let watching = alarms::start(&plan, (&ask, &stages), identity.reader(&plan)?, looks)?;
     let around = Around {
@@ -179,15 +191,35 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
 
 type Listeners = (TcpListener, Option<Listener>);
 
-/// The ports of HTTP, in clear and over TLS.
-async fn listen(plan: &Plan) -> Result<(Listeners, Option<Secure>), StartError> {
-    let address = plan.daemon.http;
-    let plain = TcpListener::bind(address).await.map_err(|source| StartError::Port { address, source })?;
-    let Some(https) = &plan.daemon.https else {
-        return Ok(((plain, None), None));
-    };
-    let (secure, listener) = Secure::listen(https).await?;
-    Ok(((plain, Some(listener)), Some(secure)))
+/// The ports of HTTP, in clear and over TLS, and who may ask.
+async fn listen(plan: &Plan) -> Result<(Listeners, Option<Secure>, Guard), StartError> {
+    let (address, secrets) = (plan.daemon.http, Secrets::read(&plan.daemon)?);
+    let bind = async || TcpListener::bind(address).await.map_err(|source| StartError::Port { address, source });
+    let plain = patiently(bind).await?;
+    let tls = patiently(async || Secure::listen(plan.daemon.https.as_ref(), &secrets).await).await?;
+    let (secure, listener) = tls.unzip();
+    Ok(((plain, listener), secure, secrets.guard))
+}
+
+/// A command that holds the state's lock, or a connection that still holds the port, is over in a moment, and a service that
+/// gives up for it stays down.
+const PATIENCE: Duration = Duration::from_secs(5);
+const TRY_EVERY: Duration = Duration::from_millis(100);
+
+async fn patiently<T>(attempt: impl AsyncFn() -> Result<T, StartError>) -> Result<T, StartError> {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    let mut told = false;
+    loop {
+        match attempt().await {
+            Err(taken) if taken.is_taken() && tokio::time::Instant::now() < until => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(reason = %taken, "waiting for it");
+                }
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// What the HTTP server sees beside the plan and the store.
@@ -304,9 +336,9 @@ impl Running {
             None => tokio::task::block_in_place(|| reload::read(file, &self.standing)),
         };
         match fresh {
-            Ok(Fresh { plan, changes, restart }) => {
+            Ok(Fresh { plan, changes, restart, secrets }) => {
                 let waits = restart.join(" ");
-                let running = self.take(plan).await?;
+                let running = self.take(plan, secrets).await?;
                 running.seen.tried(Ok((&changes, &restart)));
                 tracing::info!(changes, needs_restart = waits, "the configuration is applied");
                 Ok(running)
@@ -328,7 +360,7 @@ impl Running {
 
     /// The desk seals and makes way for one with the new plan, which replays what is open: a restart, but for the session
     /// with the broker and the HTTP server. What arrives meanwhile waits for it.
-    async fn take(mut self, plan: Plan) -> Result<Running, StartError> {
+    async fn take(mut self, plan: Plan, secrets: Secrets) -> Result<Running, StartError> {
         let _ = self.inbox.send(Inbox::Stop);
         self.sink.iter().chain(&self.alarms).for_each(Task::abort);
         let desk = self.desk;
@@ -347,8 +379,9 @@ impl Running {
         self.sink = sink;
         self.seen.loaded(&plan.hash);
         self.ask = questions(&self.inbox, &plan.rules);
-        self.reread(&plan);
-        let certificates = certificates(&self.broker, plan.daemon.https.as_ref());
+        self.secure.iter().for_each(|secure| secure.show(&secrets));
+        self.guard = secrets.guard;
+        let certificates = certificates(&self.broker, self.secure.as_ref());
         let looks = looks(&self.broker, database.as_ref(), &certificates);
         let watching = alarms::start(&plan, (&self.ask, &self.stages), identity.reader(&plan)?, looks)?;
         self.alarms = watching.tasks;
@@ -366,16 +399,6 @@ impl Running {
         self.app.replace(around.app(&plan, &identity)?);
         self.standing = Standing { parts: plan.parts, ..self.standing };
         Ok(self)
-    }
-
-    /// The token and the certificate of the server may be others. What cannot be read now was read before, and stays in use.
-    fn reread(&mut self, plan: &Plan) {
-        let kept = |error: io::Error| tracing::error!(%error, "what was read before stays in use");
-        match Guard::of(plan.daemon.http, plan.daemon.token_file.as_deref()) {
-            Ok(guard) => self.guard = guard,
-            Err(error) => kept(error),
-        }
-        self.secure.as_ref().map_or(Ok(()), Secure::reread).unwrap_or_else(kept);
     }
 
     /// Commits and seals what is there, then ends all parts.

@@ -1,4 +1,4 @@
-//! HTTP over TLS, and until when certificates are valid.
+//! What the HTTP server reads from files - its token, its certificate -, and until when certificates are valid.
 
 use std::io;
 use std::sync::Arc;
@@ -6,40 +6,60 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::Https;
+use crate::config::{Daemon, Https};
 use crate::daemon::StartError;
-use crate::http::{BrokerView, Look};
-use crate::tls::{self, Expiry, Listener, ServerFiles};
+use crate::http::{BrokerView, Guard, Look};
+use crate::tls::{self, Expiry, Listener, Shown};
+
+/// What is in the files now.
+pub(crate) struct Secrets {
+    pub guard: Guard,
+    shown: Option<Shown>,
+}
+
+impl Secrets {
+    /// An error names the file.
+    pub(crate) fn read(daemon: &Daemon) -> io::Result<Secrets> {
+        let guard = Guard::of(daemon.http, daemon.token_file.as_deref())?;
+        let shown = daemon.https.as_ref().map(|https| tls::server(&https.files)).transpose()?;
+        Ok(Secrets { guard, shown })
+    }
+}
 
 /// The certificate in use, which another one may replace.
-pub(crate) struct Secure {
-    files: ServerFiles,
-    config: watch::Sender<Arc<rustls::ServerConfig>>,
-}
+#[derive(Clone)]
+pub(crate) struct Secure(watch::Sender<Shown>);
 
 impl Secure {
-    /// Reads the certificate and its key, and listens.
-    pub(crate) async fn listen(https: &Https) -> Result<(Secure, Listener), StartError> {
-        let (config, in_force) = watch::channel(tls::server(&https.files)?);
+    /// Listens, if the server is to be reached over TLS.
+    pub(crate) async fn listen(
+        https: Option<&Https>,
+        secrets: &Secrets,
+    ) -> Result<Option<(Secure, Listener)>, StartError> {
+        let (Some(https), Some(shown)) = (https, &secrets.shown) else {
+            return Ok(None);
+        };
+        let (shown, in_force) = watch::channel(shown.clone());
         let address = https.address;
         let listener = TcpListener::bind(address).await.map_err(|source| StartError::Port { address, source })?;
-        Ok((Secure { files: https.files.clone(), config }, Listener::new(listener, in_force)?))
+        Ok(Some((Secure(shown), Listener::new(listener, in_force)?)))
     }
 
-    /// Reads them again; connections from here on see them.
-    pub(crate) fn reread(&self) -> io::Result<()> {
-        self.config.send_replace(tls::server(&self.files)?);
-        Ok(())
+    /// Connections from here on see what was read.
+    pub(crate) fn show(&self, secrets: &Secrets) {
+        if let Some(shown) = &secrets.shown {
+            self.0.send_replace(shown.clone());
+        }
     }
 }
 
-/// All certificates that are known, and until when they are valid.
-pub(crate) fn certificates(broker: &Look<BrokerView>, https: Option<&Https>) -> Look<Vec<Expiry>> {
-    let (broker, own) = (Arc::clone(broker), https.map(|https| https.files.certificate.clone()));
+/// All certificates in use, and until when they are valid.
+pub(crate) fn certificates(broker: &Look<BrokerView>, secure: Option<&Secure>) -> Look<Vec<Expiry>> {
+    let (broker, own) = (Arc::clone(broker), secure.cloned());
     Arc::new(move || {
         let mut known = broker().certificates;
-        let own = own.as_deref().and_then(|path| tls::expires_of_file(path).ok());
-        known.extend(own.map(|not_after| Expiry { what: "our certificate for HTTPS".to_owned(), not_after }));
+        let not_after = own.as_ref().map(|Secure(shown)| shown.borrow().not_after);
+        known.extend(not_after.map(|not_after| Expiry { what: "our certificate for HTTPS".to_owned(), not_after }));
         known
     })
 }

@@ -1,10 +1,12 @@
-//! Who may change something over HTTP.
+//! Who may read and change something over HTTP.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::http::problem::Problem;
 
@@ -34,6 +36,18 @@ impl Guard {
         }
     }
 
+    /// Whoever reads from elsewhere over TLS shows the token too; a browser asks for it as a password, for any user.
+    pub(crate) fn admits(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Guard::Token(token) = self else {
+            return Err(Problem::Denied(StatusCode::FORBIDDEN, "set daemon.token_file"));
+        };
+        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let of_browser = shown.and_then(|value| value.strip_prefix("Basic ")).and_then(password);
+        let shown = shown.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned).or(of_browser);
+        let is_known = shown.is_some_and(|shown| is_same(shown.as_bytes(), token.as_bytes()));
+        is_known.then_some(()).ok_or(Problem::Unknown)
+    }
+
     /// `Err`: what is missing.
     pub(crate) fn allows(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
@@ -61,6 +75,12 @@ impl Guard {
 
 /// What proxies say of whom they ask for.
 const PASSED_ON: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+
+/// Of `user:password` in base64.
+fn password(encoded: &str) -> Option<String> {
+    let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    text.split_once(':').map(|(_, password)| password.to_owned())
+}
 
 fn is_this_machine(host: &str) -> bool {
     let address = host.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| host.parse::<IpAddr>());

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Uri};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -24,6 +24,8 @@ pub(crate) enum Problem {
     Bad(String),
     /// Whoever asks may not.
     Denied(StatusCode, &'static str),
+    /// Whoever asks did not say who it is.
+    Unknown,
     /// There is no such thing.
     Missing(String),
     /// Somebody was there before.
@@ -41,6 +43,12 @@ pub(crate) enum Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, text) = match self {
+            Problem::Unknown => {
+                let text =
+                    "show the token of daemon.token_file: as a password, for any user, or Authorization: Bearer ...\n";
+                let asks = [(header::WWW_AUTHENTICATE, "Basic realm=\"emissiond\", charset=\"UTF-8\"")];
+                return (StatusCode::UNAUTHORIZED, asks, text).into_response();
+            }
             Problem::Bad(text) => (StatusCode::BAD_REQUEST, text),
             Problem::Denied(status, text) => (status, text.to_owned()),
             Problem::Missing(text) => (StatusCode::NOT_FOUND, text),

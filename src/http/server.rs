@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::Router;
-use axum::extract::{FromRef, State};
+use axum::extract::{FromRef, Request, State};
 use axum::http::header;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus_client::metrics::histogram::Histogram;
@@ -123,7 +124,9 @@ pub async fn serve(
     let (stopping, stopped) = watch::channel(false);
     let live = Live::new(stopped);
     let boards = tokio::spawn(live.clone().run(app.clone()));
-    let (mut told, router) = (stopping.subscribe(), router(Site { shared: app, live }));
+    let site = Site { shared: app, live };
+    let (mut told, router) = (stopping.subscribe(), router(site.clone()));
+    let from_elsewhere = router.clone().layer(from_fn_with_state(site, ask_for_token));
     // Pages that are open would hold up the end.
     let stop = async move {
         stop.await;
@@ -137,9 +140,9 @@ pub async fn serve(
             // A sender that is gone means the same.
             let _ = told.wait_for(|told| *told).await;
         };
-        axum::serve(Secured(listener), router.clone()).with_graceful_shutdown(stop).await
+        axum::serve(Secured(listener), from_elsewhere).with_graceful_shutdown(stop).await
     };
-    let served = tokio::join!(axum::serve(plain, router.clone()).with_graceful_shutdown(stop), over_tls);
+    let served = tokio::join!(axum::serve(plain, router).with_graceful_shutdown(stop), over_tls);
     boards.abort();
     served.0.and(served.1)
 }
@@ -193,6 +196,17 @@ fn router(site: Site) -> Router {
         .fallback(|| async { Problem::Missing("there is nothing here; the page is at /".to_owned()) })
         .layer(CompressionLayer::new())
         .with_state(site)
+}
+
+/// What says nothing but that the daemon is there.
+const FOR_ANYBODY: [&str; 2] = ["/healthz", "/readyz"];
+
+async fn ask_for_token(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let is_open = FOR_ANYBODY.contains(&request.uri().path());
+    match if is_open { Ok(()) } else { app.guard.admits(request.headers()) } {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 async fn show_metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {

@@ -145,11 +145,21 @@ pub(crate) struct Explained {
     /// A time in the quarter-hour, RFC 3339.
     #[param(format = DateTime)]
     at: String,
+    /// For programs, or for people; for programs without it.
+    format: Option<Telling>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Telling {
+    Json,
+    Text,
 }
 
 /// Why a meter is booked as it is in a quarter-hour: from the payload to the milligram.
 #[utoipa::path(get, path = "/api/v1/explain", params(Explained),
-    responses((status = 200, body = Object), (status = 400, body = String), (status = 404, body = String),
+    responses((status = 200, content((Object = "application/json"), (String = "text/plain"))),
+        (status = 400, body = String), (status = 404, body = String),
         (status = 500, body = String), (status = 503, body = String)))]
 pub(crate) async fn explain(
     State(app): State<Arc<App>>,
@@ -159,9 +169,10 @@ pub(crate) async fn explain(
     let ix = ix.ok_or_else(|| Problem::Missing(format!("no meter has the id `{}`", asked.meter)))?;
     let wrong = || Problem::Bad(format!("`at` is no time: `{}`; write 2026-01-31T12:00:00Z", asked.at));
     let quarter = Time::parse_rfc3339(&asked.at).ok_or_else(wrong)?.quarter();
-    let found = app.explained((ix, quarter), true).await?;
-    let nothing = || Problem::Missing("nothing is booked in that quarter-hour".to_owned());
-    found.map(json).ok_or_else(nothing)
+    let is_text = asked.format == Some(Telling::Text);
+    let found = app.explained((ix, quarter), !is_text).await?;
+    let found = found.ok_or_else(|| Problem::Missing("nothing is booked in that quarter-hour".to_owned()))?;
+    Ok(if is_text { found.into_response() } else { json(found) })
 }
 
 /// Sets the amount of a meter in a time.

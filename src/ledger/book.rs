@@ -18,13 +18,6 @@ struct Slot {
     changed: bool,
 }
 
-impl Slot {
-    /// Closed, and not stored as it stands.
-    fn is_due(&self, key: &Key, topology: &Topology, close_after: Span, now: Time) -> bool {
-        self.changed && key.end(topology).plus(close_after) <= now
-    }
-}
-
 /// An entry as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
@@ -75,6 +68,12 @@ impl Book {
             _ => r.from < self.unstored_from,
         };
         needed.filter(|r| stored(r) && !self.loaded.contains(r)).collect()
+    }
+
+    /// Closed, and not stored as it stands. What was closed stays closed when a window closes later from now on.
+    fn is_due(&self, key: &Key, slot: &Slot, topology: &Topology, now: Time) -> bool {
+        let end = key.end(topology);
+        slot.changed && (end.plus(self.close_after) <= now || end <= self.unstored_from)
     }
 
     /// Takes stored entries. What is in memory already is newer and stays.
@@ -187,14 +186,20 @@ impl Book {
 
     /// The windows that are closed at `now` and not stored as they stand, with their new revisions.
     pub fn closing(&self, topology: &Topology, now: Time) -> impl Iterator<Item = SealedEntry<'_>> {
-        let due = self.slots.iter().filter(move |(key, slot)| slot.is_due(key, topology, self.close_after, now));
+        let due = self.slots.iter().filter(move |(key, slot)| self.is_due(key, slot, topology, now));
         due.map(|(key, slot)| SealedEntry { key: *key, balance: &slot.balance, revision: slot.revision + 1 })
     }
 
     /// What [`Book::closing`] gave is stored.
     pub fn closed(&mut self, topology: &Topology, now: Time) {
-        for (key, slot) in &mut self.slots {
-            if slot.is_due(key, topology, self.close_after, now) {
+        let due: Vec<Key> = self
+            .slots
+            .iter()
+            .filter(|(key, slot)| self.is_due(key, slot, topology, now))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in due {
+            if let Some(slot) = self.slots.get_mut(&key) {
                 slot.revision += 1;
                 slot.changed = false;
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 
 use crate::mqtt::Options;
-use crate::tls::{self, Files, Seen};
+use crate::tls::{self, Expiry, Files, Seen, expires_of_file};
 
 /// The largest packet MQTT knows. A packet the client refuses to read would come back with every reconnect, so all are
 /// read, and a payload over `max_packet` is cut and refused by the pipeline.
@@ -26,6 +26,24 @@ pub(crate) fn connection(options: &Options, client_id: String, seen: &Seen) -> i
         mqtt.set_credentials(user, password(options)?);
     }
     Ok(mqtt)
+}
+
+/// Whether the secrets and certificates can be read, as the next connection will. An error names the file.
+pub fn readable(options: &Options) -> io::Result<()> {
+    connection(options, String::new(), &Seen::default()).map(drop)
+}
+
+/// Beside the session: what the broker shows now is noted, as at a connection.
+pub(crate) async fn look(options: &Options, seen: &Seen) -> io::Result<()> {
+    tls::look((&options.server.host, options.server.port), files(options), seen).await
+}
+
+/// Ours and the broker's, and until when they are valid.
+pub(crate) fn expiries(options: &Options, seen: &Seen) -> Vec<Expiry> {
+    let own = options.cert_file.as_ref().and_then(|path| expires_of_file(path).ok());
+    let known = [("the broker's certificate", seen.not_after()), ("our certificate for the broker", own)];
+    let expiry = |(what, not_after): (&str, Option<i64>)| Some(Expiry { what: what.to_owned(), not_after: not_after? });
+    known.into_iter().filter_map(expiry).collect()
 }
 
 fn files(options: &Options) -> Files<'_> {

@@ -14,6 +14,7 @@ mod publish;
 mod session;
 mod subscribing;
 
+pub use connection::readable;
 pub use health::{Health, HealthView};
 pub use listen::listen;
 pub use news::{Delivery, News, Orders, Wanted, Wanting};

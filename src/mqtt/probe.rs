@@ -56,30 +56,33 @@ async fn ask(options: &Options, id: String, seen: &Seen, probe: &mut Probe) -> R
     let own = vec![VERSION.to_owned(), LOAD.to_owned(), DROPPED.to_owned()];
     let mut asked: VecDeque<Vec<String>> = options.subscribe.chunks(FILTERS_A_PACKET).map(<[String]>::to_vec).collect();
     asked.push_back(own);
-    let mut answered = 0;
-    let mut until = tokio::time::Instant::now() + PATIENCE;
+    let (mut connected, mut until) = (false, tokio::time::Instant::now() + PATIENCE);
     loop {
-        let Ok(event) = tokio::time::timeout_at(until, events.poll()).await else {
-            return if answered > 0 { Ok(()) } else { Err("it does not answer".to_owned()) };
+        // What it tells of itself is extra: without it, or cut off for asking, the rest is known.
+        let is_known = connected && asked.len() <= 1;
+        let event = match tokio::time::timeout_at(until, events.poll()).await {
+            Ok(Err(_)) | Err(_) if is_known => return Ok(()),
+            Ok(event) => event.map_err(|e| e.to_string())?,
+            Err(_) => return Err("it does not answer".to_owned()),
         };
-        match event.map_err(|e| e.to_string())? {
+        match event {
             Event::Incoming(Packet::ConnAck(connack)) if connack.code != ConnectReturnCode::Success => {
                 return Err(format!("it refused the connection: {:?}", connack.code));
             }
             Event::Incoming(Packet::ConnAck(_)) => {
+                connected = true;
                 for filters in &asked {
                     let wanted = filters.iter().map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
                     client.try_subscribe_many(wanted).map_err(|e| e.to_string())?;
                 }
             }
             Event::Incoming(Packet::SubAck(suback)) => {
-                answered += 1;
                 let filters = asked.pop_front().unwrap_or_default();
                 let codes = filters.into_iter().zip(&suback.return_codes);
                 let refused =
                     codes.filter(|(filter, code)| **code == SubscribeReasonCode::Failure && !filter.starts_with('$'));
                 probe.refused.extend(refused.map(|(filter, _)| filter));
-                until = tokio::time::Instant::now() + RETAINED;
+                until = tokio::time::Instant::now() + if asked.is_empty() { RETAINED } else { PATIENCE };
             }
             Event::Incoming(Packet::Publish(publish)) => {
                 let text = String::from_utf8_lossy(&publish.payload).trim().to_owned();

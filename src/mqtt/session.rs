@@ -13,10 +13,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::mqtt::acks::Acks;
-use crate::mqtt::connection::{connection, print};
+use crate::mqtt::connection::{connection, expiries, look, print};
 use crate::mqtt::subscribing::{DROPPED, Subscribing};
 use crate::mqtt::{Delivery, Health, News, Options, Orders, Server, Wanted};
-use crate::tls::{Expiry, Seen, expires_of_file};
+use crate::tls::Seen;
 
 /// What is kept of a payload that is too long.
 const CUT_TO: usize = 1_024;
@@ -33,6 +33,8 @@ const FILTERS_A_PACKET: usize = 100;
 const REWIRED_MAX: usize = 20_000;
 const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+/// A certificate that ends soon is looked at so often.
+const LOOK_EVERY: Duration = Duration::from_secs(6 * 3_600);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One session, for as long as the process lives.
@@ -117,6 +119,7 @@ impl Session {
     /// on disk.
     pub async fn run(mut self, mut committed: watch::Receiver<u64>, mut tell: impl FnMut(News) -> bool) {
         let mut back_off = BACK_OFF_FIRST;
+        let mut looking = tokio::time::interval(LOOK_EVERY);
         loop {
             let mut rewired = false;
             let event = if self.events.network.is_none() {
@@ -142,6 +145,10 @@ impl Session {
                     changed = self.orders.wanted.changed(), if !self.is_steady => {
                         self.is_steady = changed.is_err();
                         rewired = changed.is_ok();
+                        Ok(None)
+                    }
+                    _ = looking.tick() => {
+                        self.look_again();
                         Ok(None)
                     }
                     event = self.events.poll() => event.map(Some),
@@ -266,7 +273,7 @@ impl Session {
         self.subscribing = Subscribing::default();
         self.flapping.since = Some(Instant::now());
         self.health.connected();
-        self.health.certificates(self.certificates());
+        self.health.certificates(expiries(&self.options, &self.seen));
         let (session_present, server) = (connack.session_present, &self.options.server);
         tracing::info!(session_present, host = server.host, port = server.port, "connected to the broker");
         for filter in &self.stale {
@@ -305,6 +312,7 @@ impl Session {
         if self.subscribing.is_done() {
             self.health.subscribed();
         }
+        self.look_again();
         if print(&self.options) != self.secrets {
             return Err("its secrets or certificates are others now: connecting anew".to_owned());
         }
@@ -323,13 +331,19 @@ impl Session {
         }
     }
 
-    /// Ours and the broker's, and until when they are valid.
-    fn certificates(&self) -> Vec<Expiry> {
-        let own = self.options.cert_file.as_ref().and_then(|path| expires_of_file(path).ok());
-        let known = [("the broker's certificate", self.seen.not_after()), ("our certificate for the broker", own)];
-        let expiry =
-            |(what, not_after): (&str, Option<i64>)| Some(Expiry { what: what.to_owned(), not_after: not_after? });
-        known.into_iter().filter_map(expiry).collect()
+    /// Certificates are renewed while connections live on: whether one that ends soon was, is looked at beside the session, so
+    /// that nothing that is wrong with the new one holds up readings.
+    fn look_again(&self) {
+        if !self.seen.ends_soon() {
+            return;
+        }
+        let (options, seen, health) = (self.options.clone(), self.seen.clone(), Arc::clone(&self.health));
+        tokio::spawn(async move {
+            if let Err(error) = look(&options, &seen).await {
+                tracing::warn!(%error, "what the broker shows now would not let us in again");
+            }
+            health.certificates(expiries(&options, &seen));
+        });
     }
 
     fn subscribe(&mut self, filters: &[String]) -> Result<(), String> {

@@ -19,4 +19,4 @@ pub use id::Id;
 pub use ratio::Ratio;
 pub use schedule::Schedule;
 pub use time::{QUARTER_MS, Quarter, Span, Time};
-pub use unit::{Amount, Bottom, Dimension, PROPERTY_BASE, Period, Reference, Top, Unit, UnitProblem};
+pub use unit::{Amount, Bottom, Dimension, PROPERTY_BASE, Period, Reference, Top, Unit, UnitProblem, unit_groups};

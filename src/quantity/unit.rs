@@ -216,6 +216,36 @@ const AMBIGUOUS: &[(&str, &str)] = &[
     ("scf", "`scf` alone is ambiguous; write `scf60` (60 °F, 14.696 psia) or `scf68` (68 °F, 101.325 kPa)"),
 ];
 
+/// All units by what they measure, in words.
+pub fn unit_groups() -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    let power = POWERS.iter().map(|power| ("power", power.0));
+    let amounts = UNITS.iter().map(|unit| (words(unit.1), unit.0));
+    for (what, name) in amounts.chain(power).chain(STATES.iter().map(|state| (words(state.1), state.0))) {
+        match groups.iter_mut().find(|group| group.0 == what) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((what, vec![name])),
+        }
+    }
+    groups
+}
+
+fn words(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Energy => "energy",
+        Dimension::Mass => "mass",
+        Dimension::Volume(Reference::Actual) => "volume of a liquid, or of a gas as it is in the pipe",
+        Dimension::Volume(Reference::Normal) => "volume of a gas at 0 °C and 101.325 kPa",
+        Dimension::Volume(Reference::Standard) => "volume of a gas at 15 °C and 101.325 kPa",
+        Dimension::Volume(Reference::Scf60) => "volume of a gas at 60 °F and 14.696 psia",
+        Dimension::Volume(Reference::Scf68) => "volume of a gas at 68 °F and 101.325 kPa",
+        Dimension::Temperature => "temperature",
+        Dimension::Pressure => "absolute pressure",
+        Dimension::Share => "share",
+        Dimension::Quotient(..) => "quotient",
+    }
+}
+
 fn names() -> Vec<&'static str> {
     UNITS.iter().map(|u| u.0).chain(POWERS.iter().map(|p| p.0)).collect()
 }

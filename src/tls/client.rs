@@ -4,16 +4,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
+use crate::tls::SOON_DAYS;
 use crate::tls::pem::{certificates, expires, key, wrong};
 
 /// Where Debian and its kin keep the authorities the system trusts.
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// A look that takes longer is given up.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Who is trusted, and who we are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +41,12 @@ impl Seen {
     /// Until when its certificate is valid, in seconds of Unix time. `None`: there was none.
     pub fn not_after(&self) -> Option<i64> {
         Some(self.0.load(Ordering::Relaxed)).filter(|seconds| *seconds != 0)
+    }
+
+    /// Whether that is worth a word.
+    pub fn ends_soon(&self) -> bool {
+        let soon = UnixTime::now().as_secs() as i64 + SOON_DAYS * 86_400;
+        self.not_after().is_some_and(|end| end < soon)
     }
 }
 
@@ -58,6 +71,14 @@ pub fn client(files: Files<'_>, seen: &Seen) -> io::Result<Arc<ClientConfig>> {
         _ => builder.with_no_client_auth(),
     };
     Ok(Arc::new(config))
+}
+
+/// Shakes hands with a server and leaves; what it showed is noted.
+pub async fn look((host, port): (&str, u16), files: Files<'_>, seen: &Seen) -> io::Result<()> {
+    let (connector, name) = (TlsConnector::from(client(files, seen)?), ServerName::try_from(host.to_owned()));
+    let name = name.map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+    let shake = async { connector.connect(name, TcpStream::connect((host, port)).await?).await };
+    tokio::time::timeout(LOOK, shake).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map(drop)
 }
 
 /// Verifies as the library does, and notes until when the certificate is valid.

@@ -5,9 +5,9 @@ mod client;
 mod pem;
 mod server;
 
-pub use client::{Files, Seen, client};
+pub use client::{Files, Seen, client, look};
 pub use pem::expires_of_file;
-pub use server::{Listener, ServerFiles, server};
+pub use server::{Listener, ServerFiles, Shown, server};
 
 /// A certificate that ends so soon is worth a word,
 pub const SOON_DAYS: i64 = 30;

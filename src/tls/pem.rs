@@ -16,10 +16,12 @@ pub(crate) fn key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_file(path).map_err(|e| wrong(path, e))
 }
 
+pub(crate) const UNREADABLE: &str = "its first certificate cannot be read";
+
 /// Until when the first certificate of a file is valid, in seconds of Unix time. An error names the file.
 pub fn expires_of_file(path: &Path) -> io::Result<i64> {
     let first = certificates(path)?.into_iter().next();
-    first.and_then(|first| expires(&first)).ok_or_else(|| wrong(path, "its first certificate cannot be read"))
+    first.and_then(|first| expires(&first)).ok_or_else(|| wrong(path, UNREADABLE))
 }
 
 pub(crate) fn expires(certificate: &CertificateDer<'_>) -> Option<i64> {

@@ -253,3 +253,18 @@ fn a_full_disk_is_foreseen_and_what_waited_is_taken_in_afterwards() {
     assert_eq!(daemon.status()["held"], serde_json::Value::Null);
     assert_eq!(daemon.status()["mqtt"]["connects"], 1);
 }
+
+#[test]
+fn a_command_that_holds_the_state_for_a_moment_does_not_turn_the_daemon_away() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, EVENTS, &[]);
+    let (state, log) = (daemon.files.path("state"), daemon.files.path("log"));
+    let lock = emissiond::store::Lock::take(&state).unwrap();
+    let release = std::thread::spawn(move || {
+        wait_for("the daemon to wait", || std::fs::read_to_string(&log).ok()?.contains("waiting for it").then_some(()));
+        drop(lock);
+    });
+    daemon.start();
+    release.join().unwrap();
+    assert!(daemon.stop().success());
+}

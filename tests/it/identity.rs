@@ -277,8 +277,13 @@ fn get(port: u16, authority: &Path, path: &str, more: &[&str]) -> (bool, String)
     (output.status.success(), String::from_utf8(said).unwrap())
 }
 
+/// Whoever the server is.
+fn insecurely<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [more, &["-k"]].concat()
+}
+
 #[test]
-fn the_page_comes_over_tls_and_takes_changes_by_token_alone() {
+fn over_tls_nothing_is_shown_or_changed_without_the_token() {
     let ours = Authority::new("ours");
     let port = free_port();
     let broker = crate::servers::Mosquitto::start();
@@ -292,24 +297,43 @@ fn the_page_comes_over_tls_and_takes_changes_by_token_alone() {
     write(&daemon.files, "web", &ours.sign(&params("localhost")));
     daemon.start();
     let authority = daemon.files.path("ca.crt");
-    let (well, page) = get(port, &authority, "/", &[]);
-    assert!(well && page.contains("Emissions now"), "{page}");
+    let bearer = ["-H", "authorization: Bearer canary"];
+    for path in ["/", "/api/v1/entries?level=meter&window=quarter", "/metrics", "/assets/page.css", "/api/v1/live"] {
+        let (_, head) = get(port, &authority, path, &["-D-", "-o/dev/null"]);
+        assert!(head.starts_with("HTTP/1.1 401") && head.contains("Basic realm"), "{path}: {head}");
+        let (_, head) = get(port, &authority, path, &["-D-", "-o/dev/null", "-u", "lee:wrong"]);
+        assert!(head.starts_with("HTTP/1.1 401"), "{path}: {head}");
+    }
+    assert!(get(port, &authority, "/metrics", &bearer).1.contains("emissiond_"), "as Prometheus shows it");
+    let (well, page) = get(port, &authority, "/", &["-u", "lee:canary"]);
+    assert!(well && page.contains("Emissions now"), "as a browser shows it: {page}");
     assert!(!get(port, &authority, "/", &["--tls-max", "1.1"]).0, "TLS 1.1");
     let ack =
         ["-X", "POST", "-H", "content-type: application/json", "-d", "{\"by\":\"A. Lee\"}", "-w", " %{http_code}"];
     assert!(get(port, &authority, "/api/v1/alarms/x/ack", &ack).1.ends_with(" 401"));
-    let shown = [&ack[..], &["-H", "authorization: Bearer canary"]].concat();
+    let browser = [&ack[..], &["-u", "lee:canary"]].concat();
+    assert!(get(port, &authority, "/api/v1/alarms/x/ack", &browser).1.ends_with(" 401"), "a browser shows it unasked");
+    let shown = [&ack[..], &bearer].concat();
     assert!(get(port, &authority, "/api/v1/alarms/x/ack", &shown).1.ends_with(" 404"), "who shows the token may");
-    // Somebody who connects and says nothing holds up nobody.
-    let _silent: Vec<_> = (0..20).map(|_| std::net::TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
-    assert!(get(port, &authority, "/healthz", &[]).0);
+    // Somebody who connects and says nothing, more often than there are places, holds up nobody.
+    let silent: Vec<_> = (0..300).map(|_| std::net::TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    assert!(get(port, &authority, "/healthz", &["--interface", "127.0.0.2", "-m", "2"]).0);
+    drop(silent);
+    wait_for("its places to be free", || get(port, &authority, "/healthz", &[]).0.then_some(()));
 
     let next = Authority::new("next");
     std::fs::write(&authority, &next.pem).unwrap();
     assert!(!get(port, &authority, "/healthz", &[]).0);
-    write(&daemon.files, "web", &next.sign(&params("localhost")));
+    let server = next.sign(&params("localhost"));
+    write(&daemon.files, "web", &server);
     std::fs::write(daemon.files.path("token"), "another").unwrap();
-    daemon.hang_up();
+    std::fs::write(daemon.files.path("web.key"), "half a k").unwrap();
+    let config = daemon.hang_up();
+    let rejected = &config["last_reload"];
+    assert!(rejected["result"] == "rejected" && rejected["detail"].as_str().unwrap().contains("web.key"), "{rejected}");
+    assert!(get(port, &authority, "/api/v1/alarms/x/ack", &insecurely(&shown)).1.ends_with(" 404"), "all is as it was");
+    std::fs::write(daemon.files.path("web.key"), server.key).unwrap();
+    assert_eq!(daemon.hang_up()["last_reload"]["result"], "applied");
     assert!(get(port, &authority, "/healthz", &[]).0, "the certificate is read again");
     assert!(get(port, &authority, "/api/v1/alarms/x/ack", &shown).1.ends_with(" 401"), "and the token");
     let log = std::fs::read_to_string(daemon.files.path("log")).unwrap();
@@ -325,7 +349,7 @@ fn a_certificate_that_ends_soon_is_told_of() {
     let end = emissiond::quantity::Time(emissiond::clock::now().0 + 20 * 86_400_000).to_string();
     let part = |range: std::ops::Range<usize>| end[range].parse::<u16>().unwrap();
     soon.not_after = date_time_ymd(part(0..4).into(), part(5..7) as u8, part(8..10) as u8);
-    let (_broker, port) = broker(&files, &ours.sign(&soon));
+    let (broker, port) = broker(&files, &ours.sign(&soon));
     let rule = "[rules.self]\nkind = \"daemon\"\nwatch = [\"certificates\"]\nfor = \"0s\"\n";
     let mut daemon = daemon(port, &ours, &format!("{EVENTS}{rule}"));
     daemon.start();
@@ -338,5 +362,19 @@ fn a_certificate_that_ends_soon_is_told_of() {
     assert_eq!(alarm["level"], "warning", "{alarm}");
     let detail = alarm["detail"].as_str().unwrap();
     assert!(detail.contains(&format!("the broker's certificate ends {}", &end[..10])), "{detail}");
+
+    // It is renewed while the connection lives on: a reload looks.
+    let server = ours.sign(&params("localhost"));
+    std::fs::write(files.path("broker.crt"), &server.certificate).unwrap();
+    std::fs::write(files.path("broker.key"), &server.key).unwrap();
+    assert!(run(Command::new("kill").arg("-HUP").arg(broker.0.id().to_string())).status.success());
+    let mqtt = || daemon.status()["mqtt"].clone();
+    let certificates = || daemon.status()["certificates"].to_string();
+    let looked = || {
+        daemon.hang_up();
+        (!certificates().contains(&end[..10])).then_some(())
+    };
+    wait_for("the renewed one", looked);
+    assert_eq!(mqtt()["connects"], 1, "by the connection that was there: {}", mqtt());
     assert!(daemon.stop().success());
 }

@@ -44,3 +44,4 @@ mod syscalls;
 mod timetable;
 mod trail;
 mod upgrade;
+mod watchdog;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use fastrand::Rng;
 
 use crate::broker::{EVENTS, Publication, events, publish, total};
-use crate::harness::number;
+use crate::harness::{number, run};
 use crate::servers::{Daemon, Mosquitto, wait_for, wait_for_long};
 
 /// A second meter, on a topic of its own.
@@ -63,7 +63,7 @@ fn a_changed_configuration_is_taken_and_a_faulty_one_is_not() {
 }
 
 #[test]
-fn a_secret_that_is_gone_is_no_matter_while_it_is_in_use() {
+fn a_secret_that_is_gone_is_told_and_the_one_before_stays_in_use() {
     let broker = Mosquitto::start();
     let mut daemon = Daemon::new(&broker, EVENTS, &[("token", "t")]);
     let file = daemon.files.path("c.toml");
@@ -71,9 +71,44 @@ fn a_secret_that_is_gone_is_no_matter_while_it_is_in_use() {
     std::fs::write(&file, text).unwrap();
     daemon.start();
     std::fs::remove_file(daemon.files.path("token")).unwrap();
-    assert_eq!(daemon.hang_up()["last_reload"]["result"], "applied");
+    let config = daemon.hang_up();
+    let reload = &config["last_reload"];
+    assert!(reload["result"] == "rejected" && reload["detail"].as_str().unwrap().contains("/token: "), "{reload}");
     let body = r#"{"meter":"m","time":"2026-01-01T00:00:00Z","verdict":"reject","by":"A. Lee","reason":"seen"}"#;
     assert_eq!(daemon.post("/api/v1/quarantine", body, None).0, 401, "the token still counts");
+}
+
+/// A quarter-hour that closed under the configuration before is not open again under one that closes later.
+#[test]
+fn what_closed_stays_closed_when_windows_close_later() {
+    let broker = Mosquitto::start();
+    let now = emissiond::clock::now().0;
+    let end = now.div_euclid(900_000) * 900_000 - 900_000;
+    let since = (now - end) / 1_000;
+    let config = |seconds: i64| format!("{EVENTS}[ledger]\nclose_after = \"{seconds}s\"\n");
+    let mut daemon = Daemon::new(&broker, &config(since), &[]);
+    let messages = |range: std::ops::Range<i64>| -> Vec<Publication> {
+        let payload = |n: i64| format!("{{\"kg\":1,\"t\":{}}}", end - 600_000 + n * 1_000);
+        range.map(|n| ("plant/co2".to_owned(), payload(n).into_bytes(), false)).collect()
+    };
+    daemon.start();
+    publish(&broker, 1e6, &messages(0..50));
+    wait_for("the first ones", || (total(&daemon, "15m") == 50_000_000).then_some(()));
+    assert_eq!(daemon.reload(&config(since + 600))["last_reload"]["result"], "applied");
+    publish(&broker, 1e6, &messages(50..90));
+    wait_for("the others", || (total(&daemon, "15m") == 90_000_000).then_some(()));
+    assert!(daemon.stop().success());
+    for window in ["15m", "1h", "1d", "1y"] {
+        let output = run(daemon.command("export").args(["--level", "facility", "--window", window]));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let sum: i64 = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["scope1_mg"].as_i64().unwrap())
+            .sum();
+        assert_eq!(sum, 90_000_000, "{window}: {text}");
+    }
+    daemon.start();
+    assert_eq!(total(&daemon, "15m"), 90_000_000, "and after a restart");
 }
 
 /// Reloads, every second one of a broken file, while messages come in: each is booked once.

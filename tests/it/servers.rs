@@ -177,7 +177,13 @@ impl Daemon {
     }
 
     pub fn start(&mut self) {
+        self.start_in(&[]);
+    }
+
+    /// With more in its environment.
+    pub fn start_in(&mut self, environment: &[(&str, &str)]) {
         let mut command = self.command("run");
+        command.envs(environment.iter().copied());
         command.stdout(Stdio::null()).stderr(File::create(self.files.path("log")).unwrap());
         self.process = Some(Process::spawn("emissiond", &mut command));
         wait_for("the daemon to be ready", || (self.get("/readyz")?.0 == 200).then_some(()));
@@ -208,6 +214,11 @@ impl Daemon {
         Some(root.join(state.strip_prefix("/").unwrap()))
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> String {
+        self.process.as_ref().unwrap().0.id().to_string()
+    }
+
     pub fn kill(&mut self) {
         self.process.as_mut().unwrap().kill();
     }
@@ -231,8 +242,7 @@ impl Daemon {
     pub fn hang_up(&self) -> Value {
         let last = || self.status()["config"]["last_reload"]["at"].clone();
         let before = last();
-        let process = self.process.as_ref().unwrap().0.id().to_string();
-        assert!(run(Command::new("kill").arg("-HUP").arg(process)).status.success());
+        assert!(run(Command::new("kill").arg("-HUP").arg(self.id())).status.success());
         wait_for_long("the reload", || (last() != before).then_some(()));
         self.status()["config"].clone()
     }

@@ -20,11 +20,17 @@ pub(crate) async fn look(plan: &Plan) -> Vec<Line> {
         return vec![Line::fail("daemon", format!("{address} is another program's"), "set another `daemon.http`")];
     };
     let mut lines = vec![Line::pass("daemon", format!("it answers at {address}"))];
+    let received = status["messages"]["received"].as_u64().unwrap_or(0);
     let (mqtt, trouble) = (&status["mqtt"], |of: &Value| of["trouble"].as_str().map(str::to_owned));
     if mqtt["connected"] == false {
         let why = trouble(mqtt).unwrap_or_else(|| "not yet".to_owned());
         let cure = "systemctl reload emissiond; a credential (LoadCredential) is handed over anew by a restart alone";
         lines.push(Line::fail("daemon", format!("it has no session with the broker: {why}"), cure));
+    }
+    if mqtt["subscribed"] == true && received == 0 && !plan.rules.topology.meters.is_empty() {
+        let cure = "does a meter publish? `emissiond tap` shows what arrives; mosquitto grants subscriptions whose messages its \
+                    access rules then keep back: see deploy/emissiond.acl";
+        lines.push(Line::warn("daemon", "nothing was received since it started", cure));
     }
     if let Some(why) = trouble(&status["influxdb"]) {
         lines.push(Line::fail("daemon", format!("its database: {why}"), "the same"));

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::cli::doctor::{Line, expiry};
 use crate::config::Plan;
@@ -13,6 +14,8 @@ use crate::tls::expires_of_file;
 const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 const CHRONY: &str = "/run/chrony";
 const NTP: &str = "/run/ntpd.pid";
+/// Where systemd hands over credentials.
+const CREDENTIALS: &str = "/run/credentials";
 /// Room for so many days is enough.
 const ROOM_DAYS: u64 = 30;
 
@@ -31,6 +34,11 @@ pub(crate) fn look(plan: &Plan) -> Vec<Line> {
 }
 
 fn clock() -> Line {
+    // The kernel knows it, by whatever program; systemd asks it.
+    let asked = Command::new("timedatectl").args(["show", "--property=NTPSynchronized", "--value"]).output();
+    if asked.is_ok_and(|output| output.stdout.starts_with(b"yes")) {
+        return Line::pass("clock", "it is synchronised");
+    }
     let known = [SYNCHRONISED, CHRONY, NTP].iter().find(|path| Path::new(path).exists());
     match known {
         Some(path) => Line::pass("clock", format!("it is set by others ({path})")),
@@ -45,7 +53,8 @@ fn clock() -> Line {
 /// How long the room lasts at the pace of the latest full days.
 fn disk(plan: &Plan) -> Line {
     let state = &plan.daemon.state_dir;
-    let Some(space) = Space::of(state).or_else(|| Space::of(state.parent()?)) else {
+    // Before the first start it is the directory above that has room.
+    let Some(space) = state.ancestors().map(or_here).find_map(Space::of) else {
         return Line::warn("disk", format!("the room of {} is not known", state.display()), "see `daemon.state_dir`");
     };
     let days = journal_days(&state.join("journal"));
@@ -72,6 +81,10 @@ fn disk(plan: &Plan) -> Line {
     } else {
         Line::pass("disk", text)
     }
+}
+
+fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
 /// The bytes of each day, in their order.
@@ -121,6 +134,11 @@ fn secrets(plan: &Plan) -> Vec<PathBuf> {
 fn secret(path: &Path) -> Line {
     let shown = path.display();
     match std::fs::metadata(path) {
+        Err(_) if path.starts_with(CREDENTIALS) => Line::warn(
+            "secret",
+            format!("{shown} is there only while the service runs"),
+            "systemctl start emissiond, and ask again",
+        ),
         Err(error) => {
             Line::fail("secret", format!("{shown}: {error}"), "write it, or hand it over as a credential of the unit")
         }

@@ -18,7 +18,7 @@ use crate::tls::{SOON_DAYS, VERY_SOON_DAYS};
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The configuration of the daemon, which may run
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
 }
 
@@ -104,7 +104,7 @@ pub(crate) fn expiry(what: &'static str, whose: &str, not_after: i64) -> Line {
     let end = crate::quantity::Time(not_after.saturating_mul(1_000));
     let days = (not_after * 1_000 - crate::clock::now().0).div_euclid(86_400_000);
     let text = format!("{whose} is valid until {end}, {days} days");
-    let cure = "renew it, and `systemctl reload emissiond`";
+    let cure = "renew it, and `systemctl reload emissiond` (`restart` where it is a credential of the unit)";
     if days < VERY_SOON_DAYS {
         Line::fail(what, text, cure)
     } else if days < SOON_DAYS {

@@ -34,8 +34,9 @@ pub(crate) fn api() -> String {
     let document: Value = serde_json::from_str(&openapi_json()).unwrap_or_default();
     let mut text = head("HTTP interface");
     text.push_str(
-        "\n`/api/openapi.json` says it exactly, with the schemas of all answers. Reading needs no token; changing needs that of\n\
-         `daemon.token_file`, or without one a loopback address and no proxy in between. Errors are a line of text.\n",
+        "\n`/api/openapi.json` says it exactly, with the schemas of all answers. In clear, reading needs no token;\n\
+         over `daemon.https` it needs that of `daemon.token_file`, as `Authorization: Bearer` or as a password for any user. Changing\n\
+         needs it as `Authorization: Bearer`; without a token it needs a loopback address and no proxy in between. Errors are a line of text.\n",
     );
     for (path, methods) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {

@@ -1,6 +1,7 @@
 //! `emissiond generate`: what is written from the code itself: manual pages, completions of shells, and the reference.
 
 mod interface;
+mod manual;
 mod reference;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut command = Cli::command();
     let manual = to("man")?;
     clap_mangen::generate_to(command.clone(), &manual).map_err(|error| wrong(&manual, error))?;
+    manual::complete(&manual).map_err(|error| wrong(&manual, error))?;
     let completions = to("completions")?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut command, "emissiond", &completions)

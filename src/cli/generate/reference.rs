@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::cli::generate::{cell, head};
+use crate::cluster::Category;
 use crate::config::{CODES, schema};
 use crate::decode::Refusal;
+use crate::quantity::unit_groups;
 
 /// Each command with its options, as it explains itself.
 pub(crate) fn commands(command: clap::Command) -> String {
@@ -31,33 +33,81 @@ fn trimmed(command: &mut clap::Command) -> String {
     help.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// A section of the configuration, or a table within a key.
+pub(crate) struct Section {
+    /// As it is written, such as `[meters.ID]`.
+    pub title: String,
+    pub about: String,
+    pub keys: Vec<Key>,
+}
+
+/// A key of a section.
+pub(crate) struct Key {
+    pub name: String,
+    /// What may be written, in a word.
+    pub kind: String,
+    pub about: String,
+}
+
+/// What holds for the whole file.
+pub(crate) const ABOUT_FILE: &str = "TOML. `conf.d/*.toml` beside the file is read too, and variables of the environment come \
+    last: `EMISSIOND__MQTT__URL` is `mqtt.url`. `emissiond config show --origin` says where each value comes from, `emissiond check` \
+    what is wrong. Paths are relative to the file that names them; a credential of the unit that \
+    has the name of a secret's or a certificate's file comes before the file. A length of time is a number with `ms`, `s`, `m`, `h`, `d` or `y`, such as \
+    `\"15m\"`. What stands in brackets is the default.";
+
 /// Each section with its keys, from the schema.
 pub(crate) fn configuration() -> String {
-    let schema = schema();
     let mut text = head("Configuration");
-    text.push_str(
-        "\nTOML. `conf.d/*.toml` beside the file is read too, and variables of the environment come last: `EMISSIOND__MQTT__URL`\n\
-         is `mqtt.url`. `emissiond config show --origin` says where each value comes from, `emissiond check` what is wrong.\n",
-    );
-    for (name, section) in properties(&schema) {
-        let (by_id, target) = target(section);
-        let written = if by_id { format!("{name}.ID") } else { name.to_owned() };
-        let about = section["description"].as_str().unwrap_or("");
-        let _ = write!(text, "\n## [{written}]\n\n{about}\n");
-        let Some(target) = target.and_then(|target| schema["$defs"].get(target)) else {
-            continue;
-        };
-        table(target, &mut text);
+    let _ = write!(text, "\n{ABOUT_FILE}\n");
+    for Section { title, about, keys } in sections() {
+        let _ = write!(text, "\n## {title}\n\n{about}\n");
+        if !keys.is_empty() {
+            text.push_str("\n| key | is | |\n|---|---|---|\n");
+        }
+        for key in keys {
+            let _ = writeln!(text, "| `{}` | {} | {} |", key.name, key.kind, cell(&key.about));
+        }
     }
-    let sections: Vec<&str> = properties(&schema).filter_map(|(_, section)| target(section).1).collect();
-    let definitions = schema["$defs"].as_object().into_iter().flatten();
-    for (name, inner) in
-        definitions.filter(|(name, inner)| !sections.contains(&name.as_str()) && inner["properties"].is_object())
-    {
-        let _ = write!(text, "\n## {name}\n\n{}\n", inner["description"].as_str().unwrap_or("Within another key."));
-        table(inner, &mut text);
+    text.push_str("\n## Categories\n\nWhat a meter is booked as.\n\n| `category` | |\n|---|---|\n");
+    for category in Category::ALL {
+        let _ = writeln!(text, "| `{}` | {} |", category.name(), cell(category.about()));
+    }
+    text.push_str(
+        "\n## Units\n\nA rate is an amount by time, such as `t/h` or `Nm3/min`.\n\n| of | units |\n|---|---|\n",
+    );
+    for (what, names) in unit_groups() {
+        let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+        let _ = writeln!(text, "| {what} | {} |", names.join(" "));
     }
     text
+}
+
+/// The sections of the file, and then the tables within keys.
+pub(crate) fn sections() -> Vec<Section> {
+    let schema = schema();
+    let mut found = Vec::new();
+    let mut told = Vec::new();
+    for (name, section) in properties(&schema) {
+        let (by_id, target) = target(section);
+        let title = if by_id { format!("[{name}.ID]") } else { format!("[{name}]") };
+        let mut about = section["description"].as_str().unwrap_or("").to_owned();
+        let is_again = target.is_some_and(|target| told.contains(&target.to_owned()));
+        if is_again {
+            about.push_str(" The keys are those of `[meters.ID]`, none of them needed.");
+        }
+        let definition = target.filter(|_| !is_again).and_then(|target| schema["$defs"].get(target));
+        found.push(Section { title, about, keys: definition.map(keys).unwrap_or_default() });
+        told.extend(target.map(str::to_owned));
+    }
+    let within = schema["$defs"].as_object().into_iter().flatten();
+    let within = within.filter(|(name, inner)| !told.contains(name) && inner["properties"].is_object());
+    found.extend(within.map(|(name, inner)| Section {
+        title: name.clone(),
+        about: inner["description"].as_str().unwrap_or("Within another key.").to_owned(),
+        keys: keys(inner),
+    }));
+    found
 }
 
 fn properties(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
@@ -74,12 +124,13 @@ fn target(section: &Value) -> (bool, Option<&str>) {
     (of(many), found["$ref"].as_str().and_then(|text| text.rsplit('/').next()))
 }
 
-fn table(section: &Value, text: &mut String) {
-    text.push_str("\n| key | is | |\n|---|---|---|\n");
-    for (key, value) in properties(section) {
-        let about = value["description"].as_str().unwrap_or("");
-        let _ = writeln!(text, "| `{key}` | {} | {} |", kind(value), cell(about));
-    }
+fn keys(section: &Value) -> Vec<Key> {
+    let key = |(name, value): (&str, &Value)| Key {
+        name: name.to_owned(),
+        kind: kind(value),
+        about: value["description"].as_str().unwrap_or("").to_owned(),
+    };
+    properties(section).map(key).collect()
 }
 
 /// What may be written, in a word.

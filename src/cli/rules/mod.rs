@@ -28,7 +28,7 @@ enum Action {
 #[derive(Args)]
 struct List {
     /// The configuration
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
 }
 

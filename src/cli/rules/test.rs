@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// The tests, a TOML file
     tests: PathBuf,
     /// The configuration with the rules
-    #[arg(long, short)]
+    #[arg(long, short, default_value = crate::cli::FILE)]
     config: PathBuf,
     /// Only tests whose name holds this
     #[arg(long)]
