@@ -30,20 +30,23 @@ pub(crate) async fn watchdog(stages: Stages) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return;
     };
-    let mut pulse = tokio::time::interval((limit / 4).max(Duration::from_millis(100)));
+    // A part that hangs is fed for so long after it did, so systemd ends the process little later than its limit.
+    let patience = (limit / 15).max(Duration::from_millis(900));
+    let mut pulse = tokio::time::interval((limit / 20).max(Duration::from_millis(100)));
     let mut told = false;
     loop {
         pulse.tick().await;
-        let late = stages.late((limit / 2).max(Duration::from_millis(900)));
-        if late.is_empty() {
+        if stages.late(patience).is_empty() {
             notify(&[NotifyState::Watchdog]);
-        } else if !std::mem::replace(&mut told, true) {
+        }
+        let hung = stages.late(patience.max(limit / 2));
+        if !hung.is_empty() && !std::mem::replace(&mut told, true) {
             tracing::error!(
-                parts = late.join(", "),
+                parts = hung.join(", "),
                 "something hangs: systemd will end this process and start another"
             );
         }
-        told &= !late.is_empty();
+        told &= !hung.is_empty();
     }
 }
 

@@ -83,6 +83,9 @@ fn it_starts_reloads_hangs_dies_restarts_and_stops() {
     password(&files, "emissiond", secret);
     password(&files, "meter", meter);
     std::fs::copy("deploy/systemd/emissiond.service", files.path("emissiond.service")).unwrap();
+    for name in ["lan.conf", "import-credential.conf", "notify-reload.conf"] {
+        std::fs::copy(format!("deploy/systemd/emissiond.service.d/{name}"), files.path(name)).unwrap();
+    }
     std::fs::copy(env!("CARGO_BIN_EXE_emissiond"), files.path("emissiond")).unwrap();
     boot("service", &files);
 }
