@@ -39,6 +39,7 @@
 //! * [`simulate`]: meters that do not exist.
 //! * [`cli`]: one file a command.
 //! * [`clock`]: the only reader of the system clock.
+//! * [`secret`]: tokens in files.
 
 pub mod alert;
 pub mod cli;
@@ -58,6 +59,7 @@ pub mod mqtt;
 pub mod notify;
 pub mod pipeline;
 pub mod quantity;
+pub mod secret;
 pub mod simulate;
 pub mod store;
 pub mod tls;

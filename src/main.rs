@@ -22,7 +22,9 @@ fn main() -> ExitCode {
 /// that fail, it goes on as it is.
 fn restart() {
     let mut arguments = std::env::args_os();
-    let mut command = Command::new("/proc/self/exe");
+    // By its path, which the system names the process after; one that was replaced has none.
+    let path = std::env::current_exe().ok().filter(|path| path.exists());
+    let mut command = Command::new(path.unwrap_or_else(|| "/proc/self/exe".into()));
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }

@@ -73,8 +73,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     eprint!("{}", report.to_text());
     let topology = &plan.rules.topology;
     println!(
-        "{}: ok; {} network(s), {} cluster(s), {} facilities, {} meters, plan {}",
+        "{}: {}; {} network(s), {} cluster(s), {} facilities, {} meters, plan {}",
         arguments.config.display(),
+        if report.problems.is_empty() {
+            "ok".to_owned()
+        } else {
+            format!("ok, with {} warning(s)", report.problems.len())
+        },
         topology.networks.len(),
         topology.clusters.len(),
         topology.facilities.len(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::Failure;
+use crate::cli::{Failure, file_or_default};
 use crate::config::{schema, show};
 
 #[derive(Args)]
@@ -24,7 +24,7 @@ enum Action {
 
 #[derive(Args)]
 struct Show {
-    /// The configuration
+    /// The configuration; without it /etc/emissiond/emissiond.toml, where that is
     #[arg(long, short)]
     config: Option<PathBuf>,
     /// Also where each value comes from
@@ -35,7 +35,7 @@ struct Show {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let text = match &arguments.action {
         Action::Schema => format!("{:#}\n", schema()),
-        Action::Show(arguments) => show(arguments.config.as_deref(), arguments.origin),
+        Action::Show(arguments) => show(file_or_default(arguments.config.as_ref()).as_deref(), arguments.origin),
     };
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use crate::cli::run::failure;
-use crate::cli::{FAILED, Failure, get_with, lock, plan, runtime};
+use crate::cli::{FAILED, Failure, UNAVAILABLE, get_with, lock, plan, runtime};
 use crate::clock;
 use crate::config::Plan;
 use crate::daemon::{Books, Explainer};
@@ -23,9 +23,9 @@ pub(crate) struct Arguments {
     /// The meter
     #[arg(long)]
     meter: String,
-    /// A time in the quarter-hour to explain, RFC 3339
+    /// A time in the quarter-hour to explain, RFC 3339; without it, now
     #[arg(long)]
-    at: String,
+    at: Option<String>,
     /// For people, or JSON
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -42,11 +42,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let wrong = |message: String| Failure::new(FAILED, message);
     let meter = plan.rules.topology.find_meter(&arguments.meter);
     let meter = meter.ok_or_else(|| wrong(format!("no meter has the id `{}`", arguments.meter)))?;
-    let at = Time::parse_rfc3339(&arguments.at);
-    let at = at.ok_or_else(|| wrong(format!("`--at` is no time: `{}`; write 2026-01-31T12:00:00Z", arguments.at)))?;
+    let no_time = |text: &String| wrong(format!("`--at` is no time: `{text}`; write 2026-01-31T12:00:00Z"));
+    let at = arguments.at.as_ref().map(|text| Time::parse_rfc3339(text).ok_or_else(|| no_time(text))).transpose()?;
+    let at = at.unwrap_or_else(clock::now);
     let as_json = arguments.format == Format::Json;
     let Some(reader) = reader(&plan, at.quarter())? else {
-        return asked(&plan, arguments);
+        return asked(&plan, arguments, at);
     };
     let text = Explainer::new(&plan).explain(&reader, (meter, at.quarter()), (Unstored::default(), as_json));
     let text = text.map_err(|e| failure(e.into()))?;
@@ -64,11 +65,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// The daemon that runs has what is open.
-fn asked(plan: &Plan, arguments: &Arguments) -> Result<(), Failure> {
+fn asked(plan: &Plan, arguments: &Arguments, at: Time) -> Result<(), Failure> {
     let format = if arguments.format == Format::Json { "json" } else { "text" };
-    let query = [("meter", arguments.meter.as_str()), ("at", &arguments.at), ("format", format)];
+    let query = [("meter", arguments.meter.as_str()), ("at", &at.to_string()), ("format", format)];
     let url = format!("http://{}/api/v1/explain", plan.daemon.http);
-    let text = runtime()?.block_on(get_with(&url, &query)).map_err(|e| Failure::new(FAILED, e))?;
+    let text = runtime()?.block_on(async {
+        if tokio::net::TcpStream::connect(plan.daemon.http).await.is_err() {
+            let message = "the quarter-hour is open, and another command holds the state: try again when it is done";
+            return Err(Failure::new(UNAVAILABLE, message));
+        }
+        get_with(&url, &query).await.map_err(|e| Failure::new(FAILED, e))
+    })?;
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::{FAILED, Failure, plan};
+use crate::cli::{FAILED, Failure, file_or_default, plan};
 use crate::factor::{Catalogue, Row};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// A configuration whose own factor files are included
+    /// A configuration whose own factor files are included; without it /etc/emissiond/emissiond.toml, where that is
     #[arg(long, short, global = true)]
     config: Option<PathBuf>,
 }
@@ -33,8 +33,8 @@ enum Command {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let catalogue = match &arguments.config {
-        Some(file) => plan(Some(file))?.catalogue,
+    let catalogue = match file_or_default(arguments.config.as_ref()) {
+        Some(file) => plan(Some(&file))?.catalogue,
         None => Arc::new(Catalogue::shipped()),
     };
     match &arguments.command {

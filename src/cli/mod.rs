@@ -211,6 +211,11 @@ pub(crate) fn plan(file: Option<&PathBuf>) -> Result<Plan, Failure> {
 /// Where the package puts the configuration.
 pub(crate) const FILE: &str = "/etc/emissiond/emissiond.toml";
 
+/// The configuration that is named, or else that of the package, where there is one.
+pub(crate) fn file_or_default(named: Option<&PathBuf>) -> Option<PathBuf> {
+    named.cloned().or_else(|| Some(PathBuf::from(FILE)).filter(|file| file.exists()))
+}
+
 /// Where the daemon of a configuration listens; the file may be faulty by now, and the daemon run none the less.
 pub(crate) fn address(file: Option<&PathBuf>) -> Result<std::net::SocketAddr, Failure> {
     let address = crate::config::address(file.map(PathBuf::as_path));
@@ -266,10 +271,15 @@ pub(crate) async fn get_with(url: &str, query: &impl serde::Serialize) -> Result
 pub(crate) async fn post(plan: &Plan, path: &str, body: &impl serde::Serialize) -> Result<(), String> {
     let mut request = client()?.post(format!("http://{}{path}", plan.daemon.http)).json(body);
     if let Some(file) = &plan.daemon.token_file {
-        let token = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
-        request = request.bearer_auth(token.trim());
+        let token = crate::secret::token("the HTTP token file", file).map_err(|e| e.to_string())?;
+        request = request.bearer_auth(token);
     }
-    send(request).await.map(drop)
+    let response = request.send().await.map_err(|e| e.to_string())?;
+    if response.status() == reqwest::StatusCode::UNAUTHORIZED {
+        let help = "`systemctl reload emissiond` reads a file again, `systemctl restart emissiond` hands over a credential anew";
+        return Err(format!("the daemon has another token than `daemon.token_file`: {help}"));
+    }
+    read(response).await.map(drop)
 }
 
 fn client() -> Result<reqwest::Client, String> {
@@ -278,7 +288,10 @@ fn client() -> Result<reqwest::Client, String> {
 }
 
 async fn send(request: reqwest::RequestBuilder) -> Result<String, String> {
-    let response = request.send().await.map_err(|e| e.to_string())?;
+    read(request.send().await.map_err(|e| e.to_string())?).await
+}
+
+async fn read(response: reqwest::Response) -> Result<String, String> {
     let status = response.status();
     let text = response.text().await.map_err(|e| e.to_string())?;
     if status.is_success() { Ok(text) } else { Err(text.trim_end().to_owned()) }

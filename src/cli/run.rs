@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 pub(crate) fn failure(error: StartError) -> Failure {
     let code = match &error {
         StartError::Port { .. } | StartError::Store(StoreError::Locked(_)) => UNAVAILABLE,
-        StartError::Store(StoreError::Redeclared { .. }) => CONFIGURATION,
+        StartError::Store(StoreError::Redeclared { .. } | StoreError::Unfinished(_)) => CONFIGURATION,
         // A secret or a certificate that cannot be read: trying again does not mend it.
         StartError::Io(error) if is_of_a_file(error.kind()) => CONFIGURATION,
         StartError::Store(_) | StartError::Io(_) => FAILED,

@@ -1,6 +1,7 @@
 //! What every section is checked with: problems with their place, words, references and spans.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::config::layers::{self, Layers};
@@ -166,6 +167,26 @@ impl Checker {
             self.error("C006", path, format!("`{name}` is no time zone; write an IANA name such as \"Europe/Paris\""));
         }
         zone
+    }
+
+    /// A secret that is sent to another machine in clear is anybody's on the way.
+    pub(crate) fn in_clear(&mut self, path: &[&str], host: &str, what: &str) {
+        let host = host.trim_matches(['[', ']']);
+        let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if !is_here {
+            let message = format!("{what} goes to {host} in clear: whoever is on the way reads it");
+            let help = "encrypt it: `mqtts://` or `https://`".to_owned();
+            self.push("C026", Severity::Warning, path, message, Some(help));
+        }
+    }
+
+    /// The same of an address of the web.
+    pub(crate) fn web_in_clear(&mut self, path: &[&str], url: &str, what: &str) {
+        if let Some(rest) = url.strip_prefix("http://") {
+            let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+            let port = authority.rfind(':').filter(|at| authority[at + 1..].bytes().all(|byte| byte.is_ascii_digit()));
+            self.in_clear(path, &authority[..port.unwrap_or(authority.len())], what);
+        }
     }
 
     /// A secret's file. That it is not there is no mistake of the configuration: it may be checked elsewhere than it is used.

@@ -1,7 +1,7 @@
 //! What the codes of problems mean, and what to do.
 
 /// A code, what it means, and the cure.
-pub const CODES: [(&str, &str, &str); 25] = [
+pub const CODES: [(&str, &str, &str); 26] = [
     ("C001", "A file cannot be read.", "See its name and its rights; paths are relative to the file that names them."),
     (
         "C002",
@@ -59,6 +59,7 @@ pub const CODES: [(&str, &str, &str); 25] = [
     ("C023", "Nobody is told of a rule.", "Declare a notifier, or name one that is declared."),
     ("C024", "Two rules are the same, or many are of high priority.", "What is always urgent is never urgent."),
     ("C025", "A meter listens to a topic of another facility.", "See `facilities.ID.topics`."),
+    ("C026", "A secret goes over the network in clear.", "Use `mqtts://` or `https://`."),
 ];
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(crate) struct MeterSection {
     pub value: Option<Names>,
     /// Where its time is; last in a list may stand `"received"`.
     pub time: Option<Names>,
-    /// Needed with `time`. `ms s us ns rfc3339 auto local local:ZONE none`, or a pattern such as `"%d.%m.%Y %H:%M:%S"`.
+    /// Needed with `time`. `local` is a local time without its zone; `auto` takes numbers and RFC 3339. `ms s us ns rfc3339 auto local local:ZONE none`, or a pattern such as `"%d.%m.%Y %H:%M:%S"`.
     pub time_format: Option<String>,
     /// Where its quality is.
     pub quality: Option<Names>,

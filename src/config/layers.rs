@@ -142,7 +142,8 @@ impl Layers {
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
                 let place = Place { source, start: span.start, end: span.end, cell: None };
-                self.problem("C002", "", Some(place), format!("not valid TOML: {}", error.message().trim_end()));
+                let again = if error.message().contains("duplicate key") { "; it stands once in a file" } else { "" };
+                self.problem("C002", "", Some(place), format!("not valid TOML: {}{again}", error.message().trim_end()));
                 None
             }
         };
@@ -366,12 +367,14 @@ impl Layers {
         })
     }
 
-    /// A secret's file: the systemd credential of the same name where there is one, else the file as written.
+    /// A secret's file: the systemd credential of the same name where there is one, else the file as written; for a command
+    /// beside the service, where there is no such file, that which the service was handed.
     pub(crate) fn secret(&self, key: &[&str], written: &str) -> PathBuf {
         let file = self.resolve(key, written);
-        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        let credential = credentials.zip(file.file_name()).map(|(directory, name)| directory.join(name));
-        credential.filter(|path| path.is_file()).unwrap_or(file)
+        let within = |directory: PathBuf| Some(directory.join(file.file_name()?)).filter(|path| path.is_file());
+        let own = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let handed = || within(PathBuf::from(HANDED)).filter(|_| !file.exists());
+        own.and_then(within).or_else(handed).unwrap_or(file)
     }
 
     /// Relative paths are relative to the file that names them.
@@ -380,6 +383,9 @@ impl Layers {
         base.unwrap_or(Path::new("")).join(written)
     }
 }
+
+/// Where systemd puts what it hands to the service.
+pub(crate) const HANDED: &str = "/run/credentials/emissiond.service";
 
 /// Sections that variables are mostly of.
 const SECTIONS: [&str; 6] = ["DAEMON", "MQTT", "INFLUXDB", "LEDGER", "JOURNAL", "FACTORS"];

@@ -67,7 +67,8 @@ fn warn_of_doubles(checker: &mut Checker, topology: &Topology, mappings: &[Mappi
         let id = |at: usize| topology.meter(mappings[at].meter).id.as_str();
         let message =
             format!("`{}` reads the same number of the same topic as `{}`: it counts twice", id(*second), id(*first));
-        let help = "an exchanged meter: give the old one `valid_to` and the new one the same time as `valid_from`";
+        let help = "leave one out, or correct its `topic` or `value`; an exchanged meter: give the old one `valid_to` and the new one \
+                    the same time as `valid_from`";
         checker.push("C011", Severity::Warning, &["meters", id(*second), "topic"], message, Some(help.to_owned()));
     }
 }

@@ -35,6 +35,7 @@ mod value;
 pub use check::{Loaded, address, check, load, load_with, state_dir};
 pub use codes::CODES;
 pub use file::schema;
+pub(crate) use layers::HANDED;
 pub use layers::List;
 pub use plan::{Daemon, Https, Parts, Plan, Retention};
 pub use preset::{FORMATS, Preset, presets};

@@ -145,6 +145,9 @@ impl NotifyCheck<'_> {
             // It may hold a secret.
             self.error("url", format!("`url` is no address of a web server; {help}"));
         }
+        if self.section.token_file.is_some() {
+            self.checker.web_in_clear(&["notify", self.id, "url"], url, "the token");
+        }
         Some(url.clone())
     }
 

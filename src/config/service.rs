@@ -67,9 +67,24 @@ impl Checker {
             let message = format!("`https` is no address: `{written}`; write \"0.0.0.0:8443\"");
             self.error("C006", &["daemon", "https"], message);
         }
+        let plain = section.http.as_deref().map_or(Some(DEFAULT_HTTP), |http| http.parse().ok());
+        let meet = |plain: SocketAddr, tls: SocketAddr| {
+            let is_any = plain.ip().is_unspecified() || tls.ip().is_unspecified();
+            plain.port() == tls.port() && (plain.ip() == tls.ip() || is_any)
+        };
+        if let (Some(plain), Ok(tls)) = (plain, &address)
+            && meet(plain, *tls)
+        {
+            let message = format!("`https` is at the port of `http`, {plain}; write another, such as \"0.0.0.0:8443\"");
+            self.error("C006", &["daemon", "https"], message);
+        }
         let needed = [("cert_file", certificate), ("key_file", key), ("token_file", section.token_file.as_ref())];
         for (name, _) in needed.iter().filter(|(_, file)| file.is_none()) {
-            self.missing_for(&["daemon", name], "https", "others than this machine can reach it");
+            self.missing_for(
+                &["daemon", name],
+                "https",
+                "the certificate, its key, and the token by which others are let in",
+            );
         }
         let certificate = self.secret(&["daemon", "cert_file"], certificate?);
         let key = self.secret(&["daemon", "key_file"], key?);
@@ -109,6 +124,9 @@ impl Checker {
         }
         if section.password_file.is_some() && section.username.is_none() {
             self.missing_for(&["mqtt", "username"], "password_file", "a password needs its user");
+        }
+        if let (Some(server), Some(_)) = (server.as_ref().filter(|server| !server.tls), &section.password_file) {
+            self.in_clear(&["mqtt", "url"], &server.host, "the password");
         }
         for filter in section.subscribe.iter().flatten().filter(|f| !is_filter(f)) {
             let message = format!("`{filter}` is no topic filter: `+` stands for a whole level, `#` for all the rest");
@@ -154,6 +172,9 @@ impl Checker {
             self.error("C006", &["influxdb", "url"], format!("`url` is `{url}`; write \"http://127.0.0.1:8086\""));
         }
         let token_file = section.token_file.as_ref().map(|w| self.secret(&["influxdb", "token_file"], w));
+        if token_file.is_some() {
+            self.web_in_clear(&["influxdb", "url"], &url, "the token");
+        }
         Some(influx::Options {
             url,
             org: section.org.clone().unwrap_or_default(),

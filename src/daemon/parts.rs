@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
@@ -15,13 +14,12 @@ use crate::config::Plan;
 use crate::daemon::StartError;
 use crate::daemon::desk::Inbox;
 use crate::daemon::stages::{Stage, Stages};
-use crate::http::{self, Ask, BrokerView, DatabaseView, Look, Shared};
+use crate::http::{self, Ask, BrokerView, DatabaseView, Listeners, Look, Shared};
 use crate::influx;
 use crate::mqtt::{self, Orders, Wanted, Wanting};
 use crate::pipeline::Rules;
 use crate::quantity::Time;
 use crate::store::{Names, Reader, StoreError};
-use crate::tls;
 
 /// When the ledger is looked through for the first time, and then again.
 const SCRUB_FIRST: Duration = Duration::from_secs(600);
@@ -156,17 +154,12 @@ pub(crate) fn questions(inbox: &Sender<Inbox>, rules: &Arc<Rules>) -> Ask {
     })
 }
 
-pub(crate) fn start_http(
-    (listener, secure): (TcpListener, Option<tls::Listener>),
-    app: Shared,
-    stopped: oneshot::Receiver<()>,
-    stages: &Stages,
-) -> Task {
+pub(crate) fn start_http(listeners: Listeners, app: Shared, stopped: oneshot::Receiver<()>, stages: &Stages) -> Task {
     let serve = async move {
         let stop = async move {
             let _ = stopped.await;
         };
-        if let Err(error) = http::serve((listener, secure), app, stop).await {
+        if let Err(error) = http::serve(listeners, app, stop).await {
             tracing::error!(%error, "the HTTP server ended");
         }
     };

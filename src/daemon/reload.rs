@@ -77,11 +77,6 @@ pub(crate) fn read(file: Option<&PathBuf>, standing: &Standing) -> Result<Fresh,
         let first = first.map_or_else(String::new, |problem| report.line(problem));
         return Err(format!("{} error(s), the first: {first}; `emissiond check` shows them all", errors.count()));
     };
-    // Its writer begins anew, and reads it again.
-    let secret = standing.influx.as_ref().and_then(|influx| influx.token_file.as_ref());
-    if let Some((path, error)) = secret.and_then(|path| Some((path, std::fs::read(path).err()?))) {
-        return Err(format!("the token of the database, {}: {error}", path.display()));
-    }
     // Whatever else is wrong with the books is not the configuration's.
     let beside = Reader::beside(&standing.daemon.state_dir, Arc::clone(&plan.rules.topology));
     if let Err(error @ StoreError::Redeclared { .. }) = beside {
@@ -91,6 +86,7 @@ pub(crate) fn read(file: Option<&PathBuf>, standing: &Standing) -> Result<Fresh,
     let (plan, restart) = standing.fit(plan);
     let unread = |error: io::Error| format!("{error}; what was read before stays in use");
     mqtt::readable(&plan.mqtt).map_err(unread)?;
+    plan.influx.as_ref().map_or(Ok(String::new()), influx::token).map_err(unread)?;
     let secrets = Secrets::read(&plan.daemon).map_err(unread)?;
     Ok(Fresh { plan, changes, restart, secrets })
 }

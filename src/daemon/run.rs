@@ -1,7 +1,7 @@
 //! Start and stop: one function a part, in the order in which the parts need each other.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -26,11 +25,11 @@ use crate::daemon::systemd;
 use crate::daemon::unmapped::Unmapped;
 use crate::daemon::{Books, Explainer};
 use crate::http::{
-    App, Ask, BrokerView, ConfigView, DatabaseView, Guard, Look, NotifierView, Question, RuleView, Shared,
+    App, Ask, BrokerView, ConfigView, DatabaseView, Guard, Listeners, Look, NotifierView, Question, RuleView, Shared,
 };
 use crate::mqtt::Wanting;
 use crate::store::{AlarmStore, Gap, Lock, RESTORED, Record, StoreError, forget_restored, restored};
-use crate::tls::{Expiry, Listener};
+use crate::tls::Expiry;
 
 /// Why the daemon did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +38,10 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The HTTP port.
-    #[error("cannot listen on {address}: {source}; set another `daemon.http`")]
+    #[error("cannot listen on {address}: {source}; set another `daemon.{key}`")]
     Port {
+        /// By which key of the configuration.
+        key: &'static str,
         /// Where.
         address: SocketAddr,
         /// Why.
@@ -119,7 +120,7 @@ pub async fn run(plan: Plan, file: Option<PathBuf>) -> Result<(), StartError> {
 pub async fn start(plan: Plan) -> Result<Running, StartError> {
     let lock = patiently(async || Lock::take(&plan.daemon.state_dir).map_err(StartError::Store)).await?;
     let (listeners, secure, guard) = listen(&plan).await?;
-    let http = listeners.0.local_addr()?;
+    let http = listeners.plain.local_addr()?;
     let stages = Stages::default();
     let books = systemd::with_more_time(&stages, || open_books(&plan))?;
     let identity = identity(&plan, &books)?;
@@ -189,16 +190,18 @@ pub async fn start(plan: Plan) -> Result<Running, StartError> {
     })
 }
 
-type Listeners = (TcpListener, Option<Listener>);
-
 /// The ports of HTTP, in clear and over TLS, and who may ask.
 async fn listen(plan: &Plan) -> Result<(Listeners, Option<Secure>, Guard), StartError> {
-    let (address, secrets) = (plan.daemon.http, Secrets::read(&plan.daemon)?);
-    let bind = async || TcpListener::bind(address).await.map_err(|source| StartError::Port { address, source });
-    let plain = patiently(bind).await?;
-    let tls = patiently(async || Secure::listen(plan.daemon.https.as_ref(), &secrets).await).await?;
-    let (secure, listener) = tls.unzip();
-    Ok(((plain, listener), secure, secrets.guard))
+    let secrets = Secrets::read(&plan.daemon)?;
+    let bind = async |key: &'static str, address: SocketAddr| {
+        patiently(async || TcpListener::bind(address).map_err(|source| StartError::Port { key, address, source })).await
+    };
+    let secure = Secure::of(&secrets);
+    let mut listeners = Listeners { plain: bind("http", plan.daemon.http).await?, secure: None };
+    if let (Some(https), Some(secure)) = (&plan.daemon.https, &secure) {
+        listeners.secure = Some((bind("https", https.address).await?, secure.config.clone()));
+    }
+    Ok((listeners, secure, secrets.guard))
 }
 
 /// A command that holds the state's lock, or a connection that still holds the port, is over in a moment, and a service that

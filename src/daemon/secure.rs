@@ -2,14 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use axum_server::tls_rustls::RustlsConfig;
 
-use crate::config::{Daemon, Https};
-use crate::daemon::StartError;
+use crate::config::Daemon;
 use crate::http::{BrokerView, Guard, Look};
-use crate::tls::{self, Expiry, Listener, Shown};
+use crate::tls::{self, Expiry, Shown};
 
 /// What is in the files now.
 pub(crate) struct Secrets {
@@ -28,27 +27,24 @@ impl Secrets {
 
 /// The certificate in use, which another one may replace.
 #[derive(Clone)]
-pub(crate) struct Secure(watch::Sender<Shown>);
+pub(crate) struct Secure {
+    pub config: RustlsConfig,
+    not_after: Arc<AtomicI64>,
+}
 
 impl Secure {
-    /// Listens, if the server is to be reached over TLS.
-    pub(crate) async fn listen(
-        https: Option<&Https>,
-        secrets: &Secrets,
-    ) -> Result<Option<(Secure, Listener)>, StartError> {
-        let (Some(https), Some(shown)) = (https, &secrets.shown) else {
-            return Ok(None);
-        };
-        let (shown, in_force) = watch::channel(shown.clone());
-        let address = https.address;
-        let listener = TcpListener::bind(address).await.map_err(|source| StartError::Port { address, source })?;
-        Ok(Some((Secure(shown), Listener::new(listener, in_force)?)))
+    /// `None`: the server is not to be reached over TLS.
+    pub(crate) fn of(secrets: &Secrets) -> Option<Secure> {
+        let shown = secrets.shown.as_ref()?;
+        let config = RustlsConfig::from_config(Arc::clone(&shown.config));
+        Some(Secure { config, not_after: Arc::new(AtomicI64::new(shown.not_after)) })
     }
 
     /// Connections from here on see what was read.
     pub(crate) fn show(&self, secrets: &Secrets) {
         if let Some(shown) = &secrets.shown {
-            self.0.send_replace(shown.clone());
+            self.config.reload_from_config(Arc::clone(&shown.config));
+            self.not_after.store(shown.not_after, Ordering::Relaxed);
         }
     }
 }
@@ -58,7 +54,7 @@ pub(crate) fn certificates(broker: &Look<BrokerView>, secure: Option<&Secure>) -
     let (broker, own) = (Arc::clone(broker), secure.cloned());
     Arc::new(move || {
         let mut known = broker().certificates;
-        let not_after = own.as_ref().map(|Secure(shown)| shown.borrow().not_after);
+        let not_after = own.as_ref().map(|own| own.not_after.load(Ordering::Relaxed));
         known.extend(not_after.map(|not_after| Expiry { what: "our certificate for HTTPS".to_owned(), not_after }));
         known
     })

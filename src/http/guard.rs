@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::http::problem::Problem;
+use crate::secret;
 
 /// Who may change something.
 #[derive(Clone, Debug)]
@@ -27,13 +28,7 @@ impl Guard {
         let Some(path) = token_file else {
             return Ok(if address.ip().is_loopback() { Guard::Loopback } else { Guard::Closed });
         };
-        let read = std::fs::read_to_string(path);
-        let text =
-            read.map_err(|e| io::Error::new(e.kind(), format!("the HTTP token file {}: {e}", path.display())))?;
-        match text.trim() {
-            "" => Err(io::Error::other(format!("the HTTP token file {} is empty", path.display()))),
-            token => Ok(Guard::Token(token.to_owned())),
-        }
+        secret::token("the HTTP token file", path).map(Guard::Token)
     }
 
     /// Whoever reads from elsewhere over TLS shows the token too; a browser asks for it as a password, for any user.
@@ -41,9 +36,8 @@ impl Guard {
         let Guard::Token(token) = self else {
             return Err(Problem::Denied(StatusCode::FORBIDDEN, "set daemon.token_file"));
         };
-        let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let of_browser = shown.and_then(|value| value.strip_prefix("Basic ")).and_then(password);
-        let shown = shown.and_then(|value| value.strip_prefix("Bearer ")).map(str::to_owned).or(of_browser);
+        let of_browser = || after(headers, "basic").and_then(password);
+        let shown = shown(headers).map(str::to_owned).or_else(of_browser);
         let is_known = shown.is_some_and(|shown| is_same(shown.as_bytes(), token.as_bytes()));
         is_known.then_some(()).ok_or(Problem::Unknown)
     }
@@ -53,9 +47,12 @@ impl Guard {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let (allowed, code, help) = match self {
             Guard::Token(token) => {
-                let shown = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-                let same = shown.is_some_and(|shown| is_same(shown.as_bytes(), token.as_bytes()));
-                (same, StatusCode::UNAUTHORIZED, "send the token of daemon.token_file: Authorization: Bearer ...")
+                let same = shown(headers).is_some_and(|shown| is_same(shown.as_bytes(), token.as_bytes()));
+                (
+                    same,
+                    StatusCode::UNAUTHORIZED,
+                    "send the token of daemon.token_file: Authorization: Bearer ..., or X-Emissiond-Token",
+                )
             }
             // A page of elsewhere whose name leads here is not of this machine, nor is whoever comes through a proxy.
             Guard::Loopback => {
@@ -73,8 +70,22 @@ impl Guard {
     }
 }
 
+/// Another way to show the token, where a proxy has its own use for `Authorization`. No page of elsewhere can send it.
+const TOKEN: HeaderName = HeaderName::from_static("x-emissiond-token");
+
 /// What proxies say of whom they ask for.
 const PASSED_ON: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+
+/// What follows a scheme of `Authorization`.
+fn after<'h>(headers: &'h HeaderMap, scheme: &str) -> Option<&'h str> {
+    let (found, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    found.eq_ignore_ascii_case(scheme).then_some(rest.trim_start())
+}
+
+/// The token that is shown.
+fn shown(headers: &HeaderMap) -> Option<&str> {
+    after(headers, "bearer").or_else(|| headers.get(TOKEN)?.to_str().ok())
+}
 
 /// Of `user:password` in base64.
 fn password(encoded: &str) -> Option<String> {

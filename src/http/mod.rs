@@ -15,6 +15,7 @@ mod question;
 mod rate;
 mod readings;
 mod refused;
+mod seats;
 mod server;
 mod status;
 mod table;
@@ -32,6 +33,6 @@ pub use question::{
     Quarters, Question, Rate, ReloadView, UnmappedTopic, Unstored,
 };
 pub use refused::{is_reason, refused_json};
-pub use server::{App, Explain, Shared, serve};
+pub use server::{App, Explain, Listeners, Shared, serve};
 pub use trail::{Again, Correction};
 pub use views::{EntryView, Planned, RuleView};

@@ -1,8 +1,9 @@
 //! Routes and answers.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRef, Request, State};
@@ -10,10 +11,10 @@ use axum::http::header;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::{Control, Handle, Server};
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio_rustls::server::TlsStream;
 use tower_http::compression::CompressionLayer;
 
 use crate::cluster::MeterIx;
@@ -21,6 +22,7 @@ use crate::factor::Catalogue;
 use crate::http::live::Live;
 use crate::http::openapi::openapi_json;
 use crate::http::problem::Problem;
+use crate::http::seats::{CONNECTIONS, Seats};
 use crate::http::table::json;
 use crate::http::{
     Ask, BrokerView, ConfigView, DatabaseView, Guard, Look, NotifierView, RuleView, Unstored, alarms, entries, factors,
@@ -29,7 +31,7 @@ use crate::http::{
 use crate::pipeline::Rules;
 use crate::quantity::{Quarter, Time};
 use crate::store::{AlarmStore, Reader, StoreError};
-use crate::tls::{self, Expiry};
+use crate::tls::Expiry;
 
 /// Explains a quarter-hour of a meter, with what is not stored yet, for people or as JSON. `None`: nothing is booked.
 pub type Explain =
@@ -115,9 +117,27 @@ impl FromRef<Site> for Live {
     }
 }
 
+/// Where the server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// In clear.
+    pub plain: TcpListener,
+    /// Over TLS, and by which certificate, which may be replaced.
+    pub secure: Option<(TcpListener, RustlsConfig)>,
+}
+
+/// Whoever connects and asks nothing is cut off after this;
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+/// and whoever asks nothing more, or says only half of it. Longer than scrapes are apart.
+const NEXT_REQUEST: Duration = Duration::from_secs(75);
+/// A handshake that takes longer is given up.
+const HANDSHAKE: Duration = Duration::from_secs(3);
+/// What is being answered when the server ends may take so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
 /// Serves until `stop` is done.
 pub async fn serve(
-    (plain, secure): (TcpListener, Option<tls::Listener>),
+    listeners: Listeners,
     app: Shared,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -125,42 +145,39 @@ pub async fn serve(
     let live = Live::new(stopped);
     let boards = tokio::spawn(live.clone().run(app.clone()));
     let site = Site { shared: app, live };
-    let (mut told, router) = (stopping.subscribe(), router(site.clone()));
-    let from_elsewhere = router.clone().layer(from_fn_with_state(site, ask_for_token));
-    // Pages that are open would hold up the end.
-    let stop = async move {
-        stop.await;
-        stopping.send_replace(true);
-    };
-    let over_tls = async {
-        let Some(listener) = secure else {
+    let plain_router = router(site.clone());
+    let secure_router = plain_router.clone().layer(from_fn_with_state(site, ask_for_token));
+    // Whoever comes by a proxy has its address; over TLS nobody takes more than half of the places.
+    let control = Control::new();
+    let plain = patient(axum_server::from_tcp(listeners.plain)?, Seats::new(CONNECTIONS), &control)
+        .serve(plain_router.into_make_service());
+    let secure = async {
+        let Some((listener, config)) = listeners.secure else {
             return Ok(());
         };
-        let stop = async move {
-            // A sender that is gone means the same.
-            let _ = told.wait_for(|told| *told).await;
-        };
-        axum::serve(Secured(listener), from_elsewhere).with_graceful_shutdown(stop).await
+        let tls = |seats| RustlsAcceptor::new(config).handshake_timeout(HANDSHAKE).acceptor(seats);
+        patient(axum_server::from_tcp(listener)?, Seats::new(CONNECTIONS / 2), &control)
+            .map(tls)
+            .serve(secure_router.into_make_service())
+            .await
     };
-    let served = tokio::join!(axum::serve(plain, router).with_graceful_shutdown(stop), over_tls);
+    let end = control.clone();
+    let ending = tokio::spawn(async move {
+        stop.await;
+        // Pages that are open would hold up the end.
+        stopping.send_replace(true);
+        end.graceful_shutdown(Some(LAST_ANSWERS));
+    });
+    let served = tokio::join!(plain, secure);
     boards.abort();
+    ending.abort();
     served.0.and(served.1)
 }
 
-/// As the server takes connections.
-struct Secured(tls::Listener);
-
-impl axum::serve::Listener for Secured {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        self.0.next().await
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(self.0.address())
-    }
+fn patient(server: Server<SocketAddr>, seats: Seats, control: &Control) -> Server<SocketAddr, Seats> {
+    let mut server = server.http1_only().handle(Handle::with_control(control.clone()));
+    server.http_builder().http1().header_read_timeout(NEXT_REQUEST);
+    server.first_request_timeout(FIRST_REQUEST).acceptor(seats)
 }
 
 fn router(site: Site) -> Router {

@@ -11,6 +11,7 @@ use reqwest::header::{CONTENT_ENCODING, RETRY_AFTER};
 
 use crate::influx::{Database, Options, QueryError, WriteError};
 use crate::quantity::Time;
+use crate::secret;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -162,14 +163,9 @@ pub fn retry_after(text: &str, now: Time) -> Option<Duration> {
     Some(wait.min(RETRY_AFTER_MAX))
 }
 
-fn token(options: &Options) -> io::Result<String> {
-    let Some(path) = &options.token_file else {
-        return Ok(String::new());
-    };
-    let read = std::fs::read_to_string(path);
-    let text =
-        read.map_err(|e| io::Error::new(e.kind(), format!("the InfluxDB token file {}: {e}", path.display())))?;
-    Ok(text.trim().to_owned())
+/// Its token; empty where none is declared. An error names the file.
+pub fn token(options: &Options) -> io::Result<String> {
+    options.token_file.as_ref().map_or(Ok(String::new()), |path| secret::token("the InfluxDB token file", path))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ mod sink;
 mod world;
 
 pub use alarms::{ALARM_READER, Alarms};
-pub use client::{Bucket, retry_after, shown};
+pub use client::{Bucket, retry_after, shown, token};
 pub use database::{Database, QueryError, WriteError};
 pub use examine::{Examined, examine};
 pub use health::{Health, HealthView};

@@ -10,7 +10,7 @@ use rumqttc::{
     SubAck, SubscribeFilter, SubscribeReasonCode,
 };
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::mqtt::acks::Acks;
 use crate::mqtt::connection::{connection, expiries, look, print};
@@ -120,6 +120,7 @@ impl Session {
     pub async fn run(mut self, mut committed: watch::Receiver<u64>, mut tell: impl FnMut(News) -> bool) {
         let mut back_off = BACK_OFF_FIRST;
         let mut looking = tokio::time::interval(LOOK_EVERY);
+        looking.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let mut rewired = false;
             let event = if self.events.network.is_none() {
@@ -340,7 +341,7 @@ impl Session {
         let (options, seen, health) = (self.options.clone(), self.seen.clone(), Arc::clone(&self.health));
         tokio::spawn(async move {
             if let Err(error) = look(&options, &seen).await {
-                tracing::warn!(%error, "what the broker shows now would not let us in again");
+                tracing::warn!(%error, "the certificate that the broker shows now is not accepted");
             }
             health.certificates(expiries(&options, &seen));
         });

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::notify::queue::Failed;
+use crate::secret;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -46,9 +47,8 @@ impl Post {
             request = request.header("Idempotency-Key", key);
         }
         if let Some(path) = &self.token_file {
-            let token = std::fs::read_to_string(path);
-            let token = token.map_err(|error| Failed::later(format!("the token {}: {error}", path.display())))?;
-            request = request.bearer_auth(token.trim());
+            let token = secret::token("the token file", path).map_err(|error| Failed::later(error.to_string()))?;
+            request = request.bearer_auth(token);
         }
         let failed = |error: reqwest::Error| Failed::later(format!("{}: {}", self.server(), error.without_url()));
         let response = request.send().await.map_err(failed)?;

@@ -59,6 +59,10 @@ impl Amounts {
         self.meters.values().flat_map(BTreeMap::keys).copied().collect()
     }
 
+    fn is_closed(&self, ix: MeterIx, quarter: Quarter) -> bool {
+        self.meters.get(&ix).and_then(|quarters| quarters.get(&quarter)).is_some_and(|(_, revision)| *revision > 0)
+    }
+
     /// How often what these quarters hang on was changed after it had closed.
     fn changes(&self, together: &[Quarter]) -> u32 {
         let of =
@@ -116,7 +120,9 @@ pub fn meter_entries(rules: &Rules, ix: MeterIx, window: Window, amounts: &Amoun
     }
     let entry = |(start, (tally, revision)): (Time, (Tally, u32))| {
         let key = Key { entity, window, start };
-        let open = key.end(topology).plus(rules.close_after) > now;
+        // What closed earlier stays closed when windows close later from now on.
+        let end = key.end(topology);
+        let open = end.plus(rules.close_after) > now && !amounts.is_closed(ix, end.quarter().previous());
         Entry::new(key, tally, if open { 0 } else { revision }, topology, now)
     };
     // Errors stand beside the minutes: what has nothing else is no entry.

@@ -11,6 +11,7 @@ mod ratio;
 mod schedule;
 mod time;
 mod unit;
+mod units;
 
 pub use calendar::{Window, Zone};
 pub use conversion::Conversion;
@@ -19,4 +20,5 @@ pub use id::Id;
 pub use ratio::Ratio;
 pub use schedule::Schedule;
 pub use time::{QUARTER_MS, Quarter, Span, Time};
-pub use unit::{Amount, Bottom, Dimension, PROPERTY_BASE, Period, Reference, Top, Unit, UnitProblem, unit_groups};
+pub use unit::{Amount, Bottom, Dimension, PROPERTY_BASE, Period, Reference, Top, Unit, UnitProblem};
+pub use units::unit_groups;

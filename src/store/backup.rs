@@ -5,7 +5,8 @@
 //! and a start brings it up to its journal.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::quantity::Time;
+use crate::store::lock::UNFINISHED;
 use crate::store::{Lock, StoreError};
 
 /// Before the ledger, and behind it.
@@ -98,16 +100,23 @@ pub fn back_up(state: &Path, to: &Path, now: Time) -> Result<Manifest, BackupErr
 }
 
 /// Puts a copy in the place of a state directory. What was there is moved aside, into the directory that is returned. Nothing is
-/// moved before all of the copy is there, durably: what fails leaves the state as it was.
+/// moved before all of the copy is there, durably: what fails before leaves the state as it was; what fails later is noted, and
+/// nothing opens the state until another restore is done.
 pub fn restore(from: &Path, state: &Path) -> Result<(Manifest, Option<PathBuf>), BackupError> {
     outside(from, state)?;
     let manifest = verified(from)?;
-    let _lock = Lock::take(state)?;
+    let _lock = Lock::take_unfinished(state)?;
     let fresh = free(state, "restoring");
     copy_into(&fresh, from, &manifest, state).inspect_err(|_| drop(std::fs::remove_dir_all(&fresh)))?;
+    // From here on the state is neither what it was nor the copy: nothing starts on it before another restore is done.
+    let unfinished = state.join(UNFINISHED);
+    write(&unfinished, from.as_os_str().as_bytes())?;
+    sync(state)?;
     let aside = move_all(state, &free(state, "replaced"), |name| !is_kept(name))?;
     move_all(&fresh, state, |_| true)?;
     std::fs::remove_dir(&fresh).map_err(StoreError::io(&fresh))?;
+    sync(state)?;
+    std::fs::remove_file(&unfinished).map_err(StoreError::io(&unfinished))?;
     sync(state)?;
     Ok((manifest, aside))
 }
@@ -155,7 +164,12 @@ pub fn forget_restored(state: &Path) -> Result<(), StoreError> {
 
 fn verified(from: &Path) -> Result<Manifest, BackupError> {
     let path = from.join(MANIFEST);
-    let text = std::fs::read(&path).map_err(StoreError::io(&path))?;
+    let text = match std::fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(BackupError::Unfit(format!("there is no backup in {}", from.display())));
+        }
+        read => read.map_err(StoreError::io(&path))?,
+    };
     let manifest: Manifest = serde_json::from_slice(&text)
         .map_err(|error| BackupError::Unfit(format!("{} is no list of a backup: {error}", path.display())))?;
     for file in &manifest.files {
@@ -173,7 +187,7 @@ fn verified(from: &Path) -> Result<Manifest, BackupError> {
 
 /// The lock, and what was moved aside before.
 fn is_kept(name: &str) -> bool {
-    name == "lock" || name.starts_with("replaced-") || name.starts_with("restoring-")
+    name == "lock" || name == UNFINISHED || name.starts_with("replaced-") || name.starts_with("restoring-")
 }
 
 /// A name in a directory that nothing has.

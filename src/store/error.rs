@@ -22,6 +22,9 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// Neither what was there nor the copy: do not start.
+    #[error("a restore into {0} was interrupted: run it again; what was there is in the directories `replaced-*`")]
+    Unfinished(PathBuf),
     /// The configuration gives ids that are in use another meaning: do not start.
     #[error(
         "the configuration gives another meaning to what is in the books of {path}:\n  {}\nDeclare it, and what \

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::store::StoreError;
 
+/// A file that is there while a restore moves files.
+pub(crate) const UNFINISHED: &str = "unfinished-restore";
+
 /// Held as long as the value lives.
 #[derive(Debug)]
 pub struct Lock {
@@ -15,6 +18,12 @@ pub struct Lock {
 impl Lock {
     /// Creates the directory (mode 0700) if need be, and takes the lock.
     pub fn take(directory: &Path) -> Result<Lock, StoreError> {
+        let lock = Lock::take_unfinished(directory)?;
+        if directory.join(UNFINISHED).exists() { Err(StoreError::Unfinished(directory.to_owned())) } else { Ok(lock) }
+    }
+
+    /// The same, also of a directory in which a restore was interrupted.
+    pub(crate) fn take_unfinished(directory: &Path) -> Result<Lock, StoreError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
         let path = directory.join("lock");

@@ -73,7 +73,7 @@ pub fn client(files: Files<'_>, seen: &Seen) -> io::Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-/// Shakes hands with a server and leaves; what it showed is noted.
+/// Shakes hands with a server and leaves; what it showed is noted, if it is accepted.
 pub async fn look((host, port): (&str, u16), files: Files<'_>, seen: &Seen) -> io::Result<()> {
     let (connector, name) = (TlsConnector::from(client(files, seen)?), ServerName::try_from(host.to_owned()));
     let name = name.map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
@@ -81,7 +81,7 @@ pub async fn look((host, port): (&str, u16), files: Files<'_>, seen: &Seen) -> i
     tokio::time::timeout(LOOK, shake).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?.map(drop)
 }
 
-/// Verifies as the library does, and notes until when the certificate is valid.
+/// Verifies as the library does, and notes until when a certificate that it accepts is valid.
 #[derive(Debug)]
 struct Noting {
     verifier: Arc<WebPkiServerVerifier>,
@@ -97,8 +97,9 @@ impl ServerCertVerifier for Noting {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let verified = self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
         self.seen.0.store(expires(end_entity).unwrap_or(0), Ordering::Relaxed);
-        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        Ok(verified)
     }
 
     fn verify_tls12_signature(

@@ -7,7 +7,7 @@ mod server;
 
 pub use client::{Files, Seen, client, look};
 pub use pem::expires_of_file;
-pub use server::{Listener, ServerFiles, Shown, server};
+pub use server::{ServerFiles, Shown, server};
 
 /// A certificate that ends so soon is worth a word,
 pub const SOON_DAYS: i64 = 30;

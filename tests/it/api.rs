@@ -1,6 +1,8 @@
 //! The document of the HTTP interface, and what it does with what cannot be.
 
 use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -78,4 +80,31 @@ fn what_cannot_be_asked_for_is_refused_in_words() {
     for (body, code) in [("{", 400), ("{}", 400), ("[]", 400)] {
         assert_eq!(daemon.post("/api/v1/adjustments", body, None).0, code, "{body}");
     }
+}
+
+#[test]
+fn who_says_half_a_request_is_cut_off() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, CLUSTER, &[]);
+    daemon.start();
+    let connect = || {
+        let stream = std::net::TcpStream::connect(("127.0.0.1", daemon.http)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    };
+    let (mut silent, mut halting) = (connect(), connect());
+    halting.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n").unwrap();
+    // Whoever is one too many is turned away at once, and all are gone in the end.
+    let mut many: Vec<_> = (0..400).map(|_| connect()).collect();
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", daemon.id())).unwrap().count();
+    let before = files();
+    assert!(before < 400, "{before} files are open");
+    for stream in many.iter_mut().chain([&mut silent, &mut halting]) {
+        let mut said = Vec::new();
+        let ended = stream.read_to_end(&mut said).map_err(|error| error.kind());
+        assert!(ended.is_ok() || ended == Err(ErrorKind::ConnectionReset), "{ended:?}");
+        assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&said));
+    }
+    assert_eq!(daemon.get("/healthz").unwrap().0, 200);
+    assert!(daemon.stop().success());
 }

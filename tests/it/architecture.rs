@@ -19,15 +19,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("alert", &["quantity", "cluster", "window", "emission", "ledger", "pipeline"]),
     ("format", &["quantity", "cluster", "emission", "ledger", "pipeline", "alert"]),
     ("store", &["quantity", "cluster", "decode", "meter", "window", "emission", "ledger", "pipeline", "alert"]),
+    ("secret", &[]),
     ("tls", &[]),
     ("mqtt", &["tls"]),
-    ("influx", &["quantity", "cluster", "ledger", "pipeline", "alert", "format", "store"]),
-    ("notify", &["quantity", "alert", "store", "mqtt"]),
+    ("influx", &["quantity", "cluster", "ledger", "pipeline", "alert", "format", "store", "secret"]),
+    ("notify", &["quantity", "alert", "store", "mqtt", "secret"]),
     (
         "http",
         &[
             "quantity", "cluster", "decode", "meter", "window", "factor", "emission", "ledger", "pipeline", "alert",
-            "format", "store", "tls",
+            "format", "store", "secret", "tls",
         ],
     ),
     ("simulate", &["quantity", "cluster", "decode", "mqtt"]),
@@ -42,14 +43,14 @@ const ROOMS: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "quantity", "clock", "cluster", "decode", "meter", "window", "factor", "emission", "ledger", "pipeline",
-            "alert", "format", "store", "tls", "mqtt", "influx", "notify", "http", "config",
+            "alert", "format", "store", "secret", "tls", "mqtt", "influx", "notify", "http", "config",
         ],
     ),
     (
         "cli",
         &[
             "quantity", "clock", "cluster", "decode", "meter", "factor", "emission", "ledger", "pipeline", "alert",
-            "format", "store", "tls", "mqtt", "influx", "notify", "http", "simulate", "config", "daemon",
+            "format", "store", "secret", "tls", "mqtt", "influx", "notify", "http", "simulate", "config", "daemon",
         ],
     ),
 ];

@@ -72,3 +72,37 @@ fn copies_made_under_load_are_whole_and_lead_back() {
     assert!(daemon.files.path("state/replaced-1/ledger.db").exists(), "what was there is kept");
     assert!(daemon.stop().success());
 }
+
+/// A restore that is killed at any of its renames leaves a state that nothing starts on, and another one mends it.
+#[test]
+fn a_restore_that_is_interrupted_is_not_mistaken_for_a_state() {
+    let broker = Mosquitto::start();
+    let mut daemon = Daemon::new(&broker, EVENTS, &[]);
+    daemon.start();
+    let (messages, expected_mg) = events(50, &mut Rng::with_seed(6));
+    publish(&broker, 1e6, &messages);
+    wait_for("all messages", || (daemon.received() == 50).then_some(()));
+    let copy = daemon.files.path("copy");
+    assert!(run(daemon.command("backup").arg("--to").arg(&copy)).status.success());
+    assert!(daemon.stop().success());
+    let restore = daemon.command("restore");
+    let mut interrupted = 0;
+    for nth in 1.. {
+        let mut killed = std::process::Command::new("strace");
+        let calls = ["-f", "-qq", "-e", "trace=rename,renameat,renameat2", "-e"];
+        killed.args(calls).arg(format!("inject=rename,renameat,renameat2:signal=KILL:when={nth}"));
+        killed.arg(restore.get_program()).args(restore.get_args()).arg("--from").arg(&copy);
+        if run(&mut killed).status.success() {
+            break;
+        }
+        let started = run(&mut daemon.command("run"));
+        let text = String::from_utf8_lossy(&started.stderr).into_owned();
+        assert_eq!(started.status.code(), Some(78), "killed at rename {nth}: {text}");
+        assert!(text.contains("was interrupted: run it again"), "{text}");
+        interrupted += 1;
+    }
+    assert!(interrupted >= 3, "{interrupted} renames");
+    daemon.start();
+    assert_eq!(total(&daemon, "1y"), expected_mg);
+    assert!(daemon.stop().success());
+}

@@ -363,13 +363,26 @@ fn a_certificate_that_ends_soon_is_told_of() {
     let detail = alarm["detail"].as_str().unwrap();
     assert!(detail.contains(&format!("the broker's certificate ends {}", &end[..10])), "{detail}");
 
+    // One that is not accepted changes nothing.
+    let mqtt = || daemon.status()["mqtt"].clone();
+    let certificates = || daemon.status()["certificates"].to_string();
+    let foreign = Authority::new("another").sign(&params("localhost"));
+    std::fs::write(files.path("broker.crt"), &foreign.certificate).unwrap();
+    std::fs::write(files.path("broker.key"), &foreign.key).unwrap();
+    let hang_up = || assert!(run(Command::new("kill").arg("-HUP").arg(broker.0.id().to_string())).status.success());
+    hang_up();
+    let looked = || {
+        daemon.hang_up();
+        std::fs::read_to_string(daemon.files.path("log")).unwrap().contains("is not accepted").then_some(())
+    };
+    wait_for("the look", looked);
+    assert!(certificates().contains(&end[..10]), "{}", certificates());
+
     // It is renewed while the connection lives on: a reload looks.
     let server = ours.sign(&params("localhost"));
     std::fs::write(files.path("broker.crt"), &server.certificate).unwrap();
     std::fs::write(files.path("broker.key"), &server.key).unwrap();
-    assert!(run(Command::new("kill").arg("-HUP").arg(broker.0.id().to_string())).status.success());
-    let mqtt = || daemon.status()["mqtt"].clone();
-    let certificates = || daemon.status()["certificates"].to_string();
+    hang_up();
     let looked = || {
         daemon.hang_up();
         (!certificates().contains(&end[..10])).then_some(())

@@ -65,11 +65,18 @@ fn a_changed_configuration_is_taken_and_a_faulty_one_is_not() {
 #[test]
 fn a_secret_that_is_gone_is_told_and_the_one_before_stays_in_use() {
     let broker = Mosquitto::start();
-    let mut daemon = Daemon::new(&broker, EVENTS, &[("token", "t")]);
+    let database = "[influxdb]\nurl = \"http://127.0.0.1:1\"\norg = \"o\"\nbucket = \"b\"\ntoken_file = \"itoken\"\n";
+    let mut daemon = Daemon::new(&broker, &format!("{EVENTS}{database}"), &[("token", "t"), ("itoken", "i")]);
     let file = daemon.files.path("c.toml");
     let text = std::fs::read_to_string(&file).unwrap().replacen("[mqtt]", "token_file = \"token\"\n[mqtt]", 1);
     std::fs::write(&file, text).unwrap();
     daemon.start();
+    std::fs::write(daemon.files.path("itoken"), [0xff, 0xfe]).unwrap();
+    let config = daemon.hang_up();
+    let reload = &config["last_reload"];
+    assert!(reload["result"] == "rejected" && reload["detail"].as_str().unwrap().contains("/itoken: "), "{reload}");
+    std::fs::write(daemon.files.path("itoken"), "another").unwrap();
+    assert_eq!(daemon.hang_up()["last_reload"]["result"], "applied");
     std::fs::remove_file(daemon.files.path("token")).unwrap();
     let config = daemon.hang_up();
     let reload = &config["last_reload"];
@@ -98,14 +105,21 @@ fn what_closed_stays_closed_when_windows_close_later() {
     publish(&broker, 1e6, &messages(50..90));
     wait_for("the others", || (total(&daemon, "15m") == 90_000_000).then_some(()));
     assert!(daemon.stop().success());
+    let exported = |level: &str, window: &str| -> Vec<serde_json::Value> {
+        let output = run(daemon.command("export").args(["--level", level, "--window", window]));
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
     for window in ["15m", "1h", "1d", "1y"] {
-        let output = run(daemon.command("export").args(["--level", "facility", "--window", window]));
-        let text = String::from_utf8(output.stdout).unwrap();
-        let sum: i64 = text
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["scope1_mg"].as_i64().unwrap())
-            .sum();
-        assert_eq!(sum, 90_000_000, "{window}: {text}");
+        let entries = exported("facility", window);
+        let sum: i64 = entries.iter().map(|entry| entry["scope1_mg"].as_i64().unwrap()).sum();
+        assert_eq!(sum, 90_000_000, "{window}: {entries:?}");
+    }
+    for level in ["meter", "facility"] {
+        let entries = exported(level, "15m");
+        assert!(
+            entries.iter().all(|entry| entry["revision"].as_i64() > Some(1)),
+            "changed after it closed: {entries:?}"
+        );
     }
     daemon.start();
     assert_eq!(total(&daemon, "15m"), 90_000_000, "and after a restart");

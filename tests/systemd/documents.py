@@ -14,7 +14,7 @@ KNOWN = {"toml", "sh", "text", "json"}
 
 
 def fresh():
-    subprocess.run("systemctl stop emissiond mosquitto; systemctl reset-failed; rm -rf /var/lib/private/emissiond "
+    subprocess.run("systemctl stop emissiond mosquitto nginx; systemctl reset-failed; rm -f /etc/nginx/conf.d/emissiond.conf; rm -rf /var/lib/private/emissiond "
                    "/var/lib/emissiond /etc/emissiond /etc/mosquitto /etc/systemd/system/emissiond.service.d; "
                    "systemctl daemon-reload", shell=True, check=True, stderr=subprocess.DEVNULL)
     shutil.copytree("/scenario/shipped", "/etc/emissiond")

@@ -47,19 +47,27 @@ fn login(options: &Options, found: &Probe) -> Line {
             let how = if server.tls { "TLS" } else { "in clear" };
             Line::pass("broker", format!("{at} lets us in, {how}: {version}"))
         }
-        Some(trouble) if trouble.contains("ertificate") => Line::fail(
-            "broker",
-            format!("{at}: {trouble}"),
-            "the name of `mqtt.url` must be in its certificate, and `ca_file` its authority",
-        ),
-        Some(trouble) if trouble.contains("NotAuthorized") || trouble.contains("BadUserNamePassword") => Line::fail(
-            "broker",
-            format!("{at}: {trouble}"),
-            "see `username`, `password_file` and `cert_file` of [mqtt]",
-        ),
-        Some(trouble) => {
-            Line::fail("broker", format!("{at}: {trouble}"), "start it, or see `mqtt.url` and the firewall")
-        }
+        Some(trouble) => Line::fail("broker", format!("{at}: {trouble}"), cure(options, trouble)),
+    }
+}
+
+/// What each trouble mostly comes from.
+fn cure(options: &Options, trouble: &str) -> &'static str {
+    let is = |words: &[&str]| words.iter().any(|word| trouble.contains(word));
+    if is(&["received fatal alert"]) {
+        "it does not accept who we are: see `cert_file` and `key_file` of [mqtt], and whom it trusts"
+    } else if is(&["ertificate"]) {
+        "the name of `mqtt.url` must be in its certificate, and `ca_file` its authority"
+    } else if is(&["NotAuthorized", "BadUserNamePassword"]) {
+        "see `username`, `password_file` and `cert_file` of [mqtt]"
+    } else if is(&["password file", ".crt", ".key", ".pem"]) {
+        "write the file, or hand it over as a credential of the unit"
+    } else if is(&["refused", "timed out", "Timeout", "unreachable"]) {
+        "start it, or see `mqtt.url` and the firewall"
+    } else if options.server.tls {
+        "does it speak TLS at this port? see `mqtt.url`: mqtt:// or mqtts://"
+    } else {
+        "does it speak TLS alone at this port? see `mqtt.url`: mqtt:// or mqtts://"
     }
 }
 

@@ -1,11 +1,13 @@
 //! The machine: clock, disk, rights of files.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::cli::doctor::service::Unit;
 use crate::cli::doctor::{Line, expiry};
-use crate::config::Plan;
+use crate::config::{HANDED, Plan};
 use crate::notify::Channel;
 use crate::store::Space;
 use crate::tls::expires_of_file;
@@ -14,16 +16,14 @@ use crate::tls::expires_of_file;
 const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
 const CHRONY: &str = "/run/chrony";
 const NTP: &str = "/run/ntpd.pid";
-/// Where systemd hands over credentials.
-const CREDENTIALS: &str = "/run/credentials";
 /// Room for so many days is enough.
 const ROOM_DAYS: u64 = 30;
 
-pub(crate) fn look(plan: &Plan) -> Vec<Line> {
+pub(crate) fn look(plan: &Plan, unit: &Unit) -> Vec<Line> {
     let state = &plan.daemon.state_dir;
     let mut lines = vec![clock(), disk(plan)];
     lines.push(directory(state));
-    lines.extend(secrets(plan).iter().map(|path| secret(path)));
+    lines.extend(secrets(plan).iter().map(|path| secret(path, unit)));
     if let Some(https) = &plan.daemon.https {
         lines.push(match expires_of_file(&https.files.certificate) {
             Ok(end) => expiry("certificate", "our certificate for HTTPS", end),
@@ -103,6 +103,9 @@ fn journal_days(directory: &Path) -> Vec<u64> {
 
 fn directory(state: &Path) -> Line {
     match std::fs::metadata(state) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Line::warn("state", format!("{} cannot be seen by this user", state.display()), "ask as root")
+        }
         Err(_) => Line::warn(
             "state",
             format!("{} is not there yet", state.display()),
@@ -118,7 +121,7 @@ fn directory(state: &Path) -> Line {
 }
 
 /// The files whose content is nobody's business.
-fn secrets(plan: &Plan) -> Vec<PathBuf> {
+pub(crate) fn secrets(plan: &Plan) -> Vec<PathBuf> {
     let of_notifier = |channel: &Channel| match channel {
         Channel::Webhook { token_file, .. } | Channel::Alertmanager { token_file, .. } => token_file.clone(),
         Channel::Mail(mail) => mail.password_file.clone(),
@@ -131,21 +134,23 @@ fn secrets(plan: &Plan) -> Vec<PathBuf> {
     own.into_iter().chain(plan.notifiers.iter().map(|notifier| of_notifier(&notifier.channel))).flatten().collect()
 }
 
-fn secret(path: &Path) -> Line {
+fn secret(path: &Path, unit: &Unit) -> Line {
     let shown = path.display();
     match std::fs::metadata(path) {
-        Err(_) if path.starts_with(CREDENTIALS) => Line::warn(
+        Err(_) if unit.hands(path) => Line::warn(
             "secret",
-            format!("{shown} is there only while the service runs"),
-            "systemctl start emissiond, and ask again",
+            format!("{shown} is handed over while the service runs"),
+            "systemctl start emissiond, and ask again as root",
         ),
         Err(error) => {
             Line::fail("secret", format!("{shown}: {error}"), "write it, or hand it over as a credential of the unit")
         }
+        // Its rights are systemd's.
+        Ok(_) if path.starts_with(HANDED) => Line::pass("secret", format!("{shown} is the service's alone")),
         Ok(found) if found.mode() & 0o077 != 0 => Line::warn(
             "secret",
             format!("{shown} can be read by others: {:o}", found.mode() & 0o777),
-            format!("chmod 600 {shown}"),
+            format!("chmod 600 {shown}, and for the service: {}", Unit::cure(path)),
         ),
         Ok(_) => Line::pass("secret", format!("{shown} is its owner's alone")),
     }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::doctor::service::Unit;
 use crate::cli::{CONFIGURATION, FAILED, Failure, runtime};
 use crate::config::{Severity, load};
 use crate::tls::{SOON_DAYS, VERY_SOON_DAYS};
@@ -75,17 +76,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         _ => Line::fail("configuration", format!("{file}: {errors} error(s)"), cure),
     }];
     let Some(plan) = plan else {
+        // The one in force is the one before.
+        let address = crate::cli::address(Some(&arguments.config));
+        if let Ok(address) = address {
+            lines.extend(runtime()?.block_on(daemon::look(address, None)));
+        }
+        lines.extend(service::look(&Unit::read(), &[]));
         print(&lines)?;
         return Err(Failure::new(CONFIGURATION, "nothing more can be looked at while the configuration is faulty"));
     };
     lines.extend(runtime()?.block_on(async {
         let mut lines = broker::look(&plan.mqtt).await;
         lines.extend(database::look(&plan).await);
-        lines.extend(daemon::look(&plan).await);
+        lines.extend(daemon::look(plan.daemon.http, Some(&plan)).await);
         lines
     }));
-    lines.extend(machine::look(&plan));
-    lines.extend(service::look());
+    lines.extend(daemon::jumps(&plan));
+    let unit = Unit::read();
+    lines.extend(machine::look(&plan, &unit));
+    lines.extend(service::look(&unit, &machine::secrets(&plan)));
     print(&lines)?;
     let failed = lines.iter().filter(|line| line.mark == Mark::Fail).count();
     if failed > 0 { Err(Failure::new(FAILED, format!("{failed} of {} failed", lines.len()))) } else { Ok(()) }

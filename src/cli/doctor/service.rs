@@ -1,9 +1,12 @@
-//! The unit of systemd: whether there is one, and how it is kept apart from the rest of the machine.
+//! The unit of systemd: whether there is one, how it is kept apart from the rest of the machine, and what secrets it is handed.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cli::doctor::Line;
+use crate::config::HANDED;
 
 /// What the unit that is shipped says.
 const WANTED: [(&str, &str); 6] = [
@@ -15,13 +18,46 @@ const WANTED: [(&str, &str); 6] = [
     ("Restart", "on-failure"),
 ];
 
-pub(crate) fn look() -> Vec<Line> {
-    let names: Vec<&str> =
-        WANTED.iter().map(|(name, _)| *name).chain(["LoadState", "ActiveState", "WatchdogUSec"]).collect();
-    let output = Command::new("systemctl").args(["show", "emissiond.service", "--property", &names.join(",")]).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let found: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
-    let of = |name: &str| found.get(name).copied().unwrap_or("");
+/// The unit as systemd has it.
+pub(crate) struct Unit {
+    properties: BTreeMap<String, String>,
+    /// All of its files.
+    text: String,
+}
+
+impl Unit {
+    pub(crate) fn read() -> Unit {
+        let names: Vec<&str> =
+            WANTED.iter().map(|(name, _)| *name).chain(["LoadState", "ActiveState", "WatchdogUSec"]).collect();
+        let text = systemctl(&["show", "emissiond.service", "--property", &names.join(",")]);
+        let property = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Unit { properties: text.lines().filter_map(property).collect(), text: systemctl(&["cat", "emissiond.service"]) }
+    }
+
+    fn of(&self, name: &str) -> &str {
+        self.properties.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether a secret is one of its credentials, by name.
+    pub(crate) fn hands(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        self.text.lines().any(|line| {
+            let named = line.strip_prefix("LoadCredential=").or_else(|| line.strip_prefix("LoadCredentialEncrypted="));
+            let is_named = named.is_some_and(|named| named.split(':').next() == Some(name));
+            let pattern = line.strip_prefix("ImportCredential=").and_then(|pattern| pattern.strip_suffix('*'));
+            is_named || pattern.is_some_and(|start| name.starts_with(start))
+        })
+    }
+
+    /// How it gets to the service.
+    pub(crate) fn cure(path: &Path) -> String {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        format!("systemctl edit emissiond, and there: [Service] LoadCredential={name}:{}", path.display())
+    }
+}
+
+pub(crate) fn look(unit: &Unit, secrets: &[PathBuf]) -> Vec<Line> {
+    let of = |name: &str| unit.of(name);
     if of("LoadState") != "loaded" {
         let cure = "install the package, or deploy/systemd/emissiond.service";
         return vec![Line::warn("service", "systemd knows no emissiond.service", cure)];
@@ -43,11 +79,59 @@ pub(crate) fn look() -> Vec<Line> {
         .filter(|(name, wanted)| of(name) != *wanted)
         .map(|(name, wanted)| format!("{name} is {}, not {wanted}", of(name)))
         .collect();
-    let is_watched = !["", "0", "infinity"].contains(&of("WatchdogUSec"));
+    // Of a service that does not run systemd says nothing.
+    let is_watched = state != "active" || !["", "0", "infinity"].contains(&of("WatchdogUSec"));
     lines.push(match (&differs[..], is_watched) {
         ([], true) => Line::pass("unit", "it is kept apart, watched and started again"),
         ([], false) => Line::warn("unit", "nobody notices when it hangs", "WatchdogSec=30"),
         _ => Line::warn("unit", differs.join("; "), "systemctl cat emissiond shows what changes it"),
     });
+    if of("DynamicUser") == "yes" {
+        lines.extend(secrets.iter().filter_map(|path| credential(unit, path, Path::new(HANDED))));
+    }
     lines
+}
+
+fn systemctl(arguments: &[&str]) -> String {
+    let output = Command::new("systemctl").args(arguments).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}
+
+/// Its user is nobody's: what is root's alone must be handed over, and is handed over anew by a restart alone.
+fn credential(unit: &Unit, path: &Path, handed: &Path) -> Option<Line> {
+    let shown = path.display();
+    if unit.hands(path) {
+        let (new, old) = (std::fs::read(path).ok()?, std::fs::read(handed.join(path.file_name()?)).ok()?);
+        let text = format!("{shown} is another than the service was handed");
+        return (new != old).then(|| Line::warn("secret", text, "systemctl restart emissiond"));
+    }
+    let is_open = std::fs::metadata(path).ok()?.mode() & 0o004 != 0;
+    (!is_open).then(|| Line::fail("secret", format!("the service cannot read {shown}"), Unit::cure(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_the_service_does_not_have_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, handed) = (directory.path().join("emissiond.token"), directory.path().join("handed"));
+        std::fs::create_dir(&handed).unwrap();
+        std::fs::write(&path, "new").unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let told = |text: &str| {
+            let unit = Unit { properties: BTreeMap::new(), text: text.to_owned() };
+            credential(&unit, &path, &handed).map(|line| line.text())
+        };
+        assert!(told("LoadCredential=other:/etc/other\n").unwrap().contains("the service cannot read"));
+        for handing in ["LoadCredential=emissiond.token:/etc/token\n", "ImportCredential=emissiond.*\n"] {
+            assert_eq!(told(handing), None, "it does not run");
+            std::fs::write(handed.join("emissiond.token"), "old").unwrap();
+            assert!(told(handing).unwrap().contains("another than the service was handed"));
+            std::fs::write(handed.join("emissiond.token"), "new").unwrap();
+            assert_eq!(told(handing), None);
+            std::fs::remove_file(handed.join("emissiond.token")).unwrap();
+        }
+    }
 }

@@ -36,7 +36,7 @@ pub(crate) fn api() -> String {
     text.push_str(
         "\n`/api/openapi.json` says it exactly, with the schemas of all answers. In clear, reading needs no token;\n\
          over `daemon.https` it needs that of `daemon.token_file`, as `Authorization: Bearer` or as a password for any user. Changing\n\
-         needs it as `Authorization: Bearer`; without a token it needs a loopback address and no proxy in between. Errors are a line of text.\n",
+         needs it as `Authorization: Bearer` or `X-Emissiond-Token`; without a token it needs a loopback address and no proxy in between. Errors are a line of text.\n",
     );
     for (path, methods) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {

@@ -317,7 +317,7 @@ async function post(id, action, body) {
     /** @type {Record<string, string>} */
     const headers = { "content-type": "application/json" };
     const token = sessionStorage.getItem("token");
-    if (token) headers.authorization = `Bearer ${token}`;
+    if (token) headers["x-emissiond-token"] = token;
     const url = `/api/v1/alarms/${encodeURIComponent(id)}/${action}`;
     const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
     if (response.ok) return null;

@@ -1,0 +1,89 @@
+//! How many connections there may be: the store and the broker need files, too, and nobody takes all places.
+
+use std::collections::HashMap;
+use std::future::{Ready, ready};
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use axum_server::accept::Accept;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// So many connections at a port; a page needs two.
+pub(crate) const CONNECTIONS: usize = 300;
+
+/// Turns away whoever is one too many.
+#[derive(Clone)]
+pub(crate) struct Seats {
+    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    /// What one address may have.
+    of_one: usize,
+}
+
+/// A connection that has its place.
+pub(crate) struct Seated {
+    stream: TcpStream,
+    seats: Seats,
+    from: IpAddr,
+}
+
+impl Seats {
+    pub(crate) fn new(of_one: usize) -> Seats {
+        Seats { taken: Arc::default(), of_one }
+    }
+
+    fn seat(&self, stream: TcpStream) -> io::Result<Seated> {
+        let from = stream.peer_addr()?.ip();
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = taken.values().sum();
+        let own = taken.entry(from).or_default();
+        if all >= CONNECTIONS || *own >= self.of_one {
+            return Err(io::Error::other("too many connections"));
+        }
+        *own += 1;
+        Ok(Seated { stream, seats: self.clone(), from })
+    }
+}
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.from) {
+            *own -= 1;
+        }
+        taken.retain(|_, own| *own > 0);
+    }
+}
+
+impl<S> Accept<TcpStream, S> for Seats {
+    type Stream = Seated;
+    type Service = S;
+    type Future = Ready<io::Result<(Seated, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        ready(self.seat(stream).map(|seated| (seated, service)))
+    }
+}
+
+impl AsyncRead for Seated {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Seated {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
