@@ -37,7 +37,7 @@ pub(crate) fn failure(error: StartError) -> Failure {
     };
     let hint = match &error {
         StartError::Io(error) if error.kind() == ErrorKind::PermissionDenied => {
-            "; a service reads what is root's alone as a credential: LoadCredential=NAME:FILE in its unit"
+            "; what is root's alone is handed to the service from /etc/emissiond/secrets, or by LoadCredential=NAME:FILE in its unit"
         }
         _ => "",
     };

@@ -194,7 +194,9 @@ impl Checker {
         let path = self.layers.secret(key, written);
         if !path.is_file() {
             let message = format!("there is no file `{}`: `run` will need it", path.display());
-            let help = "write it, or hand over a systemd credential of the same name".to_owned();
+            let help =
+                "write it; of the package's service all secrets are in /etc/emissiond/secrets, which is root's alone"
+                    .to_owned();
             self.push("C016", Severity::Warning, key, message, Some(help));
         }
         path

@@ -44,7 +44,7 @@ pub const CODES: [(&str, &str, &str); 26] = [
     (
         "C016",
         "A file with a secret or a certificate is absent.",
-        "Write it, or hand it over as a credential of the unit.",
+        "Write it; of the package's service all secrets are in `/etc/emissiond/secrets`.",
     ),
     (
         "C017",

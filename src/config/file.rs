@@ -69,7 +69,7 @@ pub(crate) struct DaemonSection {
     pub https: Option<String>,
     /// The certificate of `https`, with those between it and its authority (PEM); read again with a reload.
     pub cert_file: Option<String>,
-    /// The key of `cert_file`; a file, or a systemd credential of the same name.
+    /// The key of `cert_file`, such as `"secrets/web.key"`.
     pub key_file: Option<String>,
     /// Whoever changes something over HTTP shows what is in this file; read again with a reload.
     pub token_file: Option<String>,
@@ -84,7 +84,7 @@ pub(crate) struct MqttSection {
     pub client_id: Option<String>,
     /// The user.
     pub username: Option<String>,
-    /// The file with the password, or a systemd credential of the same name; read again with each connection.
+    /// The file with the password, such as `"secrets/mqtt-password"`; read again with each connection.
     pub password_file: Option<String>,
     /// The authorities that are trusted (PEM); default: those of the system.
     pub ca_file: Option<String>,

@@ -371,7 +371,9 @@ impl Layers {
     /// beside the service, where there is no such file, that which the service was handed.
     pub(crate) fn secret(&self, key: &[&str], written: &str) -> PathBuf {
         let file = self.resolve(key, written);
-        let within = |directory: PathBuf| Some(directory.join(file.file_name()?)).filter(|path| path.is_file());
+        let within = |directory: PathBuf| {
+            credential_names(&file).into_iter().map(|name| directory.join(name)).find(|path| path.is_file())
+        };
         let own = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         let handed = || within(PathBuf::from(HANDED)).filter(|_| !file.exists());
         own.and_then(within).or_else(handed).unwrap_or(file)
@@ -382,6 +384,14 @@ impl Layers {
         let base = self.value_place(key).and_then(|place| self.sources.get(place.source)?.path.parent());
         base.unwrap_or(Path::new("")).join(written)
     }
+}
+
+/// The names a file may have as a credential: its own, or, of a directory that is handed as a whole, behind that of the directory.
+pub(crate) fn credential_names(file: &Path) -> Vec<String> {
+    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    let (own, parent) = (name(file), file.parent().and_then(name));
+    let together = parent.zip(own.as_ref()).map(|(parent, own)| format!("{parent}_{own}"));
+    own.into_iter().chain(together).collect()
 }
 
 /// Where systemd puts what it hands to the service.

@@ -75,7 +75,7 @@ fn most(rules: &Rules, rule: &Rule, entity: Entity) -> Option<i128> {
     let quarter = LATE.quarter();
     let mut sum = 0i128;
     for facility in facilities {
-        let tally = full(rules, facility, quarter)?;
+        let tally = full(rules, rule, facility, quarter)?;
         sum = sum.checked_add(rule.signal.of(&tally))?;
     }
     sum.checked_mul(i128::from(QUARTERS))
@@ -83,24 +83,26 @@ fn most(rules: &Rules, rule: &Rule, entity: Entity) -> Option<i128> {
 
 fn most_of_meter(rules: &Rules, rule: &Rule, meter: MeterIx) -> Option<i128> {
     let quarter = LATE.quarter();
-    let amounts = Amounts::collect(rules, meter, |ix| at_most(rules, ix, quarter)).ok()?;
+    let amounts = Amounts::collect(rules, meter, |ix| at_most(rules, rule, ix, quarter)).ok()?;
     let entries = meter_entries(rules, meter, Window::Quarter, &amounts, Time::MAX);
     let tally = &entries.first()?.tally;
     is_sure(tally).then(|| rule.signal.of(tally))?.checked_mul(i128::from(QUARTERS))
 }
 
 /// What a facility emits in a quarter with all its meters at their most.
-fn full(rules: &Rules, facility: FacilityIx, quarter: Quarter) -> Option<Tally> {
-    let load = |ix: MeterIx| at_most(rules, ix, quarter);
+fn full(rules: &Rules, rule: &Rule, facility: FacilityIx, quarter: Quarter) -> Option<Tally> {
+    let load = |ix: MeterIx| at_most(rules, rule, ix, quarter);
     let amounts = Amounts::of(rules.topology.facility(facility).inputs.iter().copied(), load).ok()?;
     let tally = facility_quarter(rules, facility, quarter, &amounts);
     is_sure(&tally).then_some(tally)
 }
 
 /// A meter at its most. `Err`: it has none.
-fn at_most(rules: &Rules, ix: MeterIx, quarter: Quarter) -> Result<Vec<(Quarter, Activity, u32)>, ()> {
+fn at_most(rules: &Rules, rule: &Rule, ix: MeterIx, quarter: Quarter) -> Result<Vec<(Quarter, Activity, u32)>, ()> {
     let meter = rules.topology.meter(ix);
-    if meter.category.is_memo() || !meter.covers_time() {
+    // Events have no rate, so a limit leaves them out; a budget has them.
+    let is_left_out = !meter.covers_time() && matches!(rule.kind, Kind::Limit(_));
+    if meter.category.is_memo() || is_left_out {
         return Ok(Vec::new());
     }
     let amount = meter.max_rate.ok_or(())? / QUARTERS / 15;

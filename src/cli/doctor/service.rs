@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cli::doctor::Line;
-use crate::config::HANDED;
+use crate::config::{HANDED, credential_names};
 
 /// What the unit that is shipped says.
 const WANTED: [(&str, &str); 6] = [
@@ -17,6 +17,9 @@ const WANTED: [(&str, &str); 6] = [
     ("MemoryDenyWriteExecute", "yes"),
     ("Restart", "on-failure"),
 ];
+
+/// The directory that the package's unit is handed as a whole.
+const SECRETS: &str = "/etc/emissiond/secrets";
 
 /// The unit as systemd has it.
 pub(crate) struct Unit {
@@ -38,21 +41,28 @@ impl Unit {
         self.properties.get(name).map_or("", String::as_str)
     }
 
-    /// Whether a secret is one of its credentials, by name.
+    /// Whether a secret is one of its credentials, by name, or one of a directory's that it is handed as a whole.
     pub(crate) fn hands(&self, path: &Path) -> bool {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
         self.text.lines().any(|line| {
             let named = line.strip_prefix("LoadCredential=").or_else(|| line.strip_prefix("LoadCredentialEncrypted="));
-            let is_named = named.is_some_and(|named| named.split(':').next() == Some(name));
+            let mut parts = named.unwrap_or("").splitn(2, ':');
+            let (id, from) = (parts.next().unwrap_or(""), parts.next().map(Path::new));
             let pattern = line.strip_prefix("ImportCredential=").and_then(|pattern| pattern.strip_suffix('*'));
-            is_named || pattern.is_some_and(|start| name.starts_with(start))
+            id == name
+                || from.is_some_and(|from| path.parent() == Some(from))
+                || pattern.is_some_and(|s| name.starts_with(s))
         })
     }
 
     /// How it gets to the service.
     pub(crate) fn cure(path: &Path) -> String {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-        format!("systemctl edit emissiond, and there: [Service] LoadCredential={name}:{}", path.display())
+        format!(
+            "put it into {SECRETS}, name it `secrets/{name}`, and restart; or, without the package: systemctl edit emissiond, \
+             [Service] LoadCredential={name}:{}",
+            path.display()
+        )
     }
 }
 
@@ -101,7 +111,8 @@ fn systemctl(arguments: &[&str]) -> String {
 fn credential(unit: &Unit, path: &Path, handed: &Path) -> Option<Line> {
     let shown = path.display();
     if unit.hands(path) {
-        let (new, old) = (std::fs::read(path).ok()?, std::fs::read(handed.join(path.file_name()?)).ok()?);
+        let old = credential_names(path).into_iter().find_map(|name| std::fs::read(handed.join(name)).ok())?;
+        let new = std::fs::read(path).ok()?;
         let text = format!("{shown} is another than the service was handed");
         return (new != old).then(|| Line::warn("secret", text, "systemctl restart emissiond"));
     }
@@ -125,13 +136,21 @@ mod tests {
             credential(&unit, &path, &handed).map(|line| line.text())
         };
         assert!(told("LoadCredential=other:/etc/other\n").unwrap().contains("the service cannot read"));
-        for handing in ["LoadCredential=emissiond.token:/etc/token\n", "ImportCredential=emissiond.*\n"] {
+        let names = credential_names(&path);
+        let (own, of_directory) = (&names[0], &names[1]);
+        let whole = format!("LoadCredential=secrets:{}\n", directory.path().display());
+        let handings = [
+            ("LoadCredential=emissiond.token:/etc/token\n", own),
+            ("ImportCredential=emissiond.*\n", own),
+            (whole.as_str(), of_directory),
+        ];
+        for (handing, name) in handings {
             assert_eq!(told(handing), None, "it does not run");
-            std::fs::write(handed.join("emissiond.token"), "old").unwrap();
+            std::fs::write(handed.join(name), "old").unwrap();
             assert!(told(handing).unwrap().contains("another than the service was handed"));
-            std::fs::write(handed.join("emissiond.token"), "new").unwrap();
+            std::fs::write(handed.join(name), "new").unwrap();
             assert_eq!(told(handing), None);
-            std::fs::remove_file(handed.join("emissiond.token")).unwrap();
+            std::fs::remove_file(handed.join(name)).unwrap();
         }
     }
 }

@@ -24,7 +24,10 @@ const FILES: [(&str, &str); 5] = [
         "/var/lib/emissiond",
         "The state of the service: what was received, what is booked, the alarms. `emissiond backup` copies it.",
     ),
-    ("/run/credentials/emissiond.service", "Secrets that the unit is handed by LoadCredential= or ImportCredential=."),
+    (
+        "/etc/emissiond/secrets",
+        "Passwords, tokens and keys, root's alone: handed to the service when it starts, as `secrets/NAME`.",
+    ),
     ("/usr/share/doc/emissiond", "The tutorial, how-tos and the reference."),
 ];
 

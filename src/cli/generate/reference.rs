@@ -52,8 +52,10 @@ pub(crate) struct Key {
 /// What holds for the whole file.
 pub(crate) const ABOUT_FILE: &str = "TOML. `conf.d/*.toml` beside the file is read too, and variables of the environment come \
     last: `EMISSIOND__MQTT__URL` is `mqtt.url`. `emissiond config show --origin` says where each value comes from, `emissiond check` \
-    what is wrong. Paths are relative to the file that names them; a credential of the unit that \
-    has the name of a secret's or a certificate's file comes before the file. A length of time is a number with `ms`, `s`, `m`, `h`, `d` or `y`, such as \
+    what is wrong. Paths are relative to the file that names them. Passwords, tokens and \
+    keys of the package's service are in `/etc/emissiond/secrets`, root's alone, which systemd hands to it when it starts: \
+    `password_file = \"secrets/mqtt-password\"`. Without the package, a credential of the unit that has the file's name comes \
+    before the file. A length of time is a number with `ms`, `s`, `m`, `h`, `d` or `y`, such as \
     `\"15m\"`. What stands in brackets is the default.";
 
 /// Each section with its keys, from the schema.

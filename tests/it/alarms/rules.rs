@@ -337,6 +337,8 @@ fn rules_that_cannot_be_meant_are_told() {
         |limit: &str| problems_in(&files, &format!("kind = \"limit\"\naverage = \"1h\"\nlimit = \"{limit}\"\n"));
     assert_eq!(told_of("499 kg/h"), []);
     assert!(told_of("500 kg/h")[0].1.contains("at most 500 kg/h"), "{:?}", told_of("500 kg/h"));
+    // Events have no most, so no budget is out of their reach.
+    assert_eq!(problems_in(crate::broker::EVENTS, "kind = \"budget\"\nbudget = \"5 t\"\nperiod = \"day\"\n"), []);
     told(&format!("{limit}deadband = 0\n"), "C022", "deadband");
     told(&format!("{limit}for = \"30s\"\n"), "C022", "shorter than the time between two readings");
     told(&format!("{limit}budget = \"5 t\"\n"), "C006", "of no use to a rule of kind `limit`");
