@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use crate::alert::{Begin, Facts, Heard, Rule, Turn, Until, Watched, look};
 use crate::cluster::{Entity, MeterIx};
 use crate::ledger::Entry;
-use crate::pipeline::{Amounts, Pipeline, meter_entries};
+use crate::pipeline::{Amounts, Over, Pipeline, meter_entries};
 use crate::quantity::{Quarter, Time, Window};
 use crate::window::Activity;
 
@@ -74,7 +74,7 @@ fn entries(pipeline: &Pipeline, entity: Entity, window: Window) -> Vec<Entry> {
     let rules = pipeline.rules();
     let load = |ix| Ok::<_, Infallible>(pipeline.open_activities(ix));
     let Ok(amounts) = Amounts::collect(rules, ix, load);
-    meter_entries(rules, ix, window, &amounts, Time::MAX)
+    meter_entries(rules, ix, window, &amounts, Over::ALL)
 }
 
 /// All of it is in memory.

@@ -1,5 +1,6 @@
 //! `emissiond check`: validate a configuration without starting anything.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::cli::tap::show_one;
 use crate::cli::{CONFIGURATION, Failure, USAGE};
 use crate::clock;
 use crate::config::{Plan, Problem, Severity, load};
+use crate::daemon::unfit;
 use crate::decode::Message;
 use crate::quantity::Time;
 use crate::store::{Reader, StoreError};
@@ -71,6 +73,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::new(CONFIGURATION, report.to_text()));
     };
     eprint!("{}", report.to_text());
+    // What is not there, or not to be seen, is said already: it may be checked elsewhere than it is used.
+    if let Some(unfit) = unfit(&plan).iter().find(|error| error.kind() == ErrorKind::InvalidInput) {
+        return Err(Failure::new(CONFIGURATION, format!("error[C016]: {unfit}")));
+    }
     let topology = &plan.rules.topology;
     println!(
         "{}: {}; {} network(s), {} cluster(s), {} facilities, {} meters, plan {}",

@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Plan, load};
-use crate::store::{Lock, StoreError};
+use crate::store::{Lock, StoreError, finished};
 
 /// Failed while running.
 pub(crate) const FAILED: u8 = 1;
@@ -225,11 +225,17 @@ pub(crate) fn address(file: Option<&PathBuf>) -> Result<std::net::SocketAddr, Fa
 /// Where the daemon of a configuration keeps its state; the file may be faulty by now.
 pub(crate) fn state_dir(file: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     let state = crate::config::state_dir(file.map(PathBuf::as_path));
-    state.ok_or_else(|| Failure::new(CONFIGURATION, "`daemon.state_dir` cannot be read; write a path"))
+    state.ok_or_else(|| {
+        Failure::new(
+            CONFIGURATION,
+            "`daemon.state_dir` cannot be read: `emissiond check` says what is wrong with the file",
+        )
+    })
 }
 
 /// The lock of a state directory that has a ledger. `None`: a daemon runs, and is asked instead.
 pub(crate) fn lock(plan: &Plan) -> Result<Option<Lock>, Failure> {
+    finished(&plan.daemon.state_dir).map_err(|error| run::failure(error.into()))?;
     let ledger = plan.daemon.state_dir.join("ledger.db");
     if let Err(error) = std::fs::metadata(&ledger) {
         let message = match error.kind() {

@@ -15,7 +15,7 @@ use crate::cluster::MeterIx;
 use crate::decode::Message;
 use crate::format::{entry_json, summary_json, turned_json};
 use crate::ledger::Entry;
-use crate::pipeline::{Amounts, Event, Pipeline, meter_entries};
+use crate::pipeline::{Amounts, Event, Over, Pipeline, meter_entries};
 use crate::quantity::{Time, Window};
 
 #[derive(Args)]
@@ -117,7 +117,7 @@ fn print(pipeline: &Pipeline) -> Result<(), Failure> {
         let load = |ix| Ok::<_, Failure>(pipeline.open_activities(ix));
         let amounts = Amounts::collect(rules, ix, load)?;
         for window in Window::ALL {
-            for entry in meter_entries(rules, ix, window, &amounts, Time::MAX) {
+            for entry in meter_entries(rules, ix, window, &amounts, Over::ALL) {
                 print_entry(&mut out, pipeline, entry)?;
             }
         }

@@ -1,6 +1,7 @@
 //! What every section is checked with: problems with their place, words, references and spans.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -192,8 +193,11 @@ impl Checker {
     /// A secret's file. That it is not there is no mistake of the configuration: it may be checked elsewhere than it is used.
     pub(crate) fn secret(&mut self, key: &[&str], written: &str) -> PathBuf {
         let path = self.layers.secret(key, written);
-        if !path.is_file() {
-            let message = format!("there is no file `{}`: `run` will need it", path.display());
+        if let Err(error) = std::fs::metadata(&path) {
+            let message = match error.kind() {
+                ErrorKind::PermissionDenied => format!("`{}` cannot be seen by this user", path.display()),
+                _ => format!("there is no file `{}`: `run` will need it", path.display()),
+            };
             let help =
                 "write it; of the package's service all secrets are in /etc/emissiond/secrets, which is root's alone"
                     .to_owned();

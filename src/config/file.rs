@@ -67,11 +67,11 @@ pub(crate) struct DaemonSection {
     pub http: Option<String>,
     /// Where they listen over TLS besides, such as `"0.0.0.0:8443"`; who reads there shows the token too.
     pub https: Option<String>,
-    /// The certificate of `https`, with those between it and its authority (PEM); read again with a reload.
+    /// The certificate of `https`, with those between it and its authority (PEM), such as `"secrets/web.crt"`.
     pub cert_file: Option<String>,
     /// The key of `cert_file`, such as `"secrets/web.key"`.
     pub key_file: Option<String>,
-    /// Whoever changes something over HTTP shows what is in this file; read again with a reload.
+    /// Whoever changes something over HTTP shows what is in this file, such as `"secrets/http-token"`; another one needs a restart.
     pub token_file: Option<String>,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct MqttSection {
     pub client_id: Option<String>,
     /// The user.
     pub username: Option<String>,
-    /// The file with the password, such as `"secrets/mqtt-password"`; read again with each connection.
+    /// The file with the password, such as `"secrets/mqtt-password"`; another one needs a restart.
     pub password_file: Option<String>,
     /// The authorities that are trusted (PEM); default: those of the system.
     pub ca_file: Option<String>,

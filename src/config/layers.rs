@@ -2,7 +2,7 @@
 //! back from a key to the file, line and column it stands in.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use config::{Config, Environment, FileFormat};
 use serde_json::{Map, Value};
@@ -368,14 +368,17 @@ impl Layers {
     }
 
     /// A secret's file: the systemd credential of the same name where there is one, else the file as written; for a command
-    /// beside the service, where there is no such file, that which the service was handed.
+    /// beside the service, where a file of its configuration is not there, that which the service was handed.
     pub(crate) fn secret(&self, key: &[&str], written: &str) -> PathBuf {
         let file = self.resolve(key, written);
-        let within = |directory: PathBuf| {
-            credential_names(&file).into_iter().map(|name| directory.join(name)).find(|path| path.is_file())
+        let Some(name) = credential_name(&file) else {
+            return file;
         };
+        let within = |directory: PathBuf| Some(directory.join(&name)).filter(|path| path.is_file());
         let own = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        let handed = || within(PathBuf::from(HANDED)).filter(|_| !file.exists());
+        // Whoever may see the directory of secrets sees what is not there.
+        let is_absent = file.starts_with(CONFIGURATION) && !file.exists() && !name.starts_with("secrets_");
+        let handed = || within(PathBuf::from(HANDED)).filter(|_| is_absent);
         own.and_then(within).or_else(handed).unwrap_or(file)
     }
 
@@ -386,14 +389,27 @@ impl Layers {
     }
 }
 
-/// The names a file may have as a credential: its own, or, of a directory that is handed as a whole, behind that of the directory.
-pub(crate) fn credential_names(file: &Path) -> Vec<String> {
-    let name = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-    let (own, parent) = (name(file), file.parent().and_then(name));
-    let together = parent.zip(own.as_ref()).map(|(parent, own)| format!("{parent}_{own}"));
-    own.into_iter().chain(together).collect()
+/// The name of a file as a credential: its own; of one below the directory that the package's unit is handed as a whole, as systemd
+/// names it.
+pub(crate) fn credential_name(file: &Path) -> Option<String> {
+    // `conf.d/../secrets` is the same directory.
+    let mut plain = PathBuf::new();
+    for part in file.components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            part => plain.push(part),
+        }
+    }
+    let Ok(within) = plain.strip_prefix(SECRETS) else {
+        return Some(file.file_name()?.to_str()?.to_owned());
+    };
+    let parts: Option<Vec<&str>> = within.iter().map(|part| part.to_str()).collect();
+    Some(format!("secrets_{}", parts?.join("_")))
 }
 
+/// Where the package's configuration is, and the secrets that its unit is handed as a whole.
+const CONFIGURATION: &str = "/etc/emissiond";
+pub(crate) const SECRETS: &str = "/etc/emissiond/secrets";
 /// Where systemd puts what it hands to the service.
 pub(crate) const HANDED: &str = "/run/credentials/emissiond.service";
 

@@ -36,7 +36,7 @@ pub use check::{Loaded, address, check, load, load_with, state_dir};
 pub use codes::CODES;
 pub use file::schema;
 pub use layers::List;
-pub(crate) use layers::{HANDED, credential_names};
+pub(crate) use layers::{HANDED, SECRETS, credential_name};
 pub use plan::{Daemon, Https, Parts, Plan, Retention};
 pub use preset::{FORMATS, Preset, presets};
 pub use problem::{Problem, Report, Severity};

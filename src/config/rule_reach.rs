@@ -5,7 +5,7 @@ use crate::cluster::{Entity, FacilityIx, MeterIx};
 use crate::config::checker::Checker;
 use crate::config::problem::Severity;
 use crate::emission::{Flag, Tally};
-use crate::pipeline::{Amounts, Rules, facility_quarter, meter_entries};
+use crate::pipeline::{Amounts, Over, Rules, facility_quarter, meter_entries};
 use crate::quantity::{Quarter, Time, Window};
 use crate::window::{Activity, Minute};
 
@@ -84,7 +84,7 @@ fn most(rules: &Rules, rule: &Rule, entity: Entity) -> Option<i128> {
 fn most_of_meter(rules: &Rules, rule: &Rule, meter: MeterIx) -> Option<i128> {
     let quarter = LATE.quarter();
     let amounts = Amounts::collect(rules, meter, |ix| at_most(rules, rule, ix, quarter)).ok()?;
-    let entries = meter_entries(rules, meter, Window::Quarter, &amounts, Time::MAX);
+    let entries = meter_entries(rules, meter, Window::Quarter, &amounts, Over::ALL);
     let tally = &entries.first()?.tally;
     is_sure(tally).then(|| rule.signal.of(tally))?.checked_mul(i128::from(QUARTERS))
 }

@@ -69,7 +69,8 @@ impl Explainer {
             return Ok(None);
         }
         let payloads = self.payloads(reader, meter, &shown(&explanation, &held))?;
-        let entries = meter_entries(rules, meter, Window::Quarter, &amounts, unstored.now.unwrap_or(Time::MAX));
+        let over = reader.over(unstored.now.unwrap_or(Time::MAX))?;
+        let entries = meter_entries(rules, meter, Window::Quarter, &amounts, over);
         let rows = |id: &str| row(&self.catalogue, id);
         let payload = |time: Time| payloads.get(&time).cloned();
         let cluster = rules.topology.cluster_of(Entity::Meter(meter));

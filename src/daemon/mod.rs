@@ -27,5 +27,6 @@ pub use desk::{Desk, Inbox};
 pub use explain::Explainer;
 pub use restate::Cause;
 pub use run::{Running, StartError, run, start};
+pub use secure::unfit;
 pub use timekeeper::{Timekeeper, Told};
 pub use views::open as open_view;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::clock;
 use crate::config::{self, Parts, Plan, Severity, load};
-use crate::daemon::secure::Secrets;
+use crate::daemon::secure::{Secrets, unfit};
 use crate::http::{ConfigView, Look, ReloadView};
 use crate::influx;
 use crate::mqtt;
@@ -85,8 +85,7 @@ pub(crate) fn read(file: Option<&PathBuf>, standing: &Standing) -> Result<Fresh,
     let changes = difference(&standing.parts, &plan.parts);
     let (plan, restart) = standing.fit(plan);
     let unread = |error: io::Error| format!("{error}; what was read before stays in use");
-    mqtt::readable(&plan.mqtt).map_err(unread)?;
-    plan.influx.as_ref().map_or(Ok(String::new()), influx::token).map_err(unread)?;
+    unfit(&plan).into_iter().next().map_or(Ok(()), Err).map_err(unread)?;
     let secrets = Secrets::read(&plan.daemon).map_err(unread)?;
     Ok(Fresh { plan, changes, restart, secrets })
 }

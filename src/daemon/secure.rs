@@ -1,4 +1,4 @@
-//! What the HTTP server reads from files - its token, its certificate -, and until when certificates are valid.
+//! What is read from files of secrets and certificates: by the HTTP server, and whether all of it can be used.
 
 use std::io;
 use std::sync::Arc;
@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum_server::tls_rustls::RustlsConfig;
 
-use crate::config::Daemon;
+use crate::config::{Daemon, Plan};
 use crate::http::{BrokerView, Guard, Look};
+use crate::influx;
+use crate::mqtt;
 use crate::tls::{self, Expiry, Shown};
 
 /// What is in the files now.
@@ -23,6 +25,13 @@ impl Secrets {
         let shown = daemon.https.as_ref().map(|https| tls::server(&https.files)).transpose()?;
         Ok(Secrets { guard, shown })
     }
+}
+
+/// What is wrong with the files of secrets and certificates that a plan names, as the daemon would read them.
+pub fn unfit(plan: &Plan) -> Vec<io::Error> {
+    let influx = plan.influx.as_ref().map_or(Ok(()), |influx| influx::token(influx).map(drop));
+    let read = [mqtt::readable(&plan.mqtt), influx, Secrets::read(&plan.daemon).map(drop)];
+    read.into_iter().filter_map(Result::err).collect()
 }
 
 /// The certificate in use, which another one may replace.

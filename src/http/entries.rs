@@ -17,7 +17,7 @@ use crate::http::table::{part, with_next};
 use crate::http::views::EntryView;
 use crate::http::{OpenView, Quarters, Question};
 use crate::ledger::{Entry, Key};
-use crate::pipeline::{Amounts, Rules, meter_entries, quarters_of};
+use crate::pipeline::{Amounts, Over, Rules, meter_entries, quarters_of};
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::{Reader, StoreError};
 use crate::window::Activity;
@@ -189,14 +189,14 @@ pub(crate) async fn fetch_beside(app: Arc<App>, asked: Asked) -> Result<Vec<Entr
 
 /// Stored entries and open ones, as one list in order.
 pub fn collect(rules: &Rules, reader: &Reader, asked: &Asked, open: &OpenView) -> Result<Vec<Entry>, StoreError> {
-    let now = open.now.unwrap_or(Time::MAX);
+    let over = reader.over(open.now.unwrap_or(Time::MAX))?;
     let within = |start: Time| asked.from <= start && start < asked.to;
     let mut all: BTreeMap<Key, Entry> = BTreeMap::new();
     let quarters: HashMap<Entity, &Quarters> =
         open.quarters.iter().map(|(entity, quarters)| (*entity, quarters)).collect();
     for entity in &asked.entities {
         if let Entity::Meter(ix) = entity {
-            let entries = meter(rules, reader, asked, *ix, &quarters, now)?;
+            let entries = meter(rules, reader, asked, *ix, &quarters, over)?;
             all.extend(entries.into_iter().map(|entry| (entry.key, entry)));
             continue;
         }
@@ -221,7 +221,7 @@ fn meter(
     asked: &Asked,
     ix: MeterIx,
     open: &HashMap<Entity, &Quarters>,
-    now: Time,
+    over: Over,
 ) -> Result<Vec<Entry>, StoreError> {
     let range = quarters_of(rules, ix, asked.window, (asked.from.max(Time::MIN), asked.to.min(Time::MAX)));
     let load = |ix: MeterIx| -> Result<Vec<(Quarter, Activity, u32)>, StoreError> {
@@ -231,5 +231,5 @@ fn meter(
         quarters.extend(fresh.filter(|(quarter, ..)| (range.0..range.1).contains(quarter)).cloned());
         Ok(quarters)
     };
-    Ok(meter_entries(rules, ix, asked.window, &Amounts::collect(rules, ix, load)?, now))
+    Ok(meter_entries(rules, ix, asked.window, &Amounts::collect(rules, ix, load)?, over))
 }

@@ -15,7 +15,9 @@ use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Control, Handle, Server};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tower_http::compression::CompressionLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::cluster::MeterIx;
 use crate::factor::Catalogue;
@@ -132,6 +134,10 @@ const FIRST_REQUEST: Duration = Duration::from_secs(10);
 const NEXT_REQUEST: Duration = Duration::from_secs(75);
 /// A handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(3);
+/// Connections that do not come to be are told of so often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+/// What somebody sends may halt for so long.
+const BODY: Duration = Duration::from_secs(30);
 /// What is being answered when the server ends may take so long.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -177,7 +183,15 @@ pub async fn serve(
 fn patient(server: Server<SocketAddr>, seats: Seats, control: &Control) -> Server<SocketAddr, Seats> {
     let mut server = server.http1_only().handle(Handle::with_control(control.clone()));
     server.http_builder().http1().header_read_timeout(NEXT_REQUEST);
-    server.first_request_timeout(FIRST_REQUEST).acceptor(seats)
+    let told = Mutex::new(None::<Instant>);
+    let tell = move |from: Option<&SocketAddr>, error: &io::Error| {
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+            *told = Some(Instant::now());
+            tracing::warn!(from = from.map(tracing::field::display), %error, "a connection did not come to be; more are not told of for a minute");
+        }
+    };
+    server.first_request_timeout(FIRST_REQUEST).accept_error_handler(tell).acceptor(seats)
 }
 
 fn router(site: Site) -> Router {
@@ -212,6 +226,7 @@ fn router(site: Site) -> Router {
         .route("/readyz", get(status::ready))
         .fallback(|| async { Problem::Missing("there is nothing here; the page is at /".to_owned()) })
         .layer(CompressionLayer::new())
+        .layer(RequestBodyTimeoutLayer::new(BODY))
         .with_state(site)
 }
 

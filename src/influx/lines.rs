@@ -89,7 +89,7 @@ impl Lines {
     ) -> Result<Vec<Entry>, StoreError> {
         let range = quarters_of(&self.rules, meter, window, (start, start));
         let amounts = Amounts::collect(&self.rules, meter, |ix| reader.activities(ix, range))?;
-        let entries = meter_entries(&self.rules, meter, window, &amounts, now);
+        let entries = meter_entries(&self.rules, meter, window, &amounts, reader.over(now)?);
         // A minute's quarter holds its neighbours too.
         let quarter = start.quarter();
         let wanted = |at: Time| if window == Window::Minute { at.quarter() == quarter } else { at == start };

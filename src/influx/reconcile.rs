@@ -215,7 +215,7 @@ impl Reconciler {
         let rules = &self.lines.rules;
         let range = quarters_of(rules, ix, part.window, (part.from, part.to));
         let amounts = Amounts::collect(rules, ix, |ix| self.reader.activities(ix, range))?;
-        let entries = meter_entries(rules, ix, part.window, &amounts, self.now);
+        let entries = meter_entries(rules, ix, part.window, &amounts, self.reader.over(self.now)?);
         Ok(entries.into_iter().filter(|entry| (part.from..part.to).contains(&entry.key.start)).collect())
     }
 

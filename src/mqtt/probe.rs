@@ -29,7 +29,7 @@ pub struct Probe {
 
 /// Where mosquitto, and who follows it, tells of itself.
 const VERSION: &str = "$SYS/broker/version";
-const LOAD: &str = "$SYS/broker/load/messages/received/1min";
+const LOAD: &str = "$SYS/broker/load/publish/received/1min";
 const DROPPED: &str = "$SYS/broker/publish/messages/dropped";
 const FILTERS_A_PACKET: usize = 100;
 /// What is not told by then is not told at all.

@@ -31,4 +31,4 @@ pub use path::Pipeline;
 pub use rules::Rules;
 pub use sources::{Made, Source, add_sources};
 pub use touched::{Comparison, Touched, merge};
-pub use view::{Amounts, MeterView, facility_quarter, meter_entries, quarters_of};
+pub use view::{Amounts, MeterView, Over, facility_quarter, meter_entries, quarters_of};

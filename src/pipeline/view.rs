@@ -59,10 +59,6 @@ impl Amounts {
         self.meters.values().flat_map(BTreeMap::keys).copied().collect()
     }
 
-    fn is_closed(&self, ix: MeterIx, quarter: Quarter) -> bool {
-        self.meters.get(&ix).and_then(|quarters| quarters.get(&quarter)).is_some_and(|(_, revision)| *revision > 0)
-    }
-
     /// How often what these quarters hang on was changed after it had closed.
     fn changes(&self, together: &[Quarter]) -> u32 {
         let of =
@@ -89,9 +85,23 @@ pub fn quarters_of(rules: &Rules, ix: MeterIx, window: Window, (from, to): (Time
     (zone.start(window, from).quarter(), Quarter(last.quarter().0.saturating_add(1)))
 }
 
-/// A meter's entries of one length of window. The revision is 0 while the window is open at `now`, 1 when it has closed, and
-/// rises with every change of an amount that it hangs on.
-pub fn meter_entries(rules: &Rules, ix: MeterIx, window: Window, amounts: &Amounts, now: Time) -> Vec<Entry> {
+/// What is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Over {
+    /// The time of the last event.
+    pub now: Time,
+    /// Quarters before this one are closed, whenever windows close from now on.
+    pub open_from: Quarter,
+}
+
+impl Over {
+    /// Nothing is open.
+    pub const ALL: Over = Over { now: Time::MAX, open_from: Quarter(i32::MAX) };
+}
+
+/// A meter's entries of one length of window. The revision is 0 while the window is open, 1 when it has closed, and rises with
+/// every change of an amount that it hangs on.
+pub fn meter_entries(rules: &Rules, ix: MeterIx, window: Window, amounts: &Amounts, over: Over) -> Vec<Entry> {
     let topology = &rules.topology;
     let entity = Entity::Meter(ix);
     let zone = topology.zone(entity);
@@ -120,10 +130,9 @@ pub fn meter_entries(rules: &Rules, ix: MeterIx, window: Window, amounts: &Amoun
     }
     let entry = |(start, (tally, revision)): (Time, (Tally, u32))| {
         let key = Key { entity, window, start };
-        // What closed earlier stays closed when windows close later from now on.
         let end = key.end(topology);
-        let open = end.plus(rules.close_after) > now && !amounts.is_closed(ix, end.quarter().previous());
-        Entry::new(key, tally, if open { 0 } else { revision }, topology, now)
+        let open = end.plus(rules.close_after) > over.now && end > over.open_from.start();
+        Entry::new(key, tally, if open { 0 } else { revision }, topology, over.now)
     };
     // Errors stand beside the minutes: what has nothing else is no entry.
     sums.into_iter().filter(|(_, (tally, _))| !tally.is_empty()).map(entry).collect()

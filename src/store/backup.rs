@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::quantity::Time;
-use crate::store::lock::UNFINISHED;
+use crate::store::lock::{UNFINISHED, finished};
 use crate::store::{Lock, StoreError};
 
 /// Before the ledger, and behind it.
@@ -60,6 +60,7 @@ pub enum BackupError {
 
 /// Copies a state directory into a new directory, also while a daemon runs on it.
 pub fn back_up(state: &Path, to: &Path, now: Time) -> Result<Manifest, BackupError> {
+    finished(state)?;
     if !state.join("ledger.db").exists() {
         return Err(BackupError::Unfit(format!("there is no ledger in {}; see `daemon.state_dir`", state.display())));
     }
@@ -106,6 +107,7 @@ pub fn restore(from: &Path, state: &Path) -> Result<(Manifest, Option<PathBuf>),
     outside(from, state)?;
     let manifest = verified(from)?;
     let _lock = Lock::take_unfinished(state)?;
+    forget_attempts(state)?;
     let fresh = free(state, "restoring");
     copy_into(&fresh, from, &manifest, state).inspect_err(|_| drop(std::fs::remove_dir_all(&fresh)))?;
     // From here on the state is neither what it was nor the copy: nothing starts on it before another restore is done.
@@ -119,6 +121,15 @@ pub fn restore(from: &Path, state: &Path) -> Result<(Manifest, Option<PathBuf>),
     std::fs::remove_file(&unfinished).map_err(StoreError::io(&unfinished))?;
     sync(state)?;
     Ok((manifest, aside))
+}
+
+/// What earlier ones left of their copies when they were interrupted.
+fn forget_attempts(state: &Path) -> Result<(), StoreError> {
+    let entries = std::fs::read_dir(state).map_err(StoreError::io(state))?;
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("restoring-")) {
+        std::fs::remove_dir_all(entry.path()).map_err(StoreError::io(entry.path()))?;
+    }
+    Ok(())
 }
 
 /// All of a copy, as whoever owns the state directory will read it.

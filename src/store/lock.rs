@@ -19,7 +19,8 @@ impl Lock {
     /// Creates the directory (mode 0700) if need be, and takes the lock.
     pub fn take(directory: &Path) -> Result<Lock, StoreError> {
         let lock = Lock::take_unfinished(directory)?;
-        if directory.join(UNFINISHED).exists() { Err(StoreError::Unfinished(directory.to_owned())) } else { Ok(lock) }
+        finished(directory)?;
+        Ok(lock)
     }
 
     /// The same, also of a directory in which a restore was interrupted.
@@ -35,4 +36,9 @@ impl Lock {
             Err(TryLockError::Error(error)) => Err(StoreError::io(path)(error)),
         }
     }
+}
+
+/// Whoever opens a state directory, also beside its owner, must not take half a restore for a state.
+pub fn finished(directory: &Path) -> Result<(), StoreError> {
+    if directory.join(UNFINISHED).exists() { Err(StoreError::Unfinished(directory.to_owned())) } else { Ok(()) }
 }

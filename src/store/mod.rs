@@ -52,7 +52,7 @@ pub use error::StoreError;
 pub use journal::{Block, Journal, Record};
 pub use judgement::Judgement;
 pub use ledger::{Ledger, Position};
-pub use lock::Lock;
+pub use lock::{Lock, finished};
 pub use lost::Lost;
 pub use names::Names;
 pub use notes::{BROKER_DROPPED, Gap, RESTORED, SESSION_LOST};

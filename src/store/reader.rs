@@ -9,8 +9,10 @@ use rusqlite::{Connection, OpenFlags};
 use crate::cluster::{Entity, MeterIx, Topology};
 use crate::ledger::Closed;
 use crate::meter::{Held, NEAREST};
+use crate::pipeline::Over;
 use crate::quantity::{Quarter, Time, Window};
 use crate::store::ledger::{read_entry, read_row};
+use crate::store::lock::finished;
 use crate::store::retention::read_day;
 use crate::store::{Names, StoreError, identity, records, schema};
 use crate::window::Activity;
@@ -38,6 +40,7 @@ pub struct Changed {
 impl Reader {
     /// Opens the ledger of a state directory beside its writer.
     pub fn open(state: &Path, names: Arc<Names>, topology: Arc<Topology>) -> Result<Reader, StoreError> {
+        finished(state)?;
         let path = state.join("ledger.db");
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(StoreError::database(&path))?;
@@ -55,6 +58,11 @@ impl Reader {
         let names = Names::known(&reader.connection, &reader.topology);
         reader.names = Arc::new(names.map_err(StoreError::database(&reader.path))?);
         Ok(reader)
+    }
+
+    /// What is over at a time.
+    pub fn over(&self, now: Time) -> Result<Over, StoreError> {
+        Ok(Over { now, open_from: self.open_from()? })
     }
 
     /// Stored entries of an entity that begin in `[from, to)`.

@@ -7,13 +7,17 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub(crate) fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let read = CertificateDer::pem_file_iter(path).map_err(|e| wrong(path, e))?;
-    let all = read.collect::<Result<Vec<_>, _>>().map_err(|e| wrong(path, e))?;
+    let text = read(path)?;
+    let all = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>().map_err(|e| wrong(path, e))?;
     if all.is_empty() { Err(wrong(path, "there is no certificate in it")) } else { Ok(all) }
 }
 
 pub(crate) fn key(path: &Path) -> io::Result<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_file(path).map_err(|e| wrong(path, e))
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|e| wrong(path, e))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 pub(crate) const UNREADABLE: &str = "its first certificate cannot be read";

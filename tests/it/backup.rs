@@ -99,9 +99,16 @@ fn a_restore_that_is_interrupted_is_not_mistaken_for_a_state() {
         let text = String::from_utf8_lossy(&started.stderr).into_owned();
         assert_eq!(started.status.code(), Some(78), "killed at rename {nth}: {text}");
         assert!(text.contains("was interrupted: run it again"), "{text}");
+        let copied = run(daemon.command("backup").arg("--to").arg(daemon.files.path(&format!("copy-{nth}"))));
+        assert!(!copied.status.success(), "half a restore is no state to copy");
         interrupted += 1;
     }
     assert!(interrupted >= 3, "{interrupted} renames");
+    let left = std::fs::read_dir(daemon.files.path("state")).unwrap().flatten().map(|entry| entry.file_name());
+    assert!(
+        left.into_iter().all(|name| !name.to_string_lossy().starts_with("restoring")),
+        "nothing is left of the attempts"
+    );
     daemon.start();
     assert_eq!(total(&daemon, "1y"), expected_mg);
     assert!(daemon.stop().success());

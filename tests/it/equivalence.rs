@@ -9,7 +9,7 @@ use emissiond::config::{Plan, check};
 use emissiond::daemon::Books;
 use emissiond::decode::Message;
 use emissiond::ledger::Entry;
-use emissiond::pipeline::{Amounts, Counters, Event, Pipeline, meter_entries};
+use emissiond::pipeline::{Amounts, Counters, Event, Over, Pipeline, meter_entries};
 use emissiond::quantity::{Quarter, Span, Time, Window};
 use emissiond::store::Reader;
 use fastrand::Rng;
@@ -327,7 +327,7 @@ pub fn offline(plan: &Plan, messages: &[Message]) -> (Books4, Counters) {
         let amounts =
             Amounts::collect(&plan.rules, MeterIx(ix), |ix| Ok::<_, ()>(pipeline.open_activities(ix))).unwrap();
         for window in Window::ALL {
-            entries.extend(meter_entries(&plan.rules, MeterIx(ix), window, &amounts, Time::MAX));
+            entries.extend(meter_entries(&plan.rules, MeterIx(ix), window, &amounts, Over::ALL));
         }
     }
     (show(plan, entries), pipeline.counters().clone())
@@ -421,7 +421,7 @@ pub fn close(plan: &Plan, state: &std::path::Path, mut books: Books, now: Time) 
         let all = (Quarter(i32::MIN), Quarter(i32::MAX));
         let amounts = Amounts::collect(&plan.rules, MeterIx(ix), |ix| reader.activities(ix, all)).unwrap();
         for window in Window::ALL {
-            entries.extend(meter_entries(&plan.rules, MeterIx(ix), window, &amounts, Time::MAX));
+            entries.extend(meter_entries(&plan.rules, MeterIx(ix), window, &amounts, Over::ALL));
         }
     }
     assert!(entries.iter().all(|e| e.revision >= 1 || matches!(e.key.entity, Entity::Meter(_))));

@@ -69,14 +69,21 @@ fn troubles(status: &Value) -> Vec<Line> {
     let (mqtt, trouble) = (&status["mqtt"], |of: &Value| of["trouble"].as_str().map(str::to_owned));
     if mqtt["connected"] == false {
         let why = trouble(mqtt).unwrap_or_else(|| "not yet".to_owned());
-        let cure = "systemctl reload emissiond; a credential (LoadCredential) is handed over anew by a restart alone";
+        let cure =
+            "after a change of a password or a key: systemctl restart emissiond; else see the lines of the broker";
         lines.push(Line::fail("daemon", format!("it has no session with the broker: {why}"), cure));
     }
     if let Some(why) = trouble(&status["influxdb"]) {
-        lines.push(Line::fail("daemon", format!("its database: {why}"), "the same"));
+        lines.push(Line::fail("daemon", format!("its database: {why}"), "see the lines of the database"));
     }
     if let Some(held) = status["held"].as_str() {
         lines.push(Line::fail("daemon", format!("it takes nothing in: {held}"), "journalctl -u emissiond"));
+    }
+    let waiting = status["config"]["needs_restart"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let waiting: Vec<&str> = waiting.collect();
+    if !waiting.is_empty() {
+        let text = format!("changes of these sections wait for a restart: {}", waiting.join(" "));
+        lines.push(Line::warn("daemon", text, "systemctl restart emissiond"));
     }
     if status["config"]["last_reload"]["result"] == "rejected" {
         let why = status["config"]["last_reload"]["detail"].as_str().unwrap_or("");
@@ -88,14 +95,29 @@ fn troubles(status: &Value) -> Vec<Line> {
 /// So many are named.
 const NAMED: usize = 5;
 
-/// Meters that are due and were never heard: mostly a slip in their topic.
-fn silent(meters: &Value) -> Option<Line> {
-    let silent = meters.as_array()?.iter().filter(|meter| meter["stale"] == true && meter["last_reading"].is_null());
-    let ids: Vec<&str> = silent.filter_map(|meter| meter["id"].as_str()).collect();
-    let text = format!("{} meter(s) without a single reading: {}", ids.len(), named(&ids));
+/// Meters that are due and not heard, which is mostly a slip in their topic where they never were; and readings set aside.
+fn silent(meters: &Value) -> Vec<Line> {
+    let meters: Vec<&Value> = meters.as_array().into_iter().flatten().collect();
+    let stale = |never: bool| -> Vec<&str> {
+        let stale = meters.iter().filter(|meter| meter["stale"] == true && meter["last_reading"].is_null() == never);
+        stale.filter_map(|meter| meter["id"].as_str()).collect()
+    };
+    let aside: u64 = meters.iter().filter_map(|meter| meter["quarantined"].as_u64()).sum();
+    let mut lines = Vec::new();
+    let mut warn = |count: u64, text: String, cure: &str| {
+        if count > 0 {
+            lines.push(Line::warn("meters", text, cure));
+        }
+    };
+    let (never, silent) = (stale(true), stale(false));
+    let text = format!("{} meter(s) without a single reading: {}", never.len(), named(&never));
     let cure =
         "is its `topic` right? `emissiond tap '#'` shows what arrives, `emissiond refused` what cannot be booked";
-    (!ids.is_empty()).then(|| Line::warn("meters", text, cure))
+    warn(never.len() as u64, text, cure);
+    let text = format!("{} meter(s) silent for longer than `stale_after`: {}", silent.len(), named(&silent));
+    warn(silent.len() as u64, text, "see to the meter and its way to the broker");
+    warn(aside, format!("{aside} reading(s) are set aside and wait for a decision"), "emissiond quarantine list");
+    lines
 }
 
 fn named(ids: &[&str]) -> String {

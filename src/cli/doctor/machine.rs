@@ -8,8 +8,9 @@ use std::process::Command;
 use crate::cli::doctor::service::Unit;
 use crate::cli::doctor::{Line, expiry};
 use crate::config::{HANDED, Plan};
+use crate::daemon::unfit;
 use crate::notify::Channel;
-use crate::store::Space;
+use crate::store::{Space, finished};
 use crate::tls::expires_of_file;
 
 /// Where systemd's time service says that the clock is set by others.
@@ -24,6 +25,8 @@ pub(crate) fn look(plan: &Plan, unit: &Unit) -> Vec<Line> {
     let mut lines = vec![clock(), disk(plan)];
     lines.push(directory(state));
     lines.extend(secrets(plan).iter().map(|path| secret(path, unit)));
+    let unfit = unfit(plan).into_iter().filter(|error| error.kind() == ErrorKind::InvalidInput);
+    lines.extend(unfit.map(|error| Line::fail("secret", error.to_string(), "write another, and restart")));
     if let Some(https) = &plan.daemon.https {
         lines.push(match expires_of_file(&https.files.certificate) {
             Ok(end) => expiry("certificate", "our certificate for HTTPS", end),
@@ -102,6 +105,9 @@ fn journal_days(directory: &Path) -> Vec<u64> {
 }
 
 fn directory(state: &Path) -> Line {
+    if let Err(error) = finished(state) {
+        return Line::fail("state", error.to_string(), "emissiond restore --from ...");
+    }
     match std::fs::metadata(state) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             Line::warn("state", format!("{} cannot be seen by this user", state.display()), "ask as root")

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cli::doctor::Line;
-use crate::config::{HANDED, credential_names};
+use crate::config::{HANDED, SECRETS, credential_name};
 
 /// What the unit that is shipped says.
 const WANTED: [(&str, &str); 6] = [
@@ -18,9 +18,6 @@ const WANTED: [(&str, &str); 6] = [
     ("Restart", "on-failure"),
 ];
 
-/// The directory that the package's unit is handed as a whole.
-const SECRETS: &str = "/etc/emissiond/secrets";
-
 /// The unit as systemd has it.
 pub(crate) struct Unit {
     properties: BTreeMap<String, String>,
@@ -30,8 +27,11 @@ pub(crate) struct Unit {
 
 impl Unit {
     pub(crate) fn read() -> Unit {
-        let names: Vec<&str> =
-            WANTED.iter().map(|(name, _)| *name).chain(["LoadState", "ActiveState", "WatchdogUSec"]).collect();
+        let names: Vec<&str> = WANTED
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(["LoadState", "ActiveState", "UnitFileState", "WatchdogUSec"])
+            .collect();
         let text = systemctl(&["show", "emissiond.service", "--property", &names.join(",")]);
         let property = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
         Unit { properties: text.lines().filter_map(property).collect(), text: systemctl(&["cat", "emissiond.service"]) }
@@ -49,9 +49,9 @@ impl Unit {
             let mut parts = named.unwrap_or("").splitn(2, ':');
             let (id, from) = (parts.next().unwrap_or(""), parts.next().map(Path::new));
             let pattern = line.strip_prefix("ImportCredential=").and_then(|pattern| pattern.strip_suffix('*'));
-            id == name
-                || from.is_some_and(|from| path.parent() == Some(from))
-                || pattern.is_some_and(|s| name.starts_with(s))
+            let is_below = credential_name(path).is_some_and(|name| name.starts_with("secrets_"));
+            let is_whole = id == "secrets" && from == Some(Path::new(SECRETS));
+            id == name || (is_whole && is_below) || pattern.is_some_and(|start| name.starts_with(start))
         })
     }
 
@@ -78,6 +78,11 @@ pub(crate) fn look(unit: &Unit, secrets: &[PathBuf]) -> Vec<Line> {
         "failed" | "activating" => {
             Line::fail("service", format!("it does not come up: {state}"), "journalctl -u emissiond says why")
         }
+        _ if of("UnitFileState") == "enabled" => Line::fail(
+            "service",
+            format!("it is to run, and does not: {state}"),
+            "systemctl start emissiond; journalctl -u emissiond",
+        ),
         _ => Line::warn(
             "service",
             format!("it does not run: {state}"),
@@ -91,6 +96,11 @@ pub(crate) fn look(unit: &Unit, secrets: &[PathBuf]) -> Vec<Line> {
         .collect();
     // Of a service that does not run systemd says nothing.
     let is_watched = state != "active" || !["", "0", "infinity"].contains(&of("WatchdogUSec"));
+    let is_needed = unit.text.lines().any(|line| line == format!("LoadCredential=secrets:{SECRETS}"));
+    if is_needed && !Path::new(SECRETS).exists() {
+        let text = format!("{SECRETS} is not there, and without it the service does not start");
+        lines.push(Line::fail("secret", text, format!("install -d -m 700 {SECRETS}")));
+    }
     lines.push(match (&differs[..], is_watched) {
         ([], true) => Line::pass("unit", "it is kept apart, watched and started again"),
         ([], false) => Line::warn("unit", "nobody notices when it hangs", "WatchdogSec=30"),
@@ -111,8 +121,7 @@ fn systemctl(arguments: &[&str]) -> String {
 fn credential(unit: &Unit, path: &Path, handed: &Path) -> Option<Line> {
     let shown = path.display();
     if unit.hands(path) {
-        let old = credential_names(path).into_iter().find_map(|name| std::fs::read(handed.join(name)).ok())?;
-        let new = std::fs::read(path).ok()?;
+        let (new, old) = (std::fs::read(path).ok()?, std::fs::read(handed.join(credential_name(path)?)).ok()?);
         let text = format!("{shown} is another than the service was handed");
         return (new != old).then(|| Line::warn("secret", text, "systemctl restart emissiond"));
     }
@@ -136,15 +145,8 @@ mod tests {
             credential(&unit, &path, &handed).map(|line| line.text())
         };
         assert!(told("LoadCredential=other:/etc/other\n").unwrap().contains("the service cannot read"));
-        let names = credential_names(&path);
-        let (own, of_directory) = (&names[0], &names[1]);
-        let whole = format!("LoadCredential=secrets:{}\n", directory.path().display());
-        let handings = [
-            ("LoadCredential=emissiond.token:/etc/token\n", own),
-            ("ImportCredential=emissiond.*\n", own),
-            (whole.as_str(), of_directory),
-        ];
-        for (handing, name) in handings {
+        let name = "emissiond.token";
+        for handing in ["LoadCredential=emissiond.token:/etc/token\n", "ImportCredential=emissiond.*\n"] {
             assert_eq!(told(handing), None, "it does not run");
             std::fs::write(handed.join(name), "old").unwrap();
             assert!(told(handing).unwrap().contains("another than the service was handed"));
@@ -152,5 +154,14 @@ mod tests {
             assert_eq!(told(handing), None);
             std::fs::remove_file(handed.join(name)).unwrap();
         }
+        let unit = |text: &str| Unit { properties: BTreeMap::new(), text: text.to_owned() };
+        let package = unit("LoadCredential=secrets:/etc/emissiond/secrets\n");
+        assert!(package.hands(Path::new("/etc/emissiond/secrets/token")));
+        assert!(package.hands(Path::new("/etc/emissiond/conf.d/../secrets/a/token")));
+        assert!(!package.hands(Path::new("/etc/emissiond/token")) && !package.hands(&path));
+        let name = |path: &str| credential_name(Path::new(path)).unwrap();
+        assert_eq!(name("/etc/emissiond/conf.d/../secrets/a/token"), "secrets_a_token", "as systemd names it");
+        assert_eq!(name("/srv/secrets/token"), "token");
+        assert!(!unit("LoadCredential=mine:/etc/emissiond/secrets\n").hands(Path::new("/etc/emissiond/secrets/token")));
     }
 }

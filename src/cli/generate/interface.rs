@@ -52,7 +52,23 @@ pub(crate) fn api() -> String {
                 let needed = if parameter["required"] == true { " (needed)" } else { "" };
                 let _ = writeln!(text, "| `{name}`{needed} | {} |", cell(about));
             }
+            body(&document, operation, &mut text);
         }
     }
     text
+}
+
+/// What is sent.
+fn body(document: &Value, operation: &Value, text: &mut String) {
+    let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+    let Some(name) = schema.as_str().and_then(|path| path.rsplit('/').next()) else {
+        return;
+    };
+    let schema = &document["components"]["schemas"][name];
+    let needed: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    text.push_str("\n| in the body (JSON) | |\n|---|---|\n");
+    for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+        let needed = if needed.contains(&key.as_str()) { " (needed)" } else { "" };
+        let _ = writeln!(text, "| `{key}`{needed} | {} |", cell(value["description"].as_str().unwrap_or("")));
+    }
 }
