@@ -57,6 +57,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         plan = plan.filter(|_| problem.severity == Severity::Warning);
         report.problems.push(problem);
     }
+    if let Some(problem) = plan.as_ref().and_then(unfit_secret) {
+        plan = None;
+        report.problems.push(problem);
+    }
     if let (Some(topic), Some(plan)) = (&arguments.topic, &plan) {
         eprint!("{}", report.to_text());
         let message = message(arguments, topic, plan)?;
@@ -73,10 +77,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::new(CONFIGURATION, report.to_text()));
     };
     eprint!("{}", report.to_text());
-    // What is not there, or not to be seen, is said already: it may be checked elsewhere than it is used.
-    if let Some(unfit) = unfit(&plan).iter().find(|error| error.kind() == ErrorKind::InvalidInput) {
-        return Err(Failure::new(CONFIGURATION, format!("error[C016]: {unfit}")));
-    }
     let topology = &plan.rules.topology;
     println!(
         "{}: {}; {} network(s), {} cluster(s), {} facilities, {} meters, plan {}",
@@ -119,6 +119,14 @@ fn message(arguments: &Arguments, topic: &str, plan: &Plan) -> Result<Message, F
     };
     let oversize = payload.len() > plan.mqtt.max_packet;
     Ok(Message { received, topic: topic.to_owned(), payload: payload.into(), retain: false, dup: false, oversize })
+}
+
+/// A secret or a certificate that is there and cannot be used. What is not there, or not to be seen, is said already: it may be
+/// checked elsewhere than it is used.
+fn unfit_secret(plan: &Plan) -> Option<Problem> {
+    let unfit = unfit(plan).into_iter().find(|error| error.kind() == ErrorKind::InvalidInput)?;
+    let (path, place, help) = (String::new(), None, None);
+    Some(Problem { code: "C016", severity: Severity::Error, path, place, message: unfit.to_string(), help })
 }
 
 /// What the books that are there say to the plan. Other trouble with these is not the configuration's.

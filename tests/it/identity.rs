@@ -328,6 +328,12 @@ fn over_tls_nothing_is_shown_or_changed_without_the_token() {
     write(&daemon.files, "web", &server);
     std::fs::write(daemon.files.path("token"), "another").unwrap();
     std::fs::write(daemon.files.path("web.key"), "half a k").unwrap();
+    let checked = run(daemon.command("check").args(["--format", "json"]));
+    let problems = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        checked.status.code() == Some(78) && problems.contains("C016") && problems.contains("web.key"),
+        "{problems}"
+    );
     let config = daemon.hang_up();
     let rejected = &config["last_reload"];
     assert!(rejected["result"] == "rejected" && rejected["detail"].as_str().unwrap().contains("web.key"), "{rejected}");
